@@ -1,0 +1,1 @@
+"""What every other package stands on: user errors, atomic files, manifests, command-line habits, progress."""

@@ -1,0 +1,59 @@
+"""Habits that all commands share: help with defaults and an example, one-line errors, exit codes, length ranges."""
+
+import argparse
+import os
+import sys
+from collections.abc import Callable
+
+from megatron_rfft.common.errors import UserError
+
+EXIT_OK, EXIT_FAILED, EXIT_USAGE = 0, 1, 2
+
+
+class _Formatter(argparse.ArgumentDefaultsHelpFormatter, argparse.RawDescriptionHelpFormatter):
+    """Defaults behind each option that has one, and the example's line breaks kept."""
+
+    def _get_help_string(self, action: argparse.Action) -> str | None:
+        return action.help if action.default is None else super()._get_help_string(action)
+
+
+def make_parser(description: str, example: str) -> argparse.ArgumentParser:
+    """An argument parser whose help ends in ``example`` and the exit codes."""
+    epilog = f"example:\n  {example}\n\nexit codes: 0 done, 1 failed, 2 wrong input"
+    return argparse.ArgumentParser(description=description, epilog=epilog, formatter_class=_Formatter)
+
+
+def run_command(main: Callable[[], int | None]) -> None:
+    """Run a command's ``main`` and exit with its code (None means 0). A UserError becomes one line and code 2."""
+    try:
+        code = main()
+    except UserError as error:
+        if os.environ.get("LOCAL_RANK", "0") == "0":  # under torchrun, once per node
+            print(f"error: {error}", file=sys.stderr)
+        code = EXIT_USAGE
+    except BrokenPipeError:  # `command | head`: the reader has seen enough
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        code = EXIT_OK
+    except KeyboardInterrupt:
+        print("interrupted", file=sys.stderr)
+        code = 130
+    sys.exit(code or EXIT_OK)
+
+
+def parse_lengths(text: str) -> list[int]:
+    """Parse ``"1-5"``, ``"2-30:2"`` or ``"3,7,10-12"`` into sorted distinct lengths (``-`` is inclusive).
+
+    Raises UserError on anything else.
+    """
+    lengths: set[int] = set()
+    for part in text.split(","):
+        bounds, _, step = part.strip().partition(":")
+        low, dash, high = bounds.partition("-")
+        try:
+            numbers = (int(low), int(high if dash else low), int(step or 1))
+        except ValueError as error:
+            raise UserError(f"lengths {text!r}: {part!r} is no range; write for example 2-30:2 or 1-5,10") from error
+        if numbers[0] < 1 or numbers[1] < numbers[0] or numbers[2] < 1:
+            raise UserError(f"lengths {text!r}: {part!r} is empty or below 1; write for example 2-30:2")
+        lengths.update(range(numbers[0], numbers[1] + 1, numbers[2]))
+    return sorted(lengths)

@@ -1,0 +1,78 @@
+"""Files that are either whole or absent: temporary name, fsync, rename."""
+
+import hashlib
+import json
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import IO, Any
+
+from megatron_rfft.common.errors import UserError
+
+
+@contextmanager
+def atomic_write(path: Path | str, mode: str = "w") -> Iterator[IO]:
+    """Open a temporary neighbour of ``path``; on a clean exit it is synced and renamed to ``path``.
+
+    A process killed half-way leaves a ``.tmp`` file and never a plausible final name.
+    """
+    path = Path(path)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    try:
+        with open(temporary, mode, encoding=None if "b" in mode else "utf-8") as handle:
+            yield handle
+            handle.flush()
+            os.fsync(handle.fileno())
+        os.replace(temporary, path)
+        sync_directory(path.parent)
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+def sync_directory(path: Path) -> None:
+    """Make renames inside ``path`` survive a power loss."""
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def write_json(path: Path | str, value: Any) -> None:
+    """Write ``value`` as indented JSON, atomically."""
+    with atomic_write(path) as handle:
+        json.dump(value, handle, indent=2, ensure_ascii=False)
+        handle.write("\n")
+
+
+def read_json(path: Path | str) -> Any:
+    """Read a JSON file. Raises UserError if it is missing or broken, naming the file."""
+    path = require_file(path)
+    try:
+        return json.loads(path.read_text(encoding="utf-8"))
+    except (json.JSONDecodeError, UnicodeDecodeError) as error:
+        raise UserError(f"{path} is not valid JSON ({error}); restore or regenerate it") from error
+
+
+def require_file(path: Path | str, hint: str = "check the path") -> Path:
+    """Return ``path`` as a Path. Raises UserError with ``hint`` if no such file exists."""
+    path = Path(path)
+    if not path.is_file():
+        raise UserError(f"no such file: {path}; {hint}")
+    return path
+
+
+def require_directory(path: Path | str, hint: str = "check the path") -> Path:
+    """Return ``path`` as a Path. Raises UserError with ``hint`` if no such directory exists."""
+    path = Path(path)
+    if not path.is_dir():
+        raise UserError(f"no such directory: {path}; {hint}")
+    return path
+
+
+def sha256_file(path: Path | str) -> str:
+    """Hex SHA-256 of a file's bytes."""
+    with open(path, "rb") as handle:
+        return hashlib.file_digest(handle, "sha256").hexdigest()

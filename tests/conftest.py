@@ -1,0 +1,59 @@
+"""What several test folders share: a checkout to run commands from, and a small tokenized corpus of real tasks."""
+
+import os
+import subprocess
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+from megatron_rfft.corpus import CorpusConfig, generate_corpus, read_records
+from megatron_rfft.data.documents import tokenize_corpus
+from megatron_rfft.data.sentencepiece_train import train_sentencepiece
+
+ROOT = Path(__file__).resolve().parents[1]
+
+
+def run_python(*arguments: object, check: bool = True, timeout: int = 300) -> subprocess.CompletedProcess[str]:
+    """Run this interpreter from the checkout as a real process; with ``check``, its failure fails the test."""
+    done = subprocess.run(
+        [sys.executable, *map(str, arguments)],
+        cwd=ROOT,
+        env={**os.environ, "PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1"},
+        capture_output=True,
+        text=True,
+        timeout=timeout,
+    )
+    if check and done.returncode:
+        pytest.fail(f"{arguments} exited with {done.returncode}:\n{done.stdout[-2000:]}\n{done.stderr[-4000:]}")
+    return done
+
+
+def torchrun(num_processes: int, *arguments: object, check: bool = True) -> subprocess.CompletedProcess[str]:
+    """Run ``arguments`` under torchrun on this machine, on a free port."""
+    launcher = ("-m", "torch.distributed.run", "--standalone", "--nproc-per-node", num_processes)
+    return run_python(*launcher, *arguments, check=check)
+
+
+@dataclass(frozen=True)
+class SmallData:
+    """A corpus of two tasks, its vocabulary and its data set."""
+
+    corpus: Path
+    tokenizer: Path
+    prefix: Path
+
+
+@pytest.fixture(scope="session")
+def small_data(tmp_path_factory) -> SmallData:
+    """coin_flip at lengths 1-4 and length_int at 2-4 in the lean form, tokenized with 700 pieces."""
+    folder = tmp_path_factory.mktemp("data")
+    lengths = {"coin_flip": (1, 2, 3, 4), "length_int": (2, 3, 4)}
+    corpus = folder / "corpus"
+    generate_corpus(CorpusConfig(lengths, samples=60, split="train", form="lean"), corpus)
+    texts = (text for record in read_records(corpus) for text in (record["prompt"], record["response"]))
+    tokenizer = folder / "tokenizer.model"
+    train_sentencepiece(texts, 700, tokenizer)
+    tokenize_corpus(corpus, tokenizer, folder / "lean")
+    return SmallData(corpus, tokenizer, folder / "lean")
