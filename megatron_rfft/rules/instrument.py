@@ -1,0 +1,292 @@
+"""From a rule to the function that executes it and writes the trace, built once as an AST.
+
+The grammar of a trace (paper, rule-following format), in the ``full`` style:
+
+- ``1. Initialize``, then ``name = value`` for each argument.
+- Each loop has a numbered header (``2. Main loop``, ``3. Inner loop``). Every test recites ``while cond:`` and shows
+  the variables of ``cond``, then ``enter the loop`` and ``2.1 One iteration``, or ``do not enter``. A test that
+  computes something (a call, an index, arithmetic) also shows its evaluation.
+- An assignment recites its line, shows the variables that it reads, then
+  ``now, x = expression = with numbers = value``, and the new value of each list that a method changed.
+  ``name = literal`` is its own new value.
+- ``if`` recites its line, shows the variables and the evaluated test, then ``enter if`` or ``do not enter if``.
+- ``and`` and ``or`` show one line for each operand that was evaluated, and none for those that were not.
+- ``N. Return`` recites the line and shows the value; last comes ``So the answer is value``.
+
+A table that never changes (``subset.lookup_tables``) is shown where it is set only. The ``lean`` style keeps
+recitations, loop headers and the answer; of each statement it shows the new values only, and not even these if the next
+test of the enclosing loop is sure to show them.
+"""
+
+import ast
+from collections.abc import Callable, Iterable, Sequence
+from itertools import pairwise
+from typing import Any
+
+from megatron_rfft.rules.code import WRITE, Code, assign, load
+from megatron_rfft.rules.expressions import Names, Piece, evaluate, is_plain
+from megatron_rfft.rules.subset import (
+    BUILTINS,
+    assignment_targets,
+    base_name,
+    chained_if,
+    is_literal,
+    is_literal_assignment,
+    lookup_tables,
+    mutated_names,
+    recite,
+    target_names,
+    unparse,
+    variable_names,
+)
+
+ANSWER_PREFIX = "So the answer is "
+LIMIT, STEPS, EXCEEDED = "_limit", "_steps", "_exceeded"  # names in a traced function
+
+
+class StepLimitExceeded(Exception):
+    """Raised inside a traced function whose loops made more passes than allowed."""
+
+
+def instrument(function: ast.FunctionDef, style: str, filename: str) -> Callable:
+    """Compile the traced function ``(*arguments, write, limit) -> (answer, passes through loops)``.
+
+    It calls ``write`` with pieces of the trace, and changes its arguments. ``function`` is used up.
+    """
+    traced = _Instrumenter(function, lean=style == "lean").build()
+    return compile_function(traced, filename)
+
+
+def compile_function(function: ast.FunctionDef, filename: str) -> Callable:
+    """Compile a function with the builtins of the subset and no others."""
+    module = ast.fix_missing_locations(ast.Module([function], []))
+    namespace: dict[str, Any] = {"__builtins__": BUILTINS, EXCEEDED: StepLimitExceeded}
+    exec(compile(module, filename, "exec"), namespace)
+    return namespace[function.name]
+
+
+class _Instrumenter:
+    def __init__(self, function: ast.FunctionDef, lean: bool) -> None:
+        self.function = function
+        self.lean = lean
+        self.tables = lookup_tables(function)
+        self.names = Names()
+        self.sections = 1
+        self.return_section = 2 + sum(isinstance(node, ast.While) for node in ast.walk(function))
+
+    def build(self) -> ast.FunctionDef:
+        code = Code(self.function.body[0])
+        code.text("1. Initialize\n")
+        parameters = [argument.arg for argument in self.function.args.args]
+        for name in parameters:
+            code.text(f"{name} = ", load(name), "\n")
+        code.add(assign(STEPS, ast.Constant(0)))
+        self.block(code, self.function.body, depth=0, header=())
+        signature = ast.arguments([], [ast.arg(name) for name in (*parameters, WRITE, LIMIT)], None, [], [], None, [])
+        traced = ast.FunctionDef(self.function.name, signature, code.close(), [])
+        return ast.copy_location(traced, self.function)
+
+    def block(self, code: Code, body: list[ast.stmt], depth: int, header: tuple[str, ...]) -> None:
+        """``header`` names the variables that the enclosing loop's next test is sure to show."""
+        for statement in body:
+            code.origin = statement
+            match statement:
+                case ast.While():
+                    self.loop(code, statement, depth)
+                case ast.If():
+                    self.branch(code, statement, recite(statement), depth, header)
+                case ast.Return():
+                    self.leave(code, statement)
+                case ast.Break() | ast.Continue() | ast.Pass():
+                    code.text(recite(statement), "\n")
+                    code.add(statement)
+                case _ if self.lean:
+                    self.lean_statement(code, statement, header)
+                case _:
+                    self.statement(code, statement)
+
+    # Control flow
+
+    def loop(self, code: Code, loop: ast.While, depth: int) -> None:
+        self.sections += 1
+        section = self.sections
+        code.text(f"{section}. {'Inner' if depth else 'Main'} loop\n")
+        body = Code(loop)
+        variables = self.variables(variable_names(loop.test))
+        test = self.test(
+            body, loop.test, [recite(loop), "\n", *variables], show=not self.lean and not is_plain(loop.test)
+        )
+        stop = Code(loop)
+        stop.text("do not enter\n")
+        stop.add(ast.Break())
+        body.add(ast.If(ast.UnaryOp(ast.Not(), test), stop.close(), []))
+        body.add(*ast.parse(f"{STEPS} += 1\nif {STEPS} > {LIMIT}: raise {EXCEEDED}").body)
+        body.text(f"enter the loop\n{section}.1 One iteration\n")
+        leaves_early = any(isinstance(node, ast.Break | ast.Return) for node in ast.walk(loop))
+        header = () if leaves_early else tuple(variable_names(loop.test))
+        self.block(body, loop.body, depth + 1, header)
+        code.add(ast.While(ast.Constant(True), body.close(), []))
+
+    def branch(self, code: Code, branch: ast.If, recitation: str, depth: int, header: tuple[str, ...]) -> None:
+        variables = [] if self.lean else self.variables(variable_names(branch.test))
+        test = self.test(code, branch.test, [recitation, "\n", *variables], show=not self.lean)
+        taken, other = Code(branch), Code(branch)
+        taken.text("enter if\n")
+        self.block(taken, branch.body, depth, header)
+        other.text("do not enter if\n")
+        chained = chained_if(branch.orelse)
+        if chained:
+            other.origin = chained
+            self.branch(other, chained, "el" + recite(chained), depth, header)
+        elif branch.orelse:
+            other.text("else:\n")
+            self.block(other, branch.orelse, depth, header)
+        code.add(ast.If(test, taken.close(), other.close()))
+
+    def test(self, code: Code, test: ast.expr, before: list[Piece], show: bool) -> ast.expr:
+        """Write the test of a loop or branch; return the expression to branch on."""
+        if show:
+            value = self.show(code, before, test)
+        else:
+            code.text(*before)
+            value = self.keep(code, test) if mutated_names(test) else test
+        code.text(*self.changes(mutated_names(test)))
+        return value
+
+    def leave(self, code: Code, statement: ast.Return) -> None:
+        before = [f"{self.return_section}. Return\n", recite(statement), "\n"]
+        if self.lean:
+            value = self.keep(code, statement.value)
+            code.text(*before)
+        else:
+            value = self.show(code, [*before, *self.variables(variable_names(statement.value))], statement.value)
+        code.text(ANSWER_PREFIX, value)
+        code.add(ast.Return(ast.Tuple([value, load(STEPS)], ast.Load())))
+
+    # Statements
+
+    def lean_statement(self, code: Code, statement: ast.stmt, header: tuple[str, ...]) -> None:
+        code.add(statement)
+        code.text(recite(statement), "\n")
+        if not is_literal_assignment(statement):
+            changed = dict.fromkeys([*target_names(statement), *mutated_names(statement.value)])
+            code.text(*self.changes(name for name in changed if name not in header))
+
+    def statement(self, code: Code, statement: ast.Assign | ast.AugAssign | ast.Expr) -> None:
+        if is_literal_assignment(statement):
+            code.text(recite(statement), "\n")
+            code.add(statement)
+            return
+        targets = assignment_targets(statement)
+        read = [statement.target] if isinstance(statement, ast.AugAssign) else []
+        read += [statement.value, *(target for target in targets if isinstance(target, ast.Subscript))]
+        names = dict.fromkeys(name for part in read for name in variable_names(part))
+        before = [recite(statement), "\n", *self.variables(names)]
+        match statement:
+            case ast.Expr(value=call):
+                self.method_call(code, before, call)
+            case ast.AugAssign():
+                self.augmented_assignment(code, before, statement)
+            case ast.Assign(value=ast.Tuple(elts=values)) if len(targets) == len(values) > 1:
+                self.assignment(code, before, targets, values)
+            case ast.Assign(targets=[ast.Tuple()]):
+                code.text(*before)
+                code.add(statement)
+                code.text(*self.changes(target.id for target in targets if isinstance(target, ast.Name)))
+            case ast.Assign():
+                self.assignment(code, before, targets, [statement.value])
+        inside = [base_name(target) for target in targets if isinstance(target, ast.Subscript)]
+        code.text(*self.changes(dict.fromkeys([*inside, *mutated_names(statement.value)])))
+
+    def assignment(self, code: Code, before: list[Piece], targets: list[ast.expr], values: list[ast.expr]) -> None:
+        """``targets`` one for one from ``values``, all evaluated before the first is stored."""
+        stores, results = [], []
+        for target, value in zip(targets, values, strict=True):
+            store, text = self.place(code, target)
+            results.append(self.show(code, before, value, ["now, ", *text, " = "]))
+            stores.append(store)
+            before = []
+        if len(stores) == 1:
+            code.add(ast.Assign(stores, results[0]))
+        else:
+            code.add(ast.Assign([ast.Tuple(stores, ast.Store())], ast.Tuple(results, ast.Load())))
+
+    def augmented_assignment(self, code: Code, before: list[Piece], statement: ast.AugAssign) -> None:
+        """``x += y`` is told as ``x = x + y`` but executed as it stands: on a list the two are not the same."""
+        source = ast.parse(ast.unparse(statement.target), mode="eval").body
+        store, text = self.place(code, statement.target)
+        evaluation = evaluate(ast.BinOp(source, statement.op, statement.value), self.names)
+        if mutated_names(statement.value):
+            code.text(*before)
+            code.add(*evaluation.steps)
+        else:
+            code.add(*evaluation.steps)
+            code.text(*before)
+        code.text("now, ", *text, " = ", *evaluation.chain)
+        code.add(ast.AugAssign(store, statement.op, evaluation.value.right))
+        code.text(source if isinstance(store, ast.Name) else ast.Subscript(store.value, store.slice, ast.Load()), "\n")
+
+    def place(self, code: Code, target: ast.expr) -> tuple[ast.expr, list[Piece]]:
+        """The target with its indices evaluated, and its text: ``counts[c]`` is told as ``counts['a']``."""
+        if isinstance(target, ast.Name):
+            return target, [target.id]
+        base, text = self.place(code, target.value)
+        is_known = isinstance(target.slice, ast.Name | ast.Constant)
+        index = target.slice if is_known else self.keep(code, target.slice)
+        return ast.Subscript(base, index, target.ctx), [*text, "[", index, "]"]
+
+    def method_call(self, code: Code, before: list[Piece], call: ast.Call) -> None:
+        code.text(*before)
+        arguments = [self.show(code, [], argument) for argument in call.args]
+        code.add(ast.Expr(ast.Call(call.func, arguments, [])))
+
+    # Pieces of text
+
+    def show(self, code: Code, before: list[Piece], expression: ast.expr, prefix: Sequence[Piece] = ()) -> ast.expr:
+        """Write ``before`` and the line ``prefix expression = with numbers = value``; return the value's expression.
+
+        Without a prefix a name or literal needs no line.
+        """
+        if isinstance(expression, ast.BoolOp):
+            code.text(*before)
+            value = self.show_operands(code, expression)
+            code.text(*prefix, unparse(expression), " = ", value, "\n")
+            return value
+        evaluation = evaluate(expression, self.names)
+        changing = bool(mutated_names(expression))
+        if changing:
+            code.text(*before)
+        code.add(*evaluation.steps)
+        value = evaluation.value
+        if not isinstance(value, ast.Name | ast.Constant):
+            value = self.keep(code, value)
+        if not changing:  # the text may as well come behind the evaluation: then it joins the text that follows
+            code.text(*before)
+        if prefix or not (isinstance(expression, ast.Name) or is_literal(expression)):
+            code.text(*prefix, *evaluation.chain, value, "\n")
+        return value
+
+    def show_operands(self, code: Code, expression: ast.BoolOp) -> ast.Name:
+        """Evaluate ``and``/``or``: a line for each operand that Python evaluates; return the result's name."""
+        result = self.names.fresh()
+        levels = [code]
+        for operand in expression.values:
+            if operand is not expression.values[0]:
+                levels.append(Code(code.origin))
+            levels[-1].add(assign(result, self.show(levels[-1], [], operand)))
+        for outer, inner in reversed(list(pairwise(levels))):
+            go_on = load(result) if isinstance(expression.op, ast.And) else ast.UnaryOp(ast.Not(), load(result))
+            outer.add(ast.If(go_on, inner.close(), []))
+        return load(result)
+
+    def keep(self, code: Code, expression: ast.expr) -> ast.Name:
+        """Evaluate ``expression`` into a temporary."""
+        name = self.names.fresh()
+        code.add(assign(name, expression))
+        return load(name)
+
+    def variables(self, names: Iterable[str]) -> list[Piece]:
+        return [piece for name in names if name not in self.tables for piece in (f"{name} = ", load(name), "\n")]
+
+    def changes(self, names: Iterable[str]) -> list[Piece]:
+        return [piece for name in names for piece in (f"now, {name} = ", load(name), "\n")]

@@ -1,0 +1,113 @@
+"""A rule: a short Python function that can be run, and run with every step written down."""
+
+import copy
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+from megatron_rfft.rules.instrument import StepLimitExceeded, compile_function, instrument
+from megatron_rfft.rules.subset import RuleError, parse_rule, source_of
+
+STYLES = ("full", "lean")
+STEP_LIMIT = 10_000
+
+
+class StepLimitError(RuleError):
+    """A rule's loops made more passes than allowed: it may not terminate."""
+
+
+@dataclass(frozen=True, slots=True)
+class Trace:
+    """What a model learns to write: ``text`` ends in ``So the answer is`` and the repr of ``answer``.
+
+    ``num_steps`` counts passes through loop bodies.
+    """
+
+    text: str
+    answer: Any
+    num_steps: int
+
+
+class Rule:
+    """A traceable function.
+
+    ``source`` holds one Python function of the subset in ``megatron_rfft.rules.subset``; ``step_limit`` bounds the
+    passes through all loops in one trace. Raises RuleError, with the line and the mend, for other Python.
+
+    >>> Rule("def total(xs):\\n  n = 0\\n  while xs:\\n    n += xs.pop(0)\\n  return n").trace([3, 4]).answer
+    7
+    """
+
+    def __init__(self, source: str, step_limit: int = STEP_LIMIT) -> None:
+        self._function = parse_rule(source)
+        self.step_limit = step_limit
+        self.name: str = self._function.name
+        self.parameters: tuple[str, ...] = tuple(argument.arg for argument in self._function.args.args)
+        self.source: str = source_of(self._function)
+
+    def trace(self, *arguments: Any, style: str = "full") -> Trace:
+        """Execute the rule and write down each step, in the grammar of ``megatron_rfft.rules.instrument``.
+
+        The caller's arguments are not changed. Raises StepLimitError, or RuleError if the rule fails on them.
+        """
+        if style not in STYLES:
+            raise RuleError(f"trace style {style!r} is unknown; choose one of {', '.join(STYLES)}")
+        traced = self._full if style == "full" else self._lean
+        pieces: list[str] = []
+        try:
+            answer, steps = traced(*map(copy_value, arguments), pieces.append, self.step_limit)
+        except StepLimitExceeded:
+            raise StepLimitError(
+                f"rule {self.name}: more than {self.step_limit} passes through loops on {arguments!r:.200}; "
+                "mend the loop's end, or raise step_limit"
+            ) from None
+        except Exception as error:
+            raise self._failure(error, arguments) from error
+        return Trace("".join(pieces), answer, steps)
+
+    def run(self, *arguments: Any) -> Any:
+        """The answer alone, from the function as it stands. The caller's arguments are not changed."""
+        try:
+            return self._plain(*map(copy_value, arguments))
+        except Exception as error:
+            raise self._failure(error, arguments) from error
+
+    @cached_property
+    def _plain(self):
+        return compile_function(copy.deepcopy(self._function), self._filename)
+
+    @cached_property
+    def _full(self):
+        return instrument(copy.deepcopy(self._function), "full", self._filename)
+
+    @cached_property
+    def _lean(self):
+        return instrument(copy.deepcopy(self._function), "lean", self._filename)
+
+    @property
+    def _filename(self) -> str:
+        return f"<rule {self.name}>"
+
+    def _failure(self, error: Exception, arguments: tuple) -> RuleError:
+        line, place = None, error.__traceback__
+        while place is not None:
+            if place.tb_frame.f_code.co_filename == self._filename:
+                line = place.tb_lineno
+            place = place.tb_next
+        where = f", line {line}" if line else ""
+        what = f"{type(error).__name__}: {error}"
+        return RuleError(f"rule {self.name}{where}: {what} on {arguments!r:.200}; mend the rule or the arguments")
+
+    def __repr__(self) -> str:
+        return f"Rule({self.name}({', '.join(self.parameters)}))"
+
+
+def copy_value(value: Any) -> Any:
+    """A copy that shares no list or dict with ``value``; several times faster than copy.deepcopy."""
+    if isinstance(value, list):
+        return [copy_value(item) if isinstance(item, list | dict | tuple) else item for item in value]
+    if isinstance(value, dict):
+        return {key: copy_value(item) for key, item in value.items()}
+    if isinstance(value, tuple):
+        return tuple(copy_value(item) for item in value)
+    return value
