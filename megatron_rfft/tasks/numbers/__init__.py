@@ -1,0 +1,1 @@
+"""Number processing on strings of digits."""

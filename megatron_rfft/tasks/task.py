@@ -1,0 +1,90 @@
+"""A task: a rule with a sampler of instances, question wordings and an independent reference solution."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from random import Random
+from typing import Any
+
+from megatron_rfft.common.errors import UserError
+from megatron_rfft.rules import Rule
+from megatron_rfft.tasks.answers import check_answer
+from megatron_rfft.tasks.instances import SPLITS, Arguments, draw_instance
+from megatron_rfft.tasks.prompts import FORMS, build_prompt
+
+Sampler = Callable[[Random, int], Arguments]
+
+
+@dataclass(frozen=True, slots=True)
+class Example:
+    """One question of a task in one prompt form. ``answer`` is what follows ``So the answer is`` in the response."""
+
+    id: str
+    task: str
+    version: int
+    split: str
+    length: int
+    index: int
+    form: str
+    prompt: str
+    response: str
+    answer: str
+    arguments: Arguments
+
+    def record(self) -> dict[str, Any]:
+        """The example as a corpus record: JSON values, the fields in their order here."""
+        return {name: getattr(self, name) for name in self.__slots__} | {"arguments": list(self.arguments)}
+
+
+@dataclass(frozen=True)
+class Task:
+    """What a task file registers; ``megatron_rfft.tasks.registry.register`` describes the fields."""
+
+    name: str
+    source: str
+    family: str
+    split: str
+    version: int
+    valid_lengths: Sequence[int]
+    rule: Rule
+    instance: Sampler
+    questions: tuple[str, ...]
+    reference: Callable[..., Any]
+    file: str
+    few_instances: dict[int, Any] = field(default_factory=dict, repr=False, compare=False)  # kept by tasks.instances
+
+    def example(self, length: int, split: str = "test", index: int = 0, form: str = "rule") -> Example:
+        """The example at ``index``: the same arguments and wording in every form.
+
+        ``length`` counts what the task's file says (digits, words, people, ...), ``split`` is one of SPLITS and
+        ``form`` one of FORMS. Raises UserError for other values, NoInstanceError where there are no more
+        instances of a short length.
+        """
+        self._check_choice(length, split, index, form)
+        arguments, rng = draw_instance(self, split, length, index)
+        question = rng.choice(self.questions).format(**dict(zip(self.rule.parameters, arguments, strict=True)))
+        prompt, response, answer = build_prompt(self, form, question, arguments)
+        name = f"{self.name}-v{self.version}-{split}-{length}-{index}-{form}"
+        where = (self.name, self.version, split, length, index, form)
+        return Example(name, *where, prompt, response, answer, arguments)
+
+    def check(self, text: str, answer: str) -> bool:
+        """Whether a model's output ``text`` ends in the right answer, strictly; see ``answers.check_answer``."""
+        return check_answer(text, answer)
+
+    def _check_choice(self, length: int, split: str, index: int, form: str) -> None:
+        if length not in self.valid_lengths:
+            valid = describe_lengths(self.valid_lengths)
+            raise UserError(f"task {self.name} has no length {length!r}; its valid_lengths are {valid}")
+        if split not in SPLITS:
+            raise UserError(f"split {split!r} is unknown; choose one of {', '.join(SPLITS)}")
+        if form not in FORMS:
+            raise UserError(f"form {form!r} is unknown; choose one of {', '.join(FORMS)}")
+        if index < 0:
+            raise UserError(f"index {index} is negative; count from 0")
+
+
+def describe_lengths(lengths: Sequence[int]) -> str:
+    """Lengths as people write them: ``1-60``, or ``2, 4, 6`` where there are gaps."""
+    if list(lengths) == list(range(lengths[0], lengths[-1] + 1)):
+        return f"{lengths[0]}-{lengths[-1]}"
+    return ", ".join(map(str, lengths))

@@ -1,0 +1,114 @@
+"""Splits where there are few instances, many, or a sampler with a fault."""
+
+import importlib.util
+import sys
+from dataclasses import replace
+from random import Random
+
+import pytest
+
+from megatron_rfft.common.errors import UserError
+from megatron_rfft.tasks import NoInstanceError, load_task, registry
+from megatron_rfft.tasks.instances import FEW, SPLITS, list_if_few
+
+LENGTH_INT = load_task("length_int")
+
+
+def with_sampler(sampler, **fields):
+    return replace(LENGTH_INT, instance=sampler, few_instances={}, **fields)
+
+
+def all_arguments(task, split: str) -> list:
+    count = len(list_if_few(task, 1)[split])
+    with pytest.raises(NoInstanceError, match=f"has {count} {split} instances of length 1; index {count} is beyond"):
+        task.example(1, split, count, "direct")
+    return [task.example(1, split, index, "direct").arguments for index in range(count)]
+
+
+@pytest.mark.parametrize(
+    ("count", "sizes"), [(1, (1, 0, 0)), (2, (1, 0, 1)), (3, (1, 1, 1)), (10, (8, 1, 1)), (95, (77, 9, 9))]
+)
+def test_few_instances_are_dealt_out(count, sizes):
+    task = with_sampler(lambda rng, length: (str(rng.randrange(count)),))
+    dealt = {split: all_arguments(task, split) for split in SPLITS}
+    assert tuple(len(dealt[split]) for split in SPLITS) == sizes
+    assert len({arguments for some in dealt.values() for arguments in some}) == count
+
+
+def test_the_split_of_an_instance_outlives_versions():
+    few = with_sampler(lambda rng, length: (str(rng.randrange(50)),))
+    newer = replace(few, version=2, few_instances={})
+    assert list_if_few(few, 1) == list_if_few(newer, 1)
+    assert LENGTH_INT.example(9, index=1).arguments != replace(LENGTH_INT, version=2).example(9, index=1).arguments
+    seen = {
+        replace(LENGTH_INT, version=v).example(9, "test", i, "direct").arguments for v in (1, 2) for i in range(300)
+    }
+    assert not seen & {LENGTH_INT.example(9, "train", i, "direct").arguments for i in range(3000)}
+
+
+def test_many_instances_are_not_listed():
+    assert list_if_few(with_sampler(lambda rng, length: (str(rng.randrange(3 * FEW)),)), 1) is None
+    assert list_if_few(LENGTH_INT, 12) is None
+
+
+def test_a_listed_instance_is_a_copy():
+    task = load_task("reverse_list")
+    task.example(1, "test", 0).arguments[0].clear()
+    assert len(task.example(1, "test", 0).arguments[0]) == 1
+
+
+def test_a_sampler_that_ends_up_in_one_split_is_reported():
+    draws = iter(range(FEW + 2))  # many while they are listed, one for ever after
+
+    def sampler(rng: Random, length: int) -> tuple:
+        return (str(next(draws, 5)),)
+
+    task = with_sampler(sampler)
+    assert list_if_few(task, 1) is None
+    for _ in draws:
+        pass
+    with pytest.raises(NoInstanceError, match=r"draws no \w+ instance of length 1; mend its sampler"):
+        [task.example(1, split) for split in SPLITS]
+
+
+TASK_FILE = """
+from megatron_rfft.tasks.registry import register
+
+
+def {rule}(xs):
+    n = 0
+    while xs:
+        n += xs.pop()
+    return n
+
+
+{register}
+"""
+REGISTER = """register(total, source="own", split="{split}", valid_lengths=[2, 4], questions=["Sum {{xs}}."],
+         instance=lambda rng, length: ([rng.randrange(99) for _ in range(length)],), reference=sum)"""
+
+
+def load_file(path, rule: str = "total", register: str = REGISTER.format(split="extra")):
+    path.write_text(TASK_FILE.format(rule=rule, register=register))
+    spec = importlib.util.spec_from_file_location(path.stem, path)
+    spec.loader.exec_module(importlib.util.module_from_spec(spec))
+
+
+def test_a_task_of_ones_own(tmp_path, monkeypatch):
+    monkeypatch.setattr(registry, "_tasks", {})
+    (tmp_path / "code").mkdir()
+    load_file(tmp_path / "code" / "total.py")
+    task = registry._tasks["total"]
+    assert (task.name, task.family, task.split, task.source, task.version) == ("total", "code", "extra", "own", 1)
+    example = task.example(4, "train", 3)
+    assert example.answer == str(sum(example.arguments[0]))
+    with pytest.raises(UserError, match="no length 3; its valid_lengths are 2, 4"):
+        task.example(3)
+
+
+def test_faults_of_a_task_file_are_named(tmp_path):
+    with pytest.raises(UserError, match="the rule is called total; name the file total"):
+        load_file(tmp_path / "sum_up.py")
+    with pytest.raises(UserError, match=r"total.py: split 'dev' is unknown; choose one of train, test, extra"):
+        load_file(tmp_path / "total.py", register=REGISTER.format(split="dev"))
+    assert "sum_up" not in sys.modules
