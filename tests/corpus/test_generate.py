@@ -1,0 +1,188 @@
+"""The generate command: the same bytes however it gets there, and clear refusals."""
+
+import fcntl
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections import Counter
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from megatron_rfft.common.errors import UserError
+from megatron_rfft.common.manifest import verify_manifest
+from megatron_rfft.corpus import CorpusConfig, corpus_manifest, generate_corpus, parse_tasks, read_records
+from megatron_rfft.tasks import load_task
+from tests.conftest import ROOT, run_python
+
+COMMAND = "data_prep/generate.py"
+SMALL = CorpusConfig({"coin_flip": [1, 2, 3], "length_int": [1, 4]}, samples=40, num_shards=3)
+
+
+def contents(folder: Path) -> dict[str, bytes]:
+    return {path.relative_to(folder).as_posix(): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
+
+
+@pytest.fixture(scope="module")
+def small(tmp_path_factory) -> Path:
+    folder = tmp_path_factory.mktemp("corpus")
+    generate_corpus(SMALL, folder)
+    return folder
+
+
+def test_files_and_manifest(small):
+    shards = [f"shard-0000{n}-of-00003.jsonl" for n in range(3)]
+    assert sorted(contents(small)) == ["manifest.json", *shards]
+    assert verify_manifest(small / "manifest.json", "corpus") == []
+    manifest = corpus_manifest(small)
+    assert list(manifest["files"]) == shards
+    assert manifest["config"]["tasks"]["coin_flip"]["lengths"] == [1, 2, 3]
+    counts = manifest["counts"]
+    assert counts["cells"] == {"coin_flip": {"1": 40, "2": 40, "3": 40}, "length_int": {"1": 8, "4": 40}}
+    assert counts["smaller_cells"] == {"length_int": {"1": 8}}
+    assert counts["records"] == 168
+
+
+def test_records_are_the_examples_mixed_and_distinct(small):
+    records = list(read_records(small))
+    assert Counter((r["task"], r["length"]) for r in records)["length_int", 1] == 8
+    for record in records[::10]:
+        example = load_task(record["task"]).example(record["length"], "train", record["index"], "rule")
+        assert record == example.record()
+    assert len({(r["task"], r["length"], json.dumps(r["arguments"])) for r in records}) == 168
+    for start in range(0, 160, 40):  # every stretch holds tasks and lengths in their proportions
+        stretch = Counter((r["task"], r["length"]) for r in records[start : start + 40])
+        assert all(7 <= stretch[cell] <= 12 for cell in [("coin_flip", 2), ("coin_flip", 3), ("length_int", 4)])
+
+
+def test_duplicates_are_left_out_and_made_up_for(tmp_path):
+    counts = generate_corpus(CorpusConfig({"get_digit_int": [3]}, samples=900), tmp_path)["counts"]
+    records = [json.dumps(record["arguments"]) for record in read_records(tmp_path)]
+    assert len(set(records)) == len(records) == counts["records"] == 900
+    assert counts["duplicates"] > 50
+
+
+def test_the_bytes_do_not_depend_on_workers(small, tmp_path):
+    tasks = "coin_flip:1-3,length_int:1,4"
+    options = ("--samples", 40, "--num-shards", 3, "--workers", 2, "--json")
+    done = run_python(COMMAND, "--tasks", tasks, *options, "--output", tmp_path)
+    assert contents(tmp_path) == contents(small)
+    assert json.loads(done.stdout)["records"] == 168
+
+
+def test_killed_and_run_again_it_ends_in_the_same_bytes(tmp_path):
+    arguments = ["--tasks", "coin_flip,add_int", "--lengths", "8-12", "--samples", "300", "--num-shards", "12"]
+    whole, killed = tmp_path / "whole", tmp_path / "killed"
+    run_python(COMMAND, *arguments, "--output", whole)
+    command = [sys.executable, COMMAND, *arguments, "--workers", "2", "--output", str(killed)]
+    environment = {**os.environ, "PYTHONPATH": str(ROOT)}
+    process = subprocess.Popen(command, cwd=ROOT, env=environment, stderr=subprocess.DEVNULL, stdout=subprocess.DEVNULL)
+    while len(list(killed.glob("shard-*.jsonl"))) < 3 and process.poll() is None:
+        time.sleep(0.005)
+    process.send_signal(signal.SIGKILL)
+    assert process.wait() == -signal.SIGKILL
+    finished = {path.name: path.stat().st_mtime_ns for path in killed.glob("shard-*.jsonl")}
+    proven = {path.name.removesuffix(".json") for path in (killed / ".progress").glob("shard-*.json")}
+    assert 2 <= len(proven) < 12
+    assert not (killed / "manifest.json").exists()
+    (killed / ".shard-00011-of-00012.jsonl.1.tmp").write_text("left over")
+    run_python(COMMAND, *arguments, "--output", killed)
+    assert contents(killed) == contents(whole)
+    kept = proven & finished.keys()
+    assert kept
+    assert all((killed / name).stat().st_mtime_ns == finished[name] for name in kept)
+
+
+def test_a_finished_corpus_is_left_alone_and_a_damaged_one_mended(tmp_path):
+    generate_corpus(SMALL, tmp_path)
+    before = contents(tmp_path)
+    times = {path: path.stat().st_mtime_ns for path in tmp_path.iterdir()}
+    start = time.monotonic()
+    generate_corpus(SMALL, tmp_path, num_workers=2)
+    assert time.monotonic() - start < 0.5
+    assert {path: path.stat().st_mtime_ns for path in tmp_path.iterdir()} == times
+    (tmp_path / "shard-00001-of-00003.jsonl").write_text("short\n")
+    generate_corpus(SMALL, tmp_path)
+    assert contents(tmp_path) == before
+
+
+def test_other_settings_are_refused(small, tmp_path):
+    with pytest.raises(UserError, match=r"holds a corpus with samples 40, not 50; give another --output"):
+        generate_corpus(CorpusConfig(SMALL.lengths, samples=50, num_shards=3), small)
+    with pytest.raises(UserError, match="other tasks, other lengths"):
+        generate_corpus(CorpusConfig({"coin_flip": [1, 2]}, samples=40, num_shards=3), small)
+    (tmp_path / ".progress").mkdir()
+    (tmp_path / ".progress" / "settings.json").write_text(json.dumps({**SMALL.record(), "form": "lean"}))
+    with pytest.raises(UserError, match="form lean, not rule"):
+        generate_corpus(SMALL, tmp_path)
+
+
+def test_two_runs_do_not_share_a_folder(tmp_path):
+    descriptor = os.open(tmp_path, os.O_RDONLY)
+    fcntl.flock(descriptor, fcntl.LOCK_EX)
+    with pytest.raises(UserError, match="another run is writing"):
+        generate_corpus(SMALL, tmp_path)
+    os.close(descriptor)
+
+
+def test_parse_tasks():
+    assert parse_tasks("coin_flip, last_letter", "1-3") == {"coin_flip": [1, 2, 3], "last_letter": [1, 2, 3]}
+    assert parse_tasks("coin_flip:2-6:2,9,last_letter:4", None) == {"coin_flip": [2, 4, 6, 9], "last_letter": [4]}
+    assert parse_tasks("coin_flip:5,last_letter", "58-65") == {"coin_flip": [5], "last_letter": [58, 59, 60]}
+
+
+@pytest.mark.parametrize(
+    ("tasks", "lengths", "message"),
+    [
+        ("coin_flipp", "1", "no task is called 'coin_flipp'; did you mean coin_flip"),
+        ("coin_flip", None, "coin_flip has no lengths; give --lengths, or write coin_flip:1-10"),
+        ("coin_flip", "70-80", "coin_flip has none of the lengths 70-80; its valid_lengths: 1-60"),
+        ("coin_flip:1,coin_flip:2", None, "coin_flip is named twice"),
+        ("coin_flip:x", None, "no range"),
+    ],
+)
+def test_wrong_tasks(tasks, lengths, message):
+    with pytest.raises(UserError, match=message):
+        parse_tasks(tasks, lengths)
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"lengths": {"coin_flip": [5, 70]}}, r"coin_flip has no length \[70\]; its valid_lengths are 1-60"),
+        ({"lengths": {"coin_flip": [5, 5]}}, "a length twice"),
+        ({"lengths": {}}, "no task is given"),
+        ({"samples": 0}, "samples is 0; ask for at least 1"),
+        ({"num_shards": 0}, "num_shards is 0; ask for at least 1"),
+        ({"split": "dev"}, "split 'dev' is unknown; choose one of train, validation, test"),
+        ({"form": "chat"}, "form 'chat' is unknown; choose one of rule, lean, direct"),
+    ],
+)
+def test_wrong_settings(change, message):
+    with pytest.raises(UserError, match=message):
+        replace(SMALL, **change)
+    with pytest.raises(UserError, match="number of workers is 0"):
+        generate_corpus(SMALL, "unused", num_workers=0)
+
+
+def test_the_command_exits_with_2_and_one_line(tmp_path):
+    done = run_python(COMMAND, "--tasks", "coin_flipp:1", "--output", tmp_path, check=False)
+    assert done.returncode == 2
+    assert done.stderr.splitlines() == ["error: no task is called 'coin_flipp'; did you mean coin_flip?"]
+
+
+def test_reading_names_what_is_wrong(tmp_path):
+    with pytest.raises(UserError, match=r"no such file: .*manifest.json; write the corpus with"):
+        corpus_manifest(tmp_path)
+    generate_corpus(SMALL, tmp_path)
+    path = tmp_path / "shard-00001-of-00003.jsonl"
+    path.write_text(path.read_text()[:-10])
+    with pytest.raises(UserError, match=r"shard-00001-of-00003\.jsonl, line 56, is not JSON"):
+        list(read_records(tmp_path))
+    path.unlink()
+    with pytest.raises(UserError, match="no such file"):
+        list(read_records(tmp_path))
