@@ -1,0 +1,69 @@
+"""megatron-core, adapted to this machine: the only door to it for the rest of the package.
+
+Importing this package installs the CPU layer where there is no GPU and mends the distributed optimizer where neither
+Transformer Engine nor apex is installed, then offers megatron-core's names. A version bump is a change in here alone.
+"""
+
+import logging
+import os
+import warnings
+
+import torch
+
+ON_GPU = torch.cuda.is_available()
+DEVICE = torch.device("cuda") if ON_GPU else torch.device("cpu")
+
+logging.getLogger("megatron").setLevel(logging.ERROR)  # it warns of every optional package that is absent
+warnings.filterwarnings("ignore", module=r"megatron\.core")
+warnings.filterwarnings("ignore", category=FutureWarning, module=r"torch\.distributed")  # its calls, not the user's
+os.environ.setdefault("CUDA_DEVICE_MAX_CONNECTIONS", "1")  # megatron-core's sequence parallelism asks for it
+
+if not ON_GPU:
+    from megatron_rfft.mcore import cpu
+
+    cpu.install()
+
+from megatron.core import dist_checkpointing, parallel_state, tensor_parallel  # noqa: E402
+from megatron.core.distributed import (  # noqa: E402
+    DistributedDataParallel,
+    DistributedDataParallelConfig,
+    finalize_model_grads,
+)
+from megatron.core.models.gpt import GPTModel  # noqa: E402
+from megatron.core.num_microbatches_calculator import (  # noqa: E402
+    init_num_microbatches_calculator,
+    unset_num_microbatches_calculator,
+)
+from megatron.core.optimizer import OptimizerConfig, get_megatron_optimizer  # noqa: E402
+from megatron.core.optimizer_param_scheduler import OptimizerParamScheduler  # noqa: E402
+from megatron.core.packed_seq_params import PackedSeqParams  # noqa: E402
+from megatron.core.pipeline_parallel import get_forward_backward_func  # noqa: E402
+from megatron.core.transformer import TransformerConfig  # noqa: E402
+from megatron.core.transformer.module import Float16Module  # noqa: E402
+
+from megatron_rfft.mcore import optimizer_fixes  # noqa: E402
+
+if not ON_GPU:
+    cpu.patch_imported()
+optimizer_fixes.install()
+
+__all__ = [
+    "DEVICE",
+    "ON_GPU",
+    "DistributedDataParallel",
+    "DistributedDataParallelConfig",
+    "Float16Module",
+    "GPTModel",
+    "OptimizerConfig",
+    "OptimizerParamScheduler",
+    "PackedSeqParams",
+    "TransformerConfig",
+    "dist_checkpointing",
+    "finalize_model_grads",
+    "get_forward_backward_func",
+    "get_megatron_optimizer",
+    "init_num_microbatches_calculator",
+    "parallel_state",
+    "tensor_parallel",
+    "unset_num_microbatches_calculator",
+]

@@ -1,0 +1,81 @@
+"""Two modules for megatron-core's local (non-Transformer-Engine) layer spec.
+
+The library's own refuse what we need: its torch norm refuses sequence parallelism, and its dot-product attention
+refuses packed sequences and materializes the S x S scores.
+"""
+
+import itertools
+import math
+
+import torch
+import torch.nn.functional as F
+from megatron.core.transformer.module import MegatronModule
+from torch import Tensor
+
+
+class RMSNorm(torch.nn.RMSNorm):
+    """RMSNorm whose weight is marked so that its gradient is summed over tensor-parallel ranks under SP."""
+
+    def __init__(self, config, hidden_size: int, eps: float = 1e-6, **kwargs):
+        super().__init__(hidden_size, eps=eps, dtype=config.params_dtype)
+        self.weight.sequence_parallel = config.sequence_parallel
+
+
+class SDPAttention(MegatronModule):
+    """Causal core attention by torch's scaled_dot_product_attention, document by document in packed sequences."""
+
+    def __init__(
+        self,
+        config,
+        layer_number,
+        attn_mask_type,
+        attention_type,
+        attention_dropout=None,
+        softmax_scale=None,
+        cp_comm_type=None,
+        pg_collection=None,
+        **kwargs,
+    ):
+        super().__init__(config=config)
+        if config.context_parallel_size != 1:
+            raise ValueError("this attention has no context parallelism; use the Transformer Engine layers for it")
+        self.scale = softmax_scale or 1.0 / math.sqrt(config.kv_channels)
+        self.dropout = config.attention_dropout if attention_dropout is None else attention_dropout
+
+    def forward(
+        self,
+        query: Tensor,
+        key: Tensor,
+        value: Tensor,
+        attention_mask,
+        attn_mask_type=None,
+        attention_bias=None,
+        packed_seq_params=None,
+    ) -> Tensor:
+        """Attend causally.
+
+        Shapes: ``[tokens, heads, dim]`` with ``packed_seq_params``, else ``[sequence, batch, heads, dim]``; key and
+        value may have fewer heads (grouped queries). Returns the input's leading dimensions and ``heads * dim``.
+        """
+        if packed_seq_params is None:
+            output = self._attend(*(x.permute(1, 2, 0, 3) for x in (query, key, value)))
+            output = output.permute(2, 0, 1, 3)
+            return output.reshape(*output.shape[:2], -1)
+        boundaries = packed_seq_params.cu_seqlens_q.tolist()
+        outputs = []
+        for start, end in itertools.pairwise(boundaries):
+            document = (x[start:end].transpose(0, 1).unsqueeze(0) for x in (query, key, value))
+            outputs.append(self._attend(*document)[0].transpose(0, 1))
+        return torch.cat(outputs).reshape(query.size(0), -1)
+
+    def _attend(self, query: Tensor, key: Tensor, value: Tensor) -> Tensor:
+        """``[batch, heads, sequence, dim]`` in and out."""
+        return F.scaled_dot_product_attention(
+            query,
+            key,
+            value,
+            is_causal=True,
+            scale=self.scale,
+            enable_gqa=key.size(1) != query.size(1),
+            dropout_p=self.dropout if self.training else 0.0,
+        )

@@ -1,0 +1,308 @@
+"""A run's configuration: nested dataclasses, one YAML file, ``--section.key value`` overrides; unknown keys refused."""
+
+import dataclasses
+import types
+import typing
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from megatron_rfft.common.errors import UserError
+from megatron_rfft.common.files import require_file
+from megatron_rfft.models.config import ModelConfig
+
+
+@dataclass(frozen=True)
+class RunSection:
+    """What the run is called and where it writes."""
+
+    output: str
+    """Folder of the run: resolved config, metrics, checkpoints."""
+    seed: int = 1234
+    """Seeds the initial weights and the data order."""
+    steps: int = 1000
+    """Optimizer steps in all; a resumed run goes on to this number."""
+
+
+@dataclass(frozen=True)
+class ModelSection:
+    """The architecture: either an HF folder or the dimensions (same names as in models/config.py)."""
+
+    hf_config: str | None = None
+    """HF folder or config.json to read the architecture from; the fields below are then left out."""
+    num_layers: int | None = None
+    """Transformer layers."""
+    hidden_size: int | None = None
+    """Width of the residual stream."""
+    ffn_hidden_size: int | None = None
+    """Width inside the gated MLP."""
+    num_attention_heads: int | None = None
+    """Query heads."""
+    num_query_groups: int | None = None
+    """Key/value heads."""
+    vocab_size: int | None = None
+    """Rows of the embedding; left out: as many as the tokenizer has ids."""
+    max_position_embeddings: int | None = None
+    """Longest sequence that the exported model claims, in tokens."""
+    rope_theta: float | None = None
+    """Base of the rotary frequencies."""
+    norm_epsilon: float | None = None
+    """RMSNorm's epsilon."""
+    tie_embeddings: bool | None = None
+    """Input and output embeddings are one matrix."""
+    init_std: float | None = None
+    """Standard deviation of initial matrices."""
+
+    def resolve(self, tokenizer_size: int) -> ModelConfig:
+        """The architecture, with at least ``tokenizer_size`` embedding rows. Raises UserError if it is incomplete."""
+        given = {f.name: getattr(self, f.name) for f in dataclasses.fields(self) if getattr(self, f.name) is not None}
+        source = given.pop("hf_config", None)
+        if source is not None:
+            if given:
+                raise UserError(f"model.hf_config is set beside {sorted(given)}; give the one or the others")
+            model = ModelConfig.from_hf(source)
+        else:
+            required = [f.name for f in dataclasses.fields(ModelConfig) if f.default is dataclasses.MISSING]
+            if missing := [name for name in required if name not in given]:
+                raise UserError(f"the model section lacks {missing}; set them, or model.hf_config")
+            model = ModelConfig(**given)
+        if not model.vocab_size:
+            model = dataclasses.replace(model, vocab_size=tokenizer_size)
+        if model.vocab_size < tokenizer_size:
+            raise UserError(
+                f"model.vocab_size {model.vocab_size} is below the tokenizer's {tokenizer_size} ids; raise it"
+            )
+        return model
+
+
+@dataclass(frozen=True)
+class ParallelSection:
+    """How the model is laid out over processes; data parallel size is what remains of the world size."""
+
+    tensor: int = 1
+    """Tensor-parallel size: each matrix is split over this many ranks."""
+    pipeline: int = 1
+    """Pipeline-parallel size: layers are split into this many stages."""
+    sequence: bool = False
+    """Sequence parallelism: norms and residuals are split along the sequence over the tensor-parallel ranks."""
+
+
+@dataclass(frozen=True)
+class DataSection:
+    """What the model reads."""
+
+    train: list[str] = field(default_factory=list)
+    """Prefixes of the training data sets (data_prep/tokenize_corpus.py --output)."""
+    sequence_length: int = 512
+    """Tokens per sequence as the model sees it."""
+    packed: bool = True
+    """Pack documents into sequences (isolated from each other); false: one padded document a sequence."""
+    curriculum: float = 0.0
+    """Share of the first pass over the data after which the longest problems of each task enter; 0: shuffled."""
+
+
+@dataclass(frozen=True)
+class BatchSection:
+    """Batch sizes, counted in sequences as the model sees them."""
+
+    global_batch_size: int = 32
+    """Sequences per optimizer step, over all ranks."""
+    micro_batch_size: int = 1
+    """Sequences per forward pass of one rank."""
+
+
+@dataclass(frozen=True)
+class OptimizerSection:
+    """AdamW and its schedule."""
+
+    lr: float = 1e-5
+    """Peak learning rate."""
+    min_lr: float = 0.0
+    """Learning rate at the last step."""
+    warmup_steps: int = 0
+    """Steps of linear warm-up from zero."""
+    schedule: str = "cosine"
+    """Decay after the warm-up: cosine, linear or constant."""
+    weight_decay: float = 0.1
+    """Decoupled weight decay of matrices."""
+    beta1: float = 0.9
+    """Adam's first-moment decay."""
+    beta2: float = 0.95
+    """Adam's second-moment decay."""
+    epsilon: float = 1e-8
+    """Adam's epsilon."""
+    clip_grad: float = 1.0
+    """Largest global gradient norm."""
+    distributed: bool = True
+    """Split optimizer states over the data-parallel ranks."""
+
+
+@dataclass(frozen=True)
+class PrecisionSection:
+    """Number formats."""
+
+    dtype: str = "bf16"
+    """Parameters and activations: bf16 or fp32 (gradients and optimizer states are always fp32)."""
+
+
+@dataclass(frozen=True)
+class CheckpointSection:
+    """When to save, and what to start from."""
+
+    interval: int = 100
+    """Steps between checkpoints; the last step is always saved."""
+    keep: int = 2
+    """Newest checkpoints kept."""
+    load: str | None = None
+    """Checkpoint folder whose weights a new run starts from (a run that has its own checkpoints resumes from those)."""
+
+
+@dataclass(frozen=True)
+class LoggingSection:
+    """What is written where."""
+
+    interval: int = 10
+    """Steps between lines of metrics.jsonl, TensorBoard points and status lines."""
+    tensorboard: bool = True
+    """Write TensorBoard events into the run folder."""
+
+
+@dataclass(frozen=True)
+class TrainConfig:
+    """A whole run."""
+
+    run: RunSection
+    model: ModelSection
+    data: DataSection
+    parallel: ParallelSection = field(default_factory=ParallelSection)
+    batch: BatchSection = field(default_factory=BatchSection)
+    optimizer: OptimizerSection = field(default_factory=OptimizerSection)
+    precision: PrecisionSection = field(default_factory=PrecisionSection)
+    checkpoint: CheckpointSection = field(default_factory=CheckpointSection)
+    logging: LoggingSection = field(default_factory=LoggingSection)
+
+    def __post_init__(self) -> None:
+        _one_of("precision.dtype", self.precision.dtype, ("bf16", "fp32"))
+        _one_of("optimizer.schedule", self.optimizer.schedule, ("cosine", "linear", "constant"))
+        for name in (
+            "run.steps",
+            "parallel.tensor",
+            "parallel.pipeline",
+            "data.sequence_length",
+            "batch.global_batch_size",
+            "batch.micro_batch_size",
+            "checkpoint.interval",
+            "checkpoint.keep",
+            "logging.interval",
+        ):
+            section, key = name.split(".")
+            if (value := getattr(getattr(self, section), key)) < 1:
+                raise UserError(f"{name} is {value}; it must be at least 1")
+        if not 0 <= self.data.curriculum < 1:
+            raise UserError(f"data.curriculum is {self.data.curriculum}; it must be at least 0 and below 1")
+        if self.optimizer.warmup_steps >= self.run.steps:
+            raise UserError(
+                f"optimizer.warmup_steps {self.optimizer.warmup_steps} leaves nothing of run.steps {self.run.steps}; "
+                "lower it"
+            )
+
+    def as_dict(self) -> dict[str, Any]:
+        """Nested plain values, as written to ``config.yaml`` of the run."""
+        return dataclasses.asdict(self)
+
+
+def _one_of(name: str, value: str, allowed: tuple[str, ...]) -> None:
+    if value not in allowed:
+        raise UserError(f"{name} is {value!r}; it must be one of {', '.join(allowed)}")
+
+
+def load_config(path: Path | str, overrides: list[str] | None = None) -> TrainConfig:
+    """Read a YAML config and apply ``["--section.key", "value", ...]``. Raises UserError naming any wrong key."""
+    try:
+        raw = yaml.safe_load(require_file(path, "give the run's YAML file").read_text(encoding="utf-8")) or {}
+    except yaml.YAMLError as error:
+        raise UserError(f"{path} is not valid YAML: {' '.join(str(error).split())}") from error
+    if not isinstance(raw, dict):
+        raise UserError(f"{path} must hold sections ({', '.join(_sections())})")
+    for name, value in _parse_overrides(overrides or []):
+        section, key = name
+        if not isinstance(raw.setdefault(section, {}), dict):
+            raise UserError(f"{path}: section {section!r} must hold keys")
+        raw[section][key] = value
+    return config_from_dict(raw)
+
+
+def config_from_dict(raw: dict[str, Any]) -> TrainConfig:
+    """Check keys and types of nested plain values and build the config. Raises UserError naming the wrong key."""
+    sections = _sections()
+    if unknown := [name for name in raw if name not in sections]:
+        raise UserError(f"unknown config section {unknown[0]!r}; sections are {', '.join(sections)}")
+    built = {}
+    for name, cls in sections.items():
+        values = raw.get(name) or {}
+        if not isinstance(values, dict):
+            raise UserError(f"config section {name!r} must hold keys")
+        built[name] = _build_section(name, cls, values)
+    return TrainConfig(**built)
+
+
+def _sections() -> dict[str, type]:
+    hints = typing.get_type_hints(TrainConfig)
+    return {f.name: hints[f.name] for f in dataclasses.fields(TrainConfig)}
+
+
+def _build_section(section: str, cls: type, values: dict[str, Any]) -> Any:
+    hints = typing.get_type_hints(cls)
+    if unknown := [key for key in values if key not in hints]:
+        raise UserError(f"unknown config key {section}.{unknown[0]}; keys of {section} are {', '.join(hints)}")
+    required = [f.name for f in dataclasses.fields(cls) if _is_required(f)]
+    if missing := [name for name in required if values.get(name) is None]:
+        raise UserError(
+            f"{section}.{missing[0]} is not set; set it in the YAML file or with --{section}.{missing[0]} VALUE"
+        )
+    return cls(**{key: _convert(f"{section}.{key}", value, hints[key]) for key, value in values.items()})
+
+
+def _is_required(entry: dataclasses.Field) -> bool:
+    return entry.default is dataclasses.MISSING and entry.default_factory is dataclasses.MISSING
+
+
+def _convert(name: str, value: Any, hint: Any) -> Any:
+    """``value`` as the type ``hint``, without guessing: a string is no number, a number no boolean."""
+    if isinstance(hint, types.UnionType):
+        if value is None:
+            return None
+        hint = next(arg for arg in typing.get_args(hint) if arg is not type(None))
+    if typing.get_origin(hint) is list:
+        items = value if isinstance(value, list) else [value]
+        return [_convert(name, item, typing.get_args(hint)[0]) for item in items]
+    if hint is float and isinstance(value, str):  # YAML 1.1 reads 1e-5 as text
+        try:
+            return float(value)
+        except ValueError:
+            pass
+    if hint is float and isinstance(value, int) and not isinstance(value, bool):
+        return float(value)
+    if isinstance(value, hint) and not (hint is int and isinstance(value, bool)):
+        return value
+    raise UserError(f"{name} is {value!r}; it must be of type {hint.__name__}")
+
+
+def _parse_overrides(words: list[str]) -> list[tuple[tuple[str, str], Any]]:
+    pairs = []
+    index = 0
+    while index < len(words):
+        name, equals, value = words[index].partition("=")
+        section, dot, key = name.removeprefix("--").partition(".")
+        if not name.startswith("--") or not (dot and section and key):
+            raise UserError(f"unexpected argument {words[index]!r}; overrides are written --section.key value")
+        if not equals:
+            index += 1
+            if index == len(words):
+                raise UserError(f"{name} has no value; write {name} VALUE")
+            value = words[index]
+        pairs.append(((section, key), yaml.safe_load(value)))
+        index += 1
+    return pairs

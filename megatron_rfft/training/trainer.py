@@ -1,0 +1,183 @@
+"""The training loop: batch, forward and backward, optimizer step, callbacks. Everything else is a callback."""
+
+import math
+import time
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from functools import partial
+
+import torch
+
+from megatron_rfft.data.dataset import PackedBatch, PackedDataset
+from megatron_rfft.mcore import (
+    DistributedDataParallel,
+    DistributedDataParallelConfig,
+    Float16Module,
+    PackedSeqParams,
+    finalize_model_grads,
+    get_forward_backward_func,
+    parallel_state,
+)
+from megatron_rfft.models.build import build_model, transformer_config
+from megatron_rfft.models.config import ModelConfig
+from megatron_rfft.models.initialize import initialize_weights
+from megatron_rfft.training.config import TrainConfig
+from megatron_rfft.training.layout import on_device
+from megatron_rfft.training.optimizer import build_optimizer, build_scheduler
+
+DTYPES = {"bf16": torch.bfloat16, "fp32": torch.float32}
+
+
+@dataclass(frozen=True)
+class StepMetrics:
+    """What one optimizer step measured; the same on every rank."""
+
+    step: int
+    """Steps done, this one included."""
+    loss: float
+    """Mean cross entropy per target token of the global batch, in nats."""
+    target_tokens: int
+    """Tokens that the loss was taken over."""
+    grad_norm: float
+    """Global gradient norm before clipping."""
+    lr: float
+    """Learning rate of this step."""
+    tokens: int
+    """Tokens read by the model, padding included."""
+    seconds: float
+    """Wall time of the step."""
+
+
+class Callback:
+    """Called around the loop on every rank; override what you need."""
+
+    def on_start(self, trainer: "Trainer") -> None:
+        """Before the first step; ``trainer.step`` says where the run continues."""
+
+    def on_step(self, trainer: "Trainer", metrics: StepMetrics) -> None:
+        """After each step."""
+
+    def on_end(self, trainer: "Trainer") -> None:
+        """After the last step."""
+
+
+@dataclass
+class Trainer:
+    """A model, its optimizer and its data in the current parallel layout; ``run()`` trains to the configured step."""
+
+    config: TrainConfig
+    model_config: ModelConfig
+    dataset: PackedDataset
+    callbacks: Sequence[Callback] = field(default_factory=list)
+    step: int = 0
+    """Optimizer steps done."""
+
+    def __post_init__(self) -> None:
+        parallel = self.config.parallel
+        self.transformer_config = transformer_config(
+            self.model_config,
+            dtype=DTYPES[self.config.precision.dtype],
+            tensor_parallel=parallel.tensor,
+            pipeline_parallel=parallel.pipeline,
+            sequence_parallel=parallel.sequence,
+        )
+        self.stage = build_model(self.model_config, self.transformer_config)
+        initialize_weights(self.stage, self.config.run.seed)
+        bf16 = self.config.precision.dtype == "bf16"
+        wrapped = Float16Module(self.transformer_config, self.stage) if bf16 else self.stage
+        settings = DistributedDataParallelConfig(
+            grad_reduce_in_fp32=True, use_distributed_optimizer=self.config.optimizer.distributed
+        )
+        self.model = DistributedDataParallel(self.transformer_config, settings, wrapped)
+        self.optimizer = build_optimizer(self.config, self.model)
+        self.scheduler = build_scheduler(self.config, self.optimizer)
+        self.transformer_config.finalize_model_grads_func = finalize_model_grads
+        self.transformer_config.grad_scale_func = self.optimizer.scale_loss
+
+    @property
+    def consumed_samples(self) -> int:
+        """Sequences seen so far, over all ranks."""
+        return self.step * self.config.batch.global_batch_size
+
+    def run(self) -> None:
+        """Train from ``step`` to ``config.run.steps``."""
+        for callback in self.callbacks:
+            callback.on_start(self)
+        while self.step < self.config.run.steps:
+            metrics = self.train_step()
+            for callback in self.callbacks:
+                callback.on_step(self, metrics)
+        for callback in self.callbacks:
+            callback.on_end(self)
+
+    def train_step(self) -> StepMetrics:
+        """One optimizer step over the next global batch."""
+        started = time.perf_counter()
+        lr = self.optimizer.param_groups[0]["lr"]
+        self.model.zero_grad_buffer()
+        self.optimizer.zero_grad()
+        loss, target_tokens = self._forward_backward()
+        _, grad_norm, _ = self.optimizer.step()
+        self.scheduler.step(increment=self.config.batch.global_batch_size)
+        self.step += 1
+        tokens = self.config.batch.global_batch_size * self.config.data.sequence_length
+        seconds = time.perf_counter() - started
+        return StepMetrics(self.step, loss, target_tokens, float(grad_norm), lr, tokens, seconds)
+
+    def _forward_backward(self) -> tuple[float, int]:
+        """Accumulate gradients of the global batch; return its mean loss and its target tokens, alike on all ranks."""
+        batch = self.config.batch
+        micro_batches = list(self._micro_batches())
+        outputs = get_forward_backward_func()(
+            forward_step_func=self._forward_step,
+            data_iterator=iter(micro_batches),
+            model=self.model,
+            num_microbatches=len(micro_batches),
+            seq_length=self.config.data.sequence_length * batch.micro_batch_size,
+            micro_batch_size=1,  # sequences of a micro-batch are laid end to end
+            forward_only=False,
+        )
+        totals = torch.zeros(2, dtype=torch.float64)
+        for output in outputs:  # filled on the last pipeline stage only
+            totals += output["totals"].double().cpu()
+        totals = on_device(totals.numpy())
+        torch.distributed.all_reduce(totals, group=parallel_state.get_data_parallel_group(with_context_parallel=True))
+        if parallel_state.get_pipeline_model_parallel_world_size() > 1:
+            torch.distributed.all_reduce(totals, group=parallel_state.get_pipeline_model_parallel_group())
+        loss_sum, target_tokens = totals.tolist()
+        return (loss_sum / target_tokens if target_tokens else math.nan), int(target_tokens)
+
+    def _micro_batches(self) -> Iterator[PackedBatch]:
+        """This data-parallel rank's micro-batches of the next global batch, in an order that no layout changes."""
+        size = self.config.batch.micro_batch_size
+        ranks, rank = parallel_state.get_data_parallel_world_size(), parallel_state.get_data_parallel_rank()
+        per_rank = self.config.batch.global_batch_size // ranks
+        first = self.consumed_samples + rank * per_rank
+        for start in range(first, first + per_rank, size):
+            yield self.dataset.batch(range(start, start + size))
+
+    def _forward_step(self, batches: Iterator[PackedBatch], model: DistributedDataParallel):
+        batch = next(batches)
+        cu_seqlens = on_device(batch.cu_seqlens)
+        packed = PackedSeqParams(
+            qkv_format="thd",
+            cu_seqlens_q=cu_seqlens,
+            cu_seqlens_kv=cu_seqlens,
+            max_seqlen_q=batch.max_seqlen,
+            max_seqlen_kv=batch.max_seqlen,
+        )
+        losses = model(
+            on_device(batch.tokens)[None],
+            on_device(batch.position_ids)[None],
+            None,
+            labels=on_device(batch.labels)[None],
+            packed_seq_params=packed,
+        )
+        return losses, partial(_masked_loss, on_device(batch.loss_mask))
+
+
+def _masked_loss(mask: torch.Tensor, losses: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor, dict]:
+    """Sum of the target tokens' losses and their number; megatron-core divides by the global number."""
+    loss_sum = torch.sum(losses.view(-1).float() * mask)
+    target_tokens = mask.sum()
+    return loss_sum, target_tokens.to(torch.int), {"totals": torch.stack([loss_sum.detach(), target_tokens])}

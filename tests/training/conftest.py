@@ -1,0 +1,78 @@
+"""One torchrun a world size: every layout's losses, uninterrupted and resumed, measured once for all tests."""
+
+import json
+from pathlib import Path
+
+import pytest
+import yaml
+
+from tests.conftest import ROOT, torchrun
+
+STEPS, CHECKPOINT, KILL = 6, 3, 4
+
+LAYOUTS = {
+    1: {"one process": []},
+    2: {
+        "DP2": [],
+        "DP2, whole optimizer": ["--optimizer.distributed", "false"],
+        "PP2": ["--parallel.pipeline", "2"],
+        "TP2": ["--parallel.tensor", "2"],
+        "TP2 + SP": ["--parallel.tensor", "2", "--parallel.sequence", "true"],
+    },
+    4: {"TP2 x PP2": ["--parallel.tensor", "2", "--parallel.pipeline", "2"]},
+}
+NAMES = [name for names in LAYOUTS.values() for name in names]
+
+
+def small_config(prefix: Path, output: Path) -> dict:
+    """A four-layer model of 60,000 parameters on the small data set."""
+    return {
+        "run": {"output": str(output), "steps": STEPS},
+        "model": {
+            "num_layers": 4,
+            "hidden_size": 32,
+            "ffn_hidden_size": 96,
+            "num_attention_heads": 4,
+            "num_query_groups": 2,
+            "init_std": 0.15,
+        },
+        "data": {"train": [str(prefix)], "sequence_length": 384},
+        "batch": {"global_batch_size": 8, "micro_batch_size": 2},
+        "optimizer": {"lr": 3e-3, "warmup_steps": 2},
+        "precision": {"dtype": "fp32"},
+        "checkpoint": {"interval": CHECKPOINT, "keep": 9},
+        "logging": {"interval": 1},
+    }
+
+
+@pytest.fixture(scope="session")
+def config_file(small_data, tmp_path_factory) -> Path:
+    """The YAML file of the small run."""
+    path = tmp_path_factory.mktemp("config") / "small.yaml"
+    path.write_text(yaml.safe_dump(small_config(small_data.prefix, path.parent / "run")))
+    return path
+
+
+@pytest.fixture(scope="session")
+def runs(config_file, tmp_path_factory) -> dict[str, dict]:
+    """By layout: ``whole`` (all steps), ``killed`` and ``resumed`` rows, and the folder of the checkpoints."""
+    folder = tmp_path_factory.mktemp("layouts")
+    measured = {}
+    for world_size, layouts in LAYOUTS.items():
+        jobs = []
+        for name, overrides in layouts.items():
+            for kind, attempts in (("whole", [None]), ("resumed", [KILL, None])):
+                output = folder / name.replace(" ", "") / kind
+                changed = [*overrides, "--run.output", str(output)]
+                jobs.append({"name": f"{name}/{kind}", "config": str(config_file), "overrides": changed})
+                jobs[-1]["attempts"] = attempts
+        file = folder / f"jobs-{world_size}.json"
+        file.write_text(json.dumps(jobs))
+        torchrun(world_size, ROOT / "tests/training/worker.py", file)
+        results = json.loads(file.with_suffix(".results.json").read_text())
+        for name in layouts:
+            killed, resumed = results[f"{name}/resumed"]
+            whole = results[f"{name}/whole"][0]
+            path = folder / name.replace(" ", "") / "whole" / "checkpoints"
+            measured[name] = {"whole": whole, "killed": killed, "resumed": resumed, "checkpoints": path}
+    return measured

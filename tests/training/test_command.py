@@ -1,0 +1,112 @@
+"""The training command: wrong input in one line and code 2; a killed run continues where its checkpoint stands."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+
+import pytest
+import yaml
+
+from tests.conftest import ROOT, run_python
+from tests.training.conftest import STEPS, small_config
+
+TRAIN = ("-m", "megatron_rfft.train", "--config")
+
+
+def refused(*arguments) -> str:
+    """The one line on stderr with which the command ends; its exit code must be 2."""
+    done = run_python(*TRAIN, *arguments, check=False)
+    assert done.returncode == 2, done.stderr[-2000:]
+    (line,) = done.stderr.strip().splitlines()
+    assert line.startswith("error: ")
+    return line
+
+
+@pytest.mark.parametrize(
+    ("overrides", "expected"),
+    [
+        (["--optimizer.lerning_rate", "1"], "unknown config key optimizer.lerning_rate; keys of optimizer are lr,"),
+        (["--optimiser.lr", "1"], "unknown config section 'optimiser'"),
+        (["--run.steps", "many"], "run.steps is 'many'; it must be of type int"),
+        (["--run.steps"], "--run.steps has no value"),
+        (["--data.train", "/nowhere/data"], "no such file: /nowhere/data.manifest.json"),
+        (["--data.sequence_length", "20"], "more than data.sequence_length 20; raise it"),
+        (["--batch.global_batch_size", "7"], "batch.global_batch_size 7 is not a multiple of batch.micro_batch_size 2"),
+        (["--parallel.tensor", "2"], "1 processes are not a multiple of parallel.tensor 2"),
+        (
+            ["--model.num_query_groups", "3"],
+            "num_attention_heads 4 is not a multiple of model.num_query_groups 3",
+        ),
+        (["--model.vocab_size", "10"], "model.vocab_size 10 is below the tokenizer's 700 ids; raise it"),
+        (["--precision.dtype", "fp8"], "precision.dtype is 'fp8'; it must be one of bf16, fp32"),
+        (["steps=3"], "unexpected argument 'steps=3'"),
+    ],
+)
+def test_wrong_input_is_named_with_its_mend(config_file, overrides, expected):
+    assert expected in refused(config_file, *overrides)
+
+
+def test_a_missing_config_is_named(tmp_path):
+    assert "no such file" in refused(tmp_path / "absent.yaml")
+
+
+def test_help_names_every_key_with_its_default_and_meaning():
+    from dataclasses import fields
+
+    from megatron_rfft.training import config
+
+    text = run_python("-m", "megatron_rfft.train", "--help").stdout
+    for section in fields(config.TrainConfig):
+        for key in fields(getattr(config, f"{section.name.capitalize()}Section")):
+            assert f"--{section.name}.{key.name} " in text
+    assert "--optimizer.lr float (default: 1e-05)\n      Peak learning rate." in text
+
+
+def test_print_config_resolves_overrides(config_file):
+    done = run_python(*TRAIN, config_file, "--optimizer.lr", "1e-4", "--parallel.sequence=true", "--print-config")
+    resolved = yaml.safe_load(done.stdout)
+    assert resolved["optimizer"]["lr"] == 1e-4
+    assert resolved["parallel"]["sequence"] is True
+    assert resolved["optimizer"]["beta2"] == 0.95
+
+
+def test_a_run_killed_with_sigkill_continues_to_the_same_losses(small_data, runs, tmp_path):
+    config, output = tmp_path / "run.yaml", tmp_path / "run"
+    config.write_text(yaml.safe_dump(small_config(small_data.prefix, output)))
+    process = subprocess.Popen(
+        [sys.executable, *TRAIN, str(config)],
+        env={**os.environ, "PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1"},
+        stderr=subprocess.DEVNULL,
+    )
+    deadline = time.monotonic() + 120
+    while not list((output / "checkpoints").glob("step-*")):
+        assert time.monotonic() < deadline, "no checkpoint appeared"
+        assert process.poll() is None, "the run ended before it could be killed"
+        time.sleep(0.05)
+    process.send_signal(signal.SIGKILL)
+    process.wait()
+    run_python(*TRAIN, config)
+    rows = [json.loads(line) for line in (output / "metrics.jsonl").read_text().splitlines()]
+    assert [row["step"] for row in rows] == list(range(1, STEPS + 1))
+    assert [row["loss"] for row in rows] == [row[0] for row in runs["one process"]["whole"][:STEPS]]
+    assert list((output / "tensorboard").glob("events*"))
+    assert yaml.safe_load((output / "config.yaml").read_text())["run"]["steps"] == STEPS
+    assert "set another run.output" in refused(config, "--optimizer.lr", "1e-5")
+
+
+def test_a_damaged_checkpoint_is_refused(small_data, runs, config_file, tmp_path):
+    import shutil
+
+    source = runs["one process"]["checkpoints"]
+    copy = tmp_path / "run" / "checkpoints"
+    shutil.copytree(source, copy)
+    newest, final = sorted(copy.iterdir())
+    shutil.rmtree(final)  # a finished run would not look at its checkpoint again
+    victim = next(newest.glob("state/*.distcp"))
+    victim.write_bytes(victim.read_bytes()[:-1] + b"\x00\x01")
+    done = run_python(*TRAIN, config_file, "--run.output", tmp_path / "run", check=False)
+    assert done.returncode == 2
+    assert "is damaged" in done.stderr.splitlines()[-1]

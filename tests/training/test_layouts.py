@@ -1,0 +1,51 @@
+"""The same numbers in every layout, and resume to the last bit: real processes, gloo, real schedules."""
+
+import json
+
+import pytest
+
+from tests.conftest import ROOT, torchrun
+from tests.training.conftest import CHECKPOINT, KILL, NAMES, STEPS
+
+
+@pytest.mark.parametrize("name", NAMES[1:])
+def test_losses_agree_with_one_process(runs, name):
+    reference, ours = runs["one process"]["whole"][:STEPS], runs[name]["whole"][:STEPS]
+    assert len(ours) == STEPS
+    for expected, row in zip(reference, ours, strict=True):
+        assert row[0] == pytest.approx(expected[0], abs=1e-5)
+        assert row[1] == pytest.approx(expected[1], rel=1e-4)
+        assert row[2] == expected[2]
+
+
+def test_the_model_learns(runs):
+    losses = [row[0] for row in runs["one process"]["whole"][:STEPS]]
+    assert losses[-1] < losses[0] - 1
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_resumed_steps_equal_uninterrupted_ones_exactly(runs, name):
+    run = runs[name]
+    assert run["killed"][:KILL] == run["whole"][:KILL]
+    # Losses, gradient norms, learning rates of the remaining steps, and the sum of the final weights.
+    assert run["resumed"] == run["whole"][CHECKPOINT:]
+
+
+def test_a_checkpoint_of_any_layout_continues_in_another(runs, config_file, tmp_path):
+    """Resume TP2 x PP2 and DP2 checkpoints in other layouts; losses stay those of one process."""
+    jobs = []
+    for source, overrides in (("TP2 x PP2", []), ("DP2", ["--parallel.tensor", "2"]), ("PP2", [])):
+        output = tmp_path / source.replace(" ", "")
+        (output / "checkpoints").mkdir(parents=True)
+        name = f"step-{CHECKPOINT:08d}"
+        (output / "checkpoints" / name).symlink_to(runs[source]["checkpoints"] / name)
+        changed = [*overrides, "--run.output", str(output), "--checkpoint.interval", "100"]
+        jobs.append({"name": source, "config": str(config_file), "overrides": changed, "attempts": [None]})
+    file = tmp_path / "jobs.json"
+    file.write_text(json.dumps(jobs))
+    torchrun(2, ROOT / "tests/training/worker.py", file)
+    results = json.loads(file.with_suffix(".results.json").read_text())
+    reference = runs["one process"]["whole"][CHECKPOINT:STEPS]
+    for source, (rows,) in results.items():
+        losses = [row[0] for row in rows[:-1]]
+        assert losses == pytest.approx([row[0] for row in reference], abs=1e-5), source
