@@ -1,0 +1,122 @@
+"""Conversion both ways: bitwise weights, equal logits, nothing lost in silence."""
+
+import json
+
+import pytest
+import torch
+from safetensors.torch import load_file, save_file
+from transformers import Qwen2Config, Qwen2ForCausalLM
+
+from megatron_rfft.common.errors import UserError
+from megatron_rfft.common.manifest import verify_manifest
+from megatron_rfft.conversion.from_hf import from_hf
+from megatron_rfft.conversion.to_hf import to_hf
+from tests.conftest import ROOT, run_python, torchrun
+
+
+def make_hf_model(folder, *, tied: bool, vocab_size: int = 301) -> None:
+    """A random Qwen2 with biases, every tensor distinct."""
+    torch.manual_seed(0)
+    config = Qwen2Config(
+        vocab_size=vocab_size,
+        hidden_size=64,
+        intermediate_size=160,
+        num_hidden_layers=3,
+        num_attention_heads=4,
+        num_key_value_heads=2,
+        max_position_embeddings=256,
+        rms_norm_eps=1e-5,
+        rope_theta=5000.0,
+        tie_word_embeddings=tied,
+    )
+    model = Qwen2ForCausalLM(config)
+    for parameter in model.parameters():
+        torch.nn.init.normal_(parameter, 0.0, 0.15)
+    model.save_pretrained(folder)
+
+
+@pytest.fixture(scope="session", params=[True, False], ids=["tied", "untied"])
+def converted(request, tmp_path_factory):
+    """(HF folder, checkpoint, exported HF folder)."""
+    folder = tmp_path_factory.mktemp("convert")
+    make_hf_model(folder / "hf", tied=request.param)
+    from_hf(folder / "hf", folder / "checkpoint")
+    to_hf(folder / "checkpoint", folder / "back")
+    return folder / "hf", folder / "checkpoint", folder / "back"
+
+
+def test_a_round_trip_returns_every_tensor_bitwise(converted):
+    original, _, back = converted
+    before, after = load_file(original / "model.safetensors"), load_file(back / "model.safetensors")
+    assert after.keys() == before.keys()
+    assert all(torch.equal(before[name], after[name]) for name in after)
+    assert verify_manifest(back / "megatron_rfft.json", "model") == []
+
+
+@pytest.mark.parametrize(("tensor", "pipeline"), [(2, 1), (1, 3)], ids=["TP2", "PP3"])
+def test_logits_equal_transformers_in_every_layout(converted, tensor, pipeline, tmp_path):
+    """The megatron-core model that starts from the imported checkpoint has HF's logits."""
+    original, checkpoint, _ = converted
+    job = {"checkpoint": str(checkpoint), "model": str(original), "output": str(tmp_path / "logits.safetensors")}
+    job |= {"tensor": tensor, "pipeline": pipeline}
+    (tmp_path / "job.json").write_text(json.dumps(job))
+    torchrun(tensor * pipeline, ROOT / "tests/conversion/logits_worker.py", tmp_path / "job.json")
+    saved = load_file(job["output"])
+    model = Qwen2ForCausalLM.from_pretrained(original).eval()
+    with torch.no_grad():
+        expected = model(saved["tokens"]).logits
+    torch.testing.assert_close(saved["logits"], expected, atol=2e-5, rtol=1e-5)
+
+
+def test_the_export_of_a_trained_checkpoint_is_what_transformers_reads(converted):
+    original, _, back = converted
+    tokens = torch.randint(0, 301, (2, 20), generator=torch.Generator().manual_seed(1))
+    with torch.no_grad():
+        ours = Qwen2ForCausalLM.from_pretrained(back).eval()(tokens).logits
+        theirs = Qwen2ForCausalLM.from_pretrained(original).eval()(tokens).logits
+    assert torch.equal(ours, theirs)
+
+
+def test_exporting_again_is_done_at_once_and_other_folders_are_kept(converted, tmp_path):
+    _, checkpoint, back = converted
+    stamp = (back / "model.safetensors").stat().st_mtime_ns
+    assert to_hf(checkpoint, back) == back
+    assert (back / "model.safetensors").stat().st_mtime_ns == stamp
+    (tmp_path / "mine").mkdir()
+    with pytest.raises(UserError, match="remove it or give another --output"):
+        to_hf(checkpoint, tmp_path / "mine")
+
+
+@pytest.mark.parametrize(
+    ("change", "expected"),
+    [
+        (lambda tensors: tensors.pop("model.layers.1.mlp.up_proj.weight"), "lacks model.layers.1.mlp.up_proj.weight"),
+        (lambda tensors: tensors.update(extra=torch.zeros(1)), "has extra, which a Qwen2 model does not"),
+        (lambda tensors: tensors.update({"model.norm.weight": torch.zeros(3)}), "gives (3,), not (64,)"),
+    ],
+)
+def test_no_tensor_is_lost_or_invented(tmp_path, change, expected):
+    make_hf_model(tmp_path / "hf", tied=True)
+    tensors = load_file(tmp_path / "hf" / "model.safetensors")
+    change(tensors)
+    save_file(tensors, tmp_path / "hf" / "model.safetensors")
+    arguments = ("tools/convert.py", "from-hf", "--model", tmp_path / "hf", "--output", tmp_path / "checkpoint")
+    done = run_python(*arguments, check=False)
+    assert done.returncode == 2
+    assert expected in done.stderr.splitlines()[-1]
+    assert not (tmp_path / "checkpoint").exists()
+
+
+def test_a_damaged_checkpoint_is_not_exported(converted, tmp_path):
+    _, checkpoint, _ = converted
+    manifest = json.loads((checkpoint / "manifest.json").read_text())
+    copy = tmp_path / "copy"
+    for name in manifest["files"]:
+        (copy / name).parent.mkdir(parents=True, exist_ok=True)
+        (copy / name).symlink_to(checkpoint / name)
+    (copy / "manifest.json").write_text((checkpoint / "manifest.json").read_text())
+    metadata = copy / "state" / ".metadata"
+    metadata.unlink()
+    metadata.write_bytes(b"cos\nsystem\n(S'echo owned'\ntR.")
+    with pytest.raises(UserError, match="is damaged"):
+        to_hf(copy, tmp_path / "hf")
