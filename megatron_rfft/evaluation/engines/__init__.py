@@ -1,0 +1,28 @@
+"""Greedy generation behind one interface: vLLM in process, or transformers."""
+
+from pathlib import Path
+
+from megatron_rfft.common.errors import UserError
+from megatron_rfft.evaluation.engines.base import Completion, Engine, Request
+
+ENGINES = ("vllm", "hf")
+DTYPES = ("auto", "float32", "bfloat16")
+
+__all__ = ["DTYPES", "ENGINES", "Completion", "Engine", "Request", "load_engine"]
+
+
+def load_engine(name: str, model: Path, *, dtype: str = "auto", stop_id: int, max_length: int) -> Engine:
+    """Load ``model`` (an HF folder) into the engine ``name``.
+
+    ``max_length`` is the longest prompt plus budget that will be asked for, in tokens. ``dtype`` "auto" is float32 on a
+    CPU and bfloat16 on a GPU. The engines' libraries are imported here and not before: a finished run needs neither.
+    """
+    if name == "vllm":
+        from megatron_rfft.evaluation.engines.vllm import VllmEngine
+
+        return VllmEngine(model, dtype=dtype, stop_id=stop_id, max_length=max_length)
+    if name == "hf":
+        from megatron_rfft.evaluation.engines.hf import HfEngine
+
+        return HfEngine(model, dtype=dtype, stop_id=stop_id)
+    raise UserError(f"no engine {name!r}; choose one of {', '.join(ENGINES)}")

@@ -1,0 +1,49 @@
+"""What an engine takes and gives: token ids, never text."""
+
+from abc import ABC, abstractmethod
+from collections.abc import Collection, Iterator, Sequence
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class Request:
+    """A prompt's token ids, and how many tokens its answer may take, the stop token included."""
+
+    prompt_ids: list[int]
+    max_tokens: int
+
+
+@dataclass(frozen=True)
+class Completion:
+    """The answer to request number ``position``: its ids without the stop token.
+
+    ``stopped`` says that the model ended the answer itself; else it ran into ``max_tokens``.
+    """
+
+    position: int
+    token_ids: list[int]
+    stopped: bool
+
+
+class Engine(ABC):
+    """Greedy decoding of many requests."""
+
+    name: str
+    version: str
+    """The library and its version, such as "vllm 0.32.0+cpu"."""
+    dtype: str
+    """Of weights and activations: "float32" or "bfloat16"."""
+    device: str
+    """"cpu", or the GPU's name."""
+
+    @abstractmethod
+    def generate(self, requests: Sequence[Request], finished: Collection[int] = ()) -> Iterator[Completion]:
+        """Yield the completion of each request as soon as it is there, in any order.
+
+        ``finished`` are positions that an earlier, killed process has answered: they are not yielded again. The whole
+        list is passed nonetheless, so that an engine can form the same batches as that process did.
+        """
+
+    def describe(self) -> dict[str, str]:
+        """What of an engine belongs into a result's provenance."""
+        return {"name": self.name, "version": self.version, "dtype": self.dtype, "device": self.device}

@@ -1,0 +1,65 @@
+"""The model to be measured: an HF folder, with or without our manifest beside it."""
+
+import hashlib
+from collections.abc import Iterable
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from megatron_rfft.common.errors import UserError
+from megatron_rfft.common.files import read_json, require_directory, require_file, sha256_file
+from megatron_rfft.common.manifest import read_manifest
+from megatron_rfft.training.checkpoint_files import MODEL_KIND, MODEL_MANIFEST
+
+
+@dataclass(frozen=True)
+class ModelFolder:
+    """An HF folder and what evaluation needs to know of it."""
+
+    path: Path
+    sha256: str
+    """Of configuration, tokenizer and weights together: what decides every answer."""
+    max_positions: int
+    """Longest sequence, prompt and answer, in tokens."""
+    manifest: dict[str, Any] | None
+    """Ours, without its file list; None for a model that was not made by this project."""
+
+    @property
+    def form(self) -> str | None:
+        """The prompt form that it was trained on."""
+        return (self.manifest or {}).get("form")
+
+    def trained_lengths(self, task: str) -> list[int]:
+        """The lengths of ``task`` that it was trained on; none where that is not known."""
+        return sorted((self.manifest or {}).get("trained_lengths", {}).get(task, []))
+
+
+def open_model(path: Path | str) -> ModelFolder:
+    """Read and checksum an HF folder. Raises UserError for a missing part, or one that differs from the manifest."""
+    path = require_directory(path, "give the folder of an HF model")
+    config = read_json(require_file(path / "config.json", "an HF model folder holds a config.json"))
+    require_file(path / "tokenizer.json", "an HF model folder holds a tokenizer.json")
+    if not (weights := sorted(path.glob("*.safetensors"))):
+        raise UserError(f"{path} holds no *.safetensors; save the model in that format")
+    if not isinstance(max_positions := config.get("max_position_embeddings"), int):
+        raise UserError(f"{path / 'config.json'} has no max_position_embeddings; set it to the model's context length")
+    checksums = _checksums([path / "config.json", path / "tokenizer.json", *weights])
+    manifest = None
+    if (path / MODEL_MANIFEST).is_file():
+        manifest = read_manifest(path / MODEL_MANIFEST, MODEL_KIND)
+        _compare(path, checksums, manifest.pop("files", {}))
+    digest = hashlib.sha256("".join(f"{name} {sha}\n" for name, sha in checksums.items()).encode()).hexdigest()
+    return ModelFolder(path, digest, max_positions, manifest)
+
+
+def _checksums(files: Iterable[Path]) -> dict[str, str]:
+    files = list(files)
+    with ThreadPoolExecutor() as pool:  # hashing releases the GIL
+        return dict(zip((file.name for file in files), pool.map(sha256_file, files), strict=True))
+
+
+def _compare(path: Path, checksums: dict[str, str], entries: dict[str, dict]) -> None:
+    for name, checksum in checksums.items():
+        if name in entries and entries[name]["sha256"] != checksum:
+            raise UserError(f"{path / name} differs from the checksum in {MODEL_MANIFEST}; export the model again")

@@ -1,0 +1,56 @@
+"""What is asked: fresh questions per task and length, as token ids, each with a token budget."""
+
+import math
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from megatron_rfft.data.tokenizers import Tokenizer
+from megatron_rfft.evaluation.engines import Request
+from megatron_rfft.tasks import Example, NoInstanceError, Task
+
+MAX_DRAWS_PER_SAMPLE = 10
+BUDGET_FACTOR, BUDGET_MARGIN = 1.5, 32
+
+
+@dataclass(frozen=True)
+class Question:
+    """An example, the request that asks it, and whether the model's context cut its budget."""
+
+    example: Example
+    request: Request
+    capped: bool
+
+
+def draw_examples(task: Task, length: int, samples: int, split: str, form: str) -> list[Example]:
+    """The first ``samples`` examples with distinct arguments; fewer where a short length has no more."""
+    found: dict[str, Example] = {}
+    for index in range(MAX_DRAWS_PER_SAMPLE * samples):
+        try:
+            example = task.example(length=length, split=split, index=index, form=form)
+        except NoInstanceError:
+            break
+        found.setdefault(repr(example.arguments), example)
+        if len(found) == samples:
+            break
+    return list(found.values())
+
+
+def token_budget(oracle_tokens: int) -> int:
+    """Tokens that an answer may take whose true trace takes ``oracle_tokens``, the stop token included.
+
+    Room for a detour, none for a model that runs on: such an answer is cut and counted as a token limit.
+    """
+    return math.ceil(BUDGET_FACTOR * oracle_tokens) + BUDGET_MARGIN
+
+
+def prepare_questions(examples: Iterable[Example], tokenizer: Tokenizer, max_positions: int) -> list[Question]:
+    """Encode prompts and set budgets; prompt and budget together never exceed ``max_positions``."""
+    examples = list(examples)
+    prompts = tokenizer.encode_batch([example.prompt for example in examples])
+    responses = tokenizer.encode_batch([example.response for example in examples])
+    questions = []
+    for example, prompt, response in zip(examples, prompts, responses, strict=True):
+        budget = token_budget(len(response) + 1)
+        room = max(0, max_positions - len(prompt))
+        questions.append(Question(example, Request(prompt, min(budget, room)), capped=room < budget))
+    return questions

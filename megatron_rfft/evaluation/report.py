@@ -1,0 +1,134 @@
+"""Compare finished evaluations: one self-contained HTML page, the figures as PNG, the merged numbers as JSON."""
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from jinja2 import Environment, FileSystemLoader, StrictUndefined
+from markupsafe import Markup
+
+from megatron_rfft.common.errors import UserError
+from megatron_rfft.common.files import atomic_write, require_file
+from megatron_rfft.common.manifest import read_manifest, write_manifest
+from megatron_rfft.evaluation.figures import (
+    RUN_COLORS,
+    Run,
+    caption,
+    format_lengths,
+    panel_svg,
+    save_figures,
+    task_names,
+    trained_spans,
+)
+from megatron_rfft.evaluation.metrics import OUTCOMES
+from megatron_rfft.evaluation.run_folder import RESULTS
+
+TEMPLATE = "report.html"
+
+
+def load_run(name: str, folder: Path | str) -> Run:
+    """The run in ``folder`` under the name that the report shows. Raises UserError if it is not finished."""
+    path = require_file(Path(folder) / RESULTS, "no finished evaluation there: run tools/evaluate.py first")
+    return Run(name, read_manifest(path, "results"))
+
+
+def write_report(runs: Sequence[Run], output: Path | str, title: str) -> dict[str, Any]:
+    """Write ``report.html``, ``accuracy.png``, one PNG per task and ``results.json`` into ``output``.
+
+    Returns what ``results.json`` holds: a manifest with the runs' results by name.
+    """
+    names = [run.name for run in runs]
+    if len(set(names)) < len(names):
+        raise UserError(f"two runs have the same name among {names}; name each differently")
+    if len(runs) > len(RUN_COLORS):
+        raise UserError(f"{len(runs)} runs are more than one plot can tell apart; compare at most {len(RUN_COLORS)}")
+    output = Path(output)
+    output.mkdir(parents=True, exist_ok=True)
+    files = save_figures(runs, output, title)
+    files.append(output / "report.html")
+    with atomic_write(files[-1]) as handle:
+        handle.write(render_html(runs, title))
+    sections = {run.name: {key: value for key, value in run.results.items() if key != "files"} for run in runs}
+    return write_manifest(output / RESULTS, "report", files, title=title, runs=sections)
+
+
+def render_html(runs: Sequence[Run], title: str) -> str:
+    """The page: it refers to nothing outside itself, and follows the reader's light or dark scheme."""
+    environment = Environment(
+        loader=FileSystemLoader(Path(__file__).parent),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    tasks = task_names(runs)
+    environment.filters |= {"percent": _percent, "lengths": format_lengths}
+    return environment.get_template(TEMPLATE).render(
+        title=title,
+        caption=caption(runs),
+        runs=[{"name": run.name, "index": index, "facts": _provenance(run)} for index, run in enumerate(runs)],
+        tasks=[_task_context(task, runs) for task in tasks],
+        means=[
+            {"name": run.name, "index": index, "summary": run.results["summary"]}
+            for index, run in enumerate(runs)
+            if len(run.results["tasks"]) == len(tasks) > 1  # means over other tasks do not compare
+        ],
+        outcomes=OUTCOMES,
+    )
+
+
+def _percent(value: float) -> str:
+    """A proportion as a percentage without needless digits: 0.985 -> "98.5", 1.0 -> "100"."""
+    return f"{100 * value:.1f}".removesuffix(".0")
+
+
+def _task_context(task: str, runs: Sequence[Run]) -> dict[str, Any]:
+    """What the template shows of one task: the panel, and per run the summary, the numbers and sample answers."""
+    shown = [{"name": run.name, "index": i, **run.results["tasks"][task]} for i, run in _measuring(task, runs)]
+    lengths = sorted({int(length) for run in shown for length in run["cells"]})
+    trained = {length for run in shown for length in run["trained_lengths"]}
+    spans = trained_spans(sorted(trained), lengths)
+    return {
+        "name": task,
+        "panel": Markup(panel_svg(task, runs)),
+        "runs": shown,
+        "lengths": lengths,
+        "trained": [length for length in lengths if any(first <= length <= last for first, last in spans)],
+    }
+
+
+def _measuring(task: str, runs: Sequence[Run]) -> list[tuple[int, Run]]:
+    return [(index, run) for index, run in enumerate(runs) if task in run.results["tasks"]]
+
+
+def _provenance(run: Run) -> dict[str, Any]:
+    """The facts that identify a run, as (label, value) pairs in reading order."""
+    results, settings = run.results, run.results["settings"]
+    trained = {task: r["trained_lengths"] for task, r in results["tasks"].items() if r["trained_lengths"]}
+    left_out = {task: r["left_out"] for task, r in results["tasks"].items() if r["left_out"]}
+    capped = sum(cell["capped"] for task in results["tasks"].values() for cell in task["cells"].values())
+    timing, engine, budget = results["timing"], results["engine"], settings["budget"]
+    facts: dict[str, Any] = {
+        "model": f"{results['model']['name']} (sha256 {results['model']['sha256'][:12]})",
+        "prompt form": settings["form"],
+        "trained on": _by_task(trained) or "not stated by the model",
+        "questions": f"split {settings['split']}, up to {settings['samples']} per task and length",
+        "tasks": ", ".join(f"{task} v{version}" for task, version in settings["tasks"].items()),
+        "engine": f"{engine['version']}, {engine['dtype']}, {engine['device']}, greedy",
+        "token budget": f"{budget['factor']} × the true answer's tokens + {budget['margin']}",
+        "time": "{seconds:.0f} s for {answers} answers, {tokens_per_second:.0f} tokens/s".format(**timing),
+        "megatron_rfft": results["megatron_rfft"],
+    }
+    if left_out:
+        facts["lengths left out"] = _by_task(left_out)
+    if capped:
+        facts["budgets cut by the model's context"] = str(capped)
+    return facts
+
+
+def _by_task(lengths: Mapping[str, Sequence[int]]) -> str:
+    """``coin_flip 1–10, last_letter 1–5``, or only ``1–10`` where all tasks agree."""
+    texts = {task: format_lengths(values) for task, values in lengths.items()}
+    if len(set(texts.values())) == 1:
+        return f"lengths {next(iter(texts.values()))}"
+    return ", ".join(f"{task} {text}" for task, text in texts.items())

@@ -1,0 +1,121 @@
+"""A run on disk: its settings, the generations as they arrive, and at the end the results."""
+
+import fcntl
+import json
+import os
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from megatron_rfft.common.errors import UserError
+from megatron_rfft.common.files import atomic_write, read_json, write_json
+from megatron_rfft.common.manifest import read_manifest, verify_manifest, write_manifest
+
+RESULTS = "results.json"
+
+
+class RunFolder:
+    """One evaluation's folder.
+
+    ``run.json`` names the settings, ``generations.jsonl`` grows by a line per answer, ``results.json`` comes last and
+    is a manifest: where it exists the run is finished.
+    """
+
+    def __init__(self, path: Path, settings: dict[str, Any]):
+        self.path = path
+        self._run_file = self.path / "run.json"
+        self._generations = self.path / "generations.jsonl"
+        if self._generations.is_file() and self._generations.stat().st_size:
+            self._run = read_json(self._run_file)
+            self._require_same("settings", settings)
+        else:  # nothing answered yet, so nothing to mix up
+            self._require_no_stranger()
+            self._run = {"settings": settings, "engine": None}
+            write_json(self._run_file, self._run)
+
+    def finished_results(self) -> dict[str, Any] | None:
+        """The results of a finished run, else None. Raises UserError if its files have changed since."""
+        path = self.path / RESULTS
+        if not path.is_file():
+            return None
+        if problems := verify_manifest(path, "results"):
+            raise UserError(f"{problems[0]}; delete {path} to score the answers again")
+        return read_manifest(path, "results")
+
+    def read_generations(self) -> dict[str, dict[str, Any]]:
+        """Records by example id. A last line that a kill cut short is removed from the file."""
+        if not self._generations.is_file():
+            return {}
+        with open(self._generations, "rb+") as handle:
+            content = handle.read()
+            whole = content.rfind(b"\n") + 1
+            if whole < len(content):
+                handle.truncate(whole)
+        return {record["id"]: record for record in map(json.loads, content[:whole].splitlines())}
+
+    @property
+    def settings(self) -> dict[str, Any]:
+        """What the run was begun with."""
+        return self._run["settings"]
+
+    @property
+    def engine(self) -> dict[str, str] | None:
+        """The description of the engine that gave the answers; None before the first."""
+        return self._run["engine"]
+
+    def set_engine(self, engine: dict[str, str]) -> None:
+        """Note the engine, or check that it is still the one that began this run."""
+        if self._run["engine"] is not None:
+            self._require_same("engine", engine)
+        self._run["engine"] = engine
+        write_json(self._run_file, self._run)
+
+    def open_for_append(self):
+        """The generations file, line-buffered: a record is with the kernel as soon as its line is written."""
+        return open(self._generations, "a", encoding="utf-8", buffering=1)
+
+    def finish(self, records: Iterable[dict[str, Any]], sections: dict[str, Any]) -> dict[str, Any]:
+        """Rewrite the generations in the order of ``records``, write the results and return them."""
+        with atomic_write(self._generations) as handle:
+            handle.writelines(format_record(record) for record in records)
+        return write_manifest(self.path / RESULTS, "results", [self._generations], **sections)
+
+    def _require_no_stranger(self) -> None:
+        own = {self._run_file.name, self._generations.name}
+        for entry in self.path.iterdir():
+            if entry.name not in own and not entry.name.startswith("."):
+                raise UserError(f"{self.path} holds {entry.name} but no answers of a run; give another --output")
+
+    def _require_same(self, section: str, wanted: dict[str, Any]) -> None:
+        begun = self._run[section]
+        for key in sorted(begun.keys() | wanted.keys()):
+            if begun.get(key) != wanted.get(key):
+                raise UserError(
+                    f"{self.path} holds a run with {key} {begun.get(key)!r}, this one has {wanted.get(key)!r}; "
+                    "give another --output or delete that folder"
+                )
+
+
+@contextmanager
+def open_run_folder(path: Path | str, settings: dict[str, Any]) -> Iterator[RunFolder]:
+    """Begin a run in ``path``, or continue the one there. The folder is this process's until the block ends.
+
+    Raises UserError if the folder holds a run with other settings or something else, or if another process has it.
+    """
+    path = Path(path)
+    path.mkdir(parents=True, exist_ok=True)
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)  # ends with the process, however that ends
+        except BlockingIOError as error:
+            raise UserError(f"another evaluation is writing to {path}; wait for it or give another --output") from error
+        yield RunFolder(path, settings)
+    finally:
+        os.close(descriptor)
+
+
+def format_record(record: dict[str, Any]) -> str:
+    """One line of the generations file."""
+    return json.dumps(record, ensure_ascii=False) + "\n"

@@ -1,0 +1,213 @@
+"""An evaluation from the questions to the results; killed anywhere it continues, run again it returns at once."""
+
+import time
+from dataclasses import dataclass
+from itertools import chain
+from pathlib import Path
+from typing import Any
+
+from megatron_rfft.common.errors import UserError
+from megatron_rfft.common.progress import progress_bar
+from megatron_rfft.data.tokenizers import Tokenizer, load_tokenizer
+from megatron_rfft.evaluation.engines import DTYPES, ENGINES, Engine, Request, load_engine
+from megatron_rfft.evaluation.metrics import score_cell, summarize_run, summarize_task
+from megatron_rfft.evaluation.model import ModelFolder, open_model
+from megatron_rfft.evaluation.questions import (
+    BUDGET_FACTOR,
+    BUDGET_MARGIN,
+    Question,
+    draw_examples,
+    prepare_questions,
+)
+from megatron_rfft.evaluation.run_folder import RunFolder, format_record, open_run_folder
+from megatron_rfft.tasks import FORMS, SPLITS, Example, Task, load_task
+from megatron_rfft.tasks.task import describe_lengths
+
+Record = dict[str, Any]
+
+
+@dataclass(frozen=True)
+class EvaluationConfig:
+    """What to measure. Raises UserError for a value outside its choices."""
+
+    model: Path
+    """HF folder."""
+    tasks: tuple[str, ...]
+    lengths: tuple[int, ...]
+    """Asked of every task; those that a task does not have are left out and named in the results."""
+    samples: int = 100
+    """Questions per task and length."""
+    form: str | None = None
+    """Prompt form; None takes the one that the model's manifest names."""
+    split: str = "test"
+    engine: str = "vllm"
+    dtype: str = "auto"
+
+    def __post_init__(self):
+        choices = {"split": SPLITS, "engine": ENGINES, "dtype": DTYPES, "form": (None, *FORMS)}
+        for name, allowed in choices.items():
+            if (value := getattr(self, name)) not in allowed:
+                raise UserError(f"no {name} {value!r}; choose one of {', '.join(filter(None, allowed))}")
+        if self.samples < 1:
+            raise UserError(f"samples is {self.samples}; ask at least 1 question per task and length")
+
+
+def evaluate(config: EvaluationConfig, output: Path | str) -> dict[str, Any]:
+    """Run or continue an evaluation in the folder ``output`` and return its results.
+
+    Raises UserError for wrong input, and where ``output`` holds a run with other settings.
+    """
+    model = open_model(config.model)
+    form = config.form or model.form
+    if form is None:
+        raise UserError(f"{model.path} does not say which form it was trained on; give --form ({', '.join(FORMS)})")
+    tasks = [load_task(name) for name in dict.fromkeys(config.tasks)]
+    with open_run_folder(output, _settings(config, model, form, tasks)) as folder:
+        if (results := folder.finished_results()) is not None:
+            return results
+        return _continue(config, model, form, tasks, folder)
+
+
+def _continue(
+    config: EvaluationConfig, model: ModelFolder, form: str, tasks: list[Task], folder: RunFolder
+) -> dict[str, Any]:
+    tokenizer = load_tokenizer(model.path)
+    questions = prepare_questions(_all_examples(config, form, tasks), tokenizer, model.max_positions)
+    if all(question.request.max_tokens == 0 for question in questions):
+        raise UserError(f"every prompt fills the {model.max_positions} positions of {model.path}; ask shorter ones")
+    records = folder.read_generations()
+    timing = _answer_missing(questions, records, folder, config, tokenizer)
+    ordered = [records[question.example.id] for question in questions]
+    sections = {
+        "settings": folder.settings,
+        "model": {"name": model.path.resolve().name, "sha256": model.sha256, "manifest": model.manifest},
+        "engine": folder.engine,
+        "timing": timing,
+        **_score(ordered, tasks, model, config.lengths),
+    }
+    return folder.finish(ordered, sections)
+
+
+def _settings(config: EvaluationConfig, model: ModelFolder, form: str, tasks: list[Task]) -> dict[str, Any]:
+    """All that decides the answers: a folder holds one run, and a run one of these."""
+    return {
+        "model": model.sha256,
+        "form": form,
+        "split": config.split,
+        "tasks": {task.name: task.version for task in tasks},
+        "lengths": list(config.lengths),
+        "samples": config.samples,
+        "engine": config.engine,
+        "dtype": config.dtype,
+        "budget": {"factor": BUDGET_FACTOR, "margin": BUDGET_MARGIN},
+    }
+
+
+def _all_examples(config: EvaluationConfig, form: str, tasks: list[Task]) -> list[Example]:
+    examples = []
+    for task in tasks:
+        lengths = [length for length in config.lengths if length in task.valid_lengths]
+        drawn = [e for length in lengths for e in draw_examples(task, length, config.samples, config.split, form)]
+        if not drawn:
+            raise UserError(
+                f"task {task.name} has no {config.split} question of the lengths {list(config.lengths)}; its "
+                f"valid_lengths are {describe_lengths(task.valid_lengths)}"
+            )
+        examples += drawn
+    return examples
+
+
+def _answer_missing(
+    questions: list[Question],
+    records: dict[str, Record],
+    folder: RunFolder,
+    config: EvaluationConfig,
+    tokenizer: Tokenizer,
+) -> dict[str, float]:
+    """Add a record for each question that has none, on disk as it arrives; return this session's timing."""
+    # Where the prompt alone fills the model's context there is nothing to ask.
+    unanswerable = [q for q in questions if q.request.max_tokens == 0 and q.example.id not in records]
+    answerable = [q for q in questions if q.request.max_tokens > 0]
+    requests = [question.request for question in answerable]
+    finished = {position for position, q in enumerate(answerable) if q.example.id in records}
+    engine = None
+    if len(finished) < len(requests):
+        engine = _load_engine(requests, config, tokenizer)
+        folder.set_engine(engine.describe())
+    num_tokens, start = 0, time.monotonic()
+    with (
+        folder.open_for_append() as handle,
+        progress_bar(len(questions), "evaluate", "answers", initial=len(records)) as bar,
+    ):
+        completions = engine.generate(requests, finished) if engine else ()
+        answers = ((answerable[c.position], c.token_ids, c.stopped) for c in completions)
+        for question, token_ids, stopped in chain(((q, [], False) for q in unanswerable), answers):
+            record = records[question.example.id] = _judge(question, token_ids, stopped, tokenizer)
+            handle.write(format_record(record))
+            num_tokens += record["num_tokens"]
+            bar.update()
+    seconds = time.monotonic() - start
+    return {
+        "seconds": round(seconds, 1),
+        "answers": len(answerable) - len(finished),
+        "generated_tokens": num_tokens,
+        "tokens_per_second": round(num_tokens / seconds, 1),
+    }
+
+
+def _load_engine(requests: list[Request], config: EvaluationConfig, tokenizer: Tokenizer) -> Engine:
+    longest = max(len(request.prompt_ids) + request.max_tokens for request in requests)
+    return load_engine(config.engine, config.model, dtype=config.dtype, stop_id=tokenizer.stop_id, max_length=longest)
+
+
+def _judge(question: Question, token_ids: list[int], stopped: bool, tokenizer: Tokenizer) -> Record:
+    """The record of one answer. An answer that was cut at its budget is never right: it did not say that it is done."""
+    example = question.example
+    text = tokenizer.decode(token_ids)
+    if not stopped:
+        outcome = "token_limit"
+    else:
+        outcome = "correct" if load_task(example.task).check(text, example.answer) else "wrong"
+    return {
+        "id": example.id,
+        "task": example.task,
+        "length": example.length,
+        "index": example.index,
+        "outcome": outcome,
+        "answer": example.answer,
+        "num_tokens": len(token_ids) + stopped,
+        "budget": question.request.max_tokens,
+        "capped": question.capped,
+        "prompt": example.prompt,
+        "text": text,
+    }
+
+
+def _score(ordered: list[Record], tasks: list[Task], model: ModelFolder, lengths: tuple[int, ...]) -> dict[str, Any]:
+    """The results' sections ``tasks`` (cells by length, summary, sample answers) and ``summary``."""
+    scored = {}
+    for task in tasks:
+        by_length: dict[int, list[Record]] = {}
+        for record in ordered:
+            if record["task"] == task.name:
+                by_length.setdefault(record["length"], []).append(record)
+        cells = {length: score_cell(records) for length, records in by_length.items()}
+        scored[task.name] = {
+            "version": task.version,
+            "trained_lengths": model.trained_lengths(task.name),
+            "left_out": [length for length in lengths if length not in cells],
+            "summary": summarize_task(cells),
+            "cells": {str(length): cell for length, cell in cells.items()},
+            "samples": _samples([record for records in by_length.values() for record in records]),
+        }
+    return {"tasks": scored, "summary": summarize_run({name: task["summary"] for name, task in scored.items()})}
+
+
+def _samples(records: list[Record]) -> dict[str, Record | None]:
+    """The longest question that was answered correctly, and the shortest that was not; None where there is none."""
+    correct = [record for record in records if record["outcome"] == "correct"]
+    failed = [record for record in records if record["outcome"] != "correct"]
+    return {
+        "correct": max(correct, key=lambda record: record["length"], default=None),
+        "failed": min(failed, key=lambda record: record["length"], default=None),
+    }

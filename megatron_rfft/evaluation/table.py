@@ -1,0 +1,40 @@
+"""Results as a compact text table for the terminal."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from megatron_rfft.evaluation.metrics import OUTCOMES
+
+
+def format_table(results: Mapping[str, Any]) -> str:
+    """Accuracy in percent by task and length, the summary figures, and notes on what is missing or was cut."""
+    tasks = results["tasks"]
+    lengths = sorted({int(length) for task in tasks.values() for length in task["cells"]})
+    name_width = max(len("accuracy in %"), *map(len, tasks))
+    header = "".join(f"{length:>5}" for length in lengths)
+    lines = [f"{'accuracy in %':<{name_width}}{header}   Max_Len_90%"]
+    for name, task in tasks.items():
+        cells = [task["cells"].get(str(length)) for length in lengths]
+        row = "".join(f"{100 * cell['accuracy']:>5.0f}" if cell else "    ·" for cell in cells)
+        lines.append(f"{name:<{name_width}}{row}   {_max_length(task['summary'])}")
+    return "\n".join([*lines, "", *_notes(results)])
+
+
+def _max_length(summary: Mapping[str, Any]) -> str:
+    """The reading that all shorter lengths hold too; the other in brackets where it differs."""
+    strict, loose = summary["max_len_90_all"], summary["max_len_90_any"]
+    return str(strict) if strict == loose else f"{strict} (with gaps {loose})"
+
+
+def _notes(results: Mapping[str, Any]) -> list[str]:
+    totals = {outcome: sum(task["summary"][outcome] for task in results["tasks"].values()) for outcome in OUTCOMES}
+    notes = ["answers: " + ", ".join(f"{count} {outcome.replace('_', ' ')}" for outcome, count in totals.items())]
+    samples = results["settings"]["samples"]
+    for name, task in results["tasks"].items():
+        if task["left_out"]:
+            notes.append(f"{name}: no questions of length {', '.join(map(str, task['left_out']))}")
+        if few := [f"{cell['n']} of length {length}" for length, cell in task["cells"].items() if cell["n"] < samples]:
+            notes.append(f"{name}: fewer than {samples} questions exist: {', '.join(few)}")
+    if capped := sum(cell["capped"] for task in results["tasks"].values() for cell in task["cells"].values()):
+        notes.append(f"the model's context length cut the token budget of {capped} questions")
+    return notes

@@ -1,0 +1,177 @@
+"""The report: self-contained, complete, the same for the same numbers."""
+
+import json
+import re
+from html.parser import HTMLParser
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from megatron_rfft.common.errors import UserError
+from megatron_rfft.common.manifest import verify_manifest, write_manifest
+from megatron_rfft.evaluation.figures import Run, format_lengths, trained_spans
+from megatron_rfft.evaluation.metrics import score_cell, summarize_run, summarize_task
+from megatron_rfft.evaluation.report import load_run, write_report
+from tests.conftest import ROOT, run_python
+
+
+def make_results(correct_by_length: dict[int, int], trained=(1, 2, 3), task="coin_flip", n=20) -> dict:
+    """Results of one task as the runner writes them."""
+    cells = {}
+    for length, correct in correct_by_length.items():
+        outcomes = ["correct"] * correct + ["wrong"] * (n - correct)
+        cells[length] = score_cell({"outcome": o, "num_tokens": 9, "capped": False} for o in outcomes)
+    summary = summarize_task(cells)
+    failed = {
+        "length": 5,
+        "outcome": "wrong",
+        "num_tokens": 9,
+        "answer": "True",
+        "prompt": "Q: <b>?",
+        "text": "1 < 2 & so",
+    }
+    return {
+        "kind": "results",
+        "format": 1,
+        "megatron_rfft": "0.0.0",
+        "settings": {
+            "form": "direct",
+            "split": "test",
+            "samples": n,
+            "tasks": {task: 1},
+            "budget": {"factor": 1.5, "margin": 32},
+        },
+        "model": {"name": "tiny", "sha256": "0123456789abcdef"},
+        "engine": {"name": "hf", "version": "transformers 5", "dtype": "float32", "device": "cpu"},
+        "timing": {"seconds": 2.0, "answers": 60, "generated_tokens": 540, "tokens_per_second": 270.0},
+        "tasks": {
+            task: {
+                "version": 1,
+                "trained_lengths": list(trained),
+                "left_out": [],
+                "summary": summary,
+                "cells": {str(length): cell for length, cell in cells.items()},
+                "samples": {"correct": None, "failed": failed},
+            }
+        },
+        "summary": summarize_run({task: summary}),
+    }
+
+
+@pytest.fixture(scope="module")
+def report(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("report")
+    runs = [
+        Run("follows the rule", make_results({1: 20, 3: 19, 5: 13})),
+        Run("answers directly", make_results({1: 18, 3: 7, 5: 0}, trained=(1, 2))),
+        Run("elsewhere", make_results({2: 4, 8: 1}, trained=(), task="length_int")),
+    ]
+    write_report(runs, folder, "Title & more")
+    return folder
+
+
+class References(HTMLParser):
+    """Whatever a browser would fetch."""
+
+    def __init__(self):
+        super().__init__()
+        self.found = []
+
+    def handle_starttag(self, tag, attrs):
+        self.found += [(tag, name) for name, value in attrs if name in ("src", "srcset", "data", "action", "poster")]
+        self.found += [(tag, value) for name, value in attrs if name.endswith("href") and not value.startswith("#")]
+        self.found += [(tag, "tag") for _ in [0] if tag in ("script", "link", "iframe", "img", "object")]
+
+
+def test_the_page_is_self_contained(report):
+    page = (report / "report.html").read_text()
+    parser = References()
+    parser.feed(page)
+    assert parser.found == []
+    assert "@import" not in page
+    assert re.findall(r"url\((?!#)", page) == []
+    assert "://" not in re.sub(r'xmlns(:\w+)?="[^"]*"', "", page)
+
+
+def test_the_page_holds_the_numbers(report):
+    page = (report / "report.html").read_text()
+    assert "<td>65 <small>[43.3–81.9]</small></td><td>7</td><td>0</td><td>20</td>" in page  # 13 of 20
+    for text in (
+        "Title &amp; more",
+        "follows the rule",
+        "answers directly",
+        "elsewhere",
+        "0123456789ab",
+        "transformers 5",
+    ):
+        assert text in page
+    assert "Q: &lt;b&gt;?" in page
+    assert "1 &lt; 2 &amp; so" in page
+    assert page.count("<svg") == 2
+    assert "prefers-color-scheme: dark" in page
+
+
+def test_panels_take_the_pages_colours(report):
+    svg = re.search(r"<svg.*?</svg>", (report / "report.html").read_text(), re.DOTALL)[0]
+    assert "var(--run-0)" in svg
+    assert re.findall(r"#[0-9a-f]{6}\b", svg) == []
+
+
+def test_files_are_named_and_whole(report):
+    merged = json.loads((report / "results.json").read_text())
+    assert set(merged["files"]) == {"report.html", "accuracy.png", "accuracy_coin_flip.png", "accuracy_length_int.png"}
+    assert verify_manifest(report / "results.json", "report") == []
+    assert merged["runs"]["follows the rule"]["tasks"]["coin_flip"]["cells"]["5"]["correct"] == 13
+    assert (report / "accuracy.png").read_bytes().startswith(b"\x89PNG")
+
+
+def test_equal_numbers_give_equal_bytes(report, tmp_path):
+    runs = [Run("a", make_results({1: 20, 3: 10}))]
+    first = write_report(runs, tmp_path / "1", "T")
+    assert write_report(runs, tmp_path / "2", "T") == first
+
+
+def test_the_command_makes_the_report_of_finished_runs(tmp_path):
+    results = make_results({1: 20, 3: 10})
+    sections = {key: value for key, value in results.items() if key not in ("kind", "format", "megatron_rfft")}
+    (tmp_path / "run").mkdir()
+    write_manifest(tmp_path / "run/results.json", "results", [], **sections)
+    tool, output = ROOT / "tools/report.py", tmp_path / "report"
+    done = run_python(tool, "--run", f"one={tmp_path / 'run'}", "--output", output)
+    assert str(output / "report.html") in done.stdout.splitlines()
+    for wrong, message in ((f"one={tmp_path}", "no finished evaluation"), ("one", "NAME=DIR")):
+        done = run_python(tool, "--run", wrong, "--output", output, check=False)
+        assert done.returncode == 2
+        assert message in done.stderr
+
+
+def test_runs_that_cannot_be_told_apart_are_refused(tmp_path):
+    run = Run("a", make_results({1: 20}))
+    with pytest.raises(UserError, match="same name"):
+        write_report([run, run], tmp_path, "T")
+    with pytest.raises(UserError, match="7 runs"):
+        write_report([Run(str(i), run.results) for i in range(7)], tmp_path, "T")
+    with pytest.raises(UserError, match="no such file"):
+        load_run("a", tmp_path)
+
+
+def test_trained_spans():
+    assert trained_spans([1, 2, 3, 7, 8], measured=[2, 5, 8]) == [(1, 3), (7, 8)]
+    assert trained_spans([2, 4, 6], measured=[2, 4, 6, 8]) == [(2, 6)]
+    assert trained_spans([], measured=[1]) == []
+
+
+@given(st.sets(st.integers(1, 40)), st.sets(st.integers(1, 40)))
+def test_trained_spans_hold_all_trained_and_no_other_measured_length(trained, measured):
+    spans = trained_spans(sorted(trained), sorted(measured))
+    covered = {length for first, last in spans for length in range(first, last + 1)}
+    assert trained <= covered
+    assert not covered & (measured - trained)
+
+
+def test_lengths_in_short():
+    assert format_lengths([1, 2, 3]) == "1–3"
+    assert format_lengths([2, 4, 6]) == "2–6:2"
+    assert format_lengths([3]) == "3"
+    assert format_lengths([1, 2, 9]) == "1,2,9"

@@ -1,0 +1,56 @@
+#!/usr/bin/env python
+"""Measure a model's accuracy by task and length."""
+
+import json
+from argparse import Namespace
+from pathlib import Path
+
+from megatron_rfft.common.cli import make_parser, parse_lengths, run_command
+from megatron_rfft.evaluation.engines import DTYPES, ENGINES
+from megatron_rfft.evaluation.run_folder import RESULTS
+from megatron_rfft.evaluation.runner import EvaluationConfig, evaluate
+from megatron_rfft.evaluation.table import format_table
+from megatron_rfft.tasks import FORMS, SPLITS
+
+
+def parse_arguments() -> Namespace:
+    parser = make_parser(
+        "Ask a model fresh questions of each task and length (greedy decoding, strict checking) and write "
+        "results.json. A killed run continues when run again; a finished one returns at once.",
+        "python tools/evaluate.py --model runs/model/hf --tasks coin_flip,length_int --lengths 2-30:2 "
+        "--output runs/eval",
+    )
+    parser.add_argument("--model", type=Path, required=True, help="HF folder with a tokenizer.json")
+    parser.add_argument("--tasks", required=True, help="task names, separated by commas")
+    parser.add_argument("--lengths", required=True, help="lengths such as 2-30:2 or 1-10,15")
+    parser.add_argument("--output", type=Path, required=True, help="folder of this run and of no other")
+    parser.add_argument("--samples", type=int, default=100, help="questions per task and length")
+    parser.add_argument("--form", choices=FORMS, help="prompt form; left out: the one in the model's manifest")
+    parser.add_argument("--split", choices=SPLITS, default="test", help="which questions to draw")
+    parser.add_argument("--engine", choices=ENGINES, default="vllm", help="what generates the answers")
+    parser.add_argument("--dtype", choices=DTYPES, default="auto", help="auto: float32 on a CPU, bfloat16 on a GPU")
+    parser.add_argument("--json", action="store_true", help="print results.json instead of a table")
+    return parser.parse_args()
+
+
+def main() -> None:
+    arguments = parse_arguments()
+    config = EvaluationConfig(
+        model=arguments.model,
+        tasks=tuple(arguments.tasks.split(",")),
+        lengths=tuple(parse_lengths(arguments.lengths)),
+        samples=arguments.samples,
+        form=arguments.form,
+        split=arguments.split,
+        engine=arguments.engine,
+        dtype=arguments.dtype,
+    )
+    results = evaluate(config, arguments.output)
+    if arguments.json:
+        print(json.dumps(results, ensure_ascii=False))
+    else:
+        print(f"{format_table(results)}\nresults: {arguments.output / RESULTS}")
+
+
+if __name__ == "__main__":
+    run_command(main)
