@@ -1,0 +1,48 @@
+"""Every command and every example of the README is run."""
+
+import doctest
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+from tests.conftest import ROOT
+
+README = ROOT / "README.md"
+
+
+def bash_blocks() -> list[str]:
+    """The README's shell blocks in order."""
+    return re.findall(r"```bash\n(.*?)```", README.read_text(encoding="utf-8"), flags=re.DOTALL)
+
+
+def test_the_two_commands_come_first():
+    commands = [line.split("#")[0].strip() for line in bash_blocks()[0].strip().splitlines()]
+    # The first one runs, shortened, in test_quickstart.py; the second one is running now.
+    assert commands == ["bash examples/quickstart/run.sh", "bash tests/run.sh"]
+    assert all((ROOT / command.split()[1]).is_file() for command in commands)
+
+
+def test_the_python_examples_print_what_they_show():
+    result = doctest.testfile(str(README), module_relative=False, encoding="utf-8")
+    assert result.attempted > 0
+    assert result.failed == 0
+
+
+def test_the_stages_run_as_written(tmp_path):
+    (block,) = bash_blocks()[1:]
+    script = "set -eu\n" + block.replace("runs/first", str(tmp_path / "first"))
+    path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
+    environment = {**os.environ, "PATH": path, "OMP_NUM_THREADS": "1"}
+    done = subprocess.run(
+        ["bash", "-c", script], cwd=ROOT, env=environment, capture_output=True, text=True, timeout=400
+    )
+    assert done.returncode == 0, done.stderr[-3000:]
+    assert (tmp_path / "first/report/report.html").is_file()
+
+
+def test_every_link_and_picture_of_the_project_exists():
+    targets = re.findall(r"\]\(([^)#]+)\)", README.read_text(encoding="utf-8"))
+    missing = [target for target in targets if not target.startswith("http") and not (ROOT / target).exists()]
+    assert missing == []
