@@ -49,13 +49,12 @@ def train(config: TrainConfig) -> None:
         return
     # Imported late: a wrong config is answered in a second, without loading megatron-core.
     from megatron_rfft.training.callbacks import Checkpointing, Metrics, NanGuard, StatusLine, run_lock
-    from megatron_rfft.training.layout import destroy_parallel, initialize_parallel
+    from megatron_rfft.training.layout import abandon_parallel, destroy_parallel, initialize_parallel
     from megatron_rfft.training.trainer import Trainer
 
     with run_lock(output) if first_rank else contextlib.nullcontext():
         if first_rank:
             write_run_config(config, output)
-        initialize_parallel(config, model_config)
         callbacks = [
             NanGuard(),
             Checkpointing(
@@ -64,7 +63,12 @@ def train(config: TrainConfig) -> None:
             Metrics(output, config.logging.interval, config.logging.tensorboard),
             StatusLine(),
         ]
-        Trainer(config, model_config, dataset, callbacks).run()
+        try:
+            initialize_parallel(config, model_config)
+            Trainer(config, model_config, dataset, callbacks).run()
+        except BaseException:
+            abandon_parallel()
+            raise
         destroy_parallel()
 
 

@@ -53,6 +53,16 @@ def destroy_parallel(*, keep_process_group: bool = False) -> None:
         torch.distributed.destroy_process_group()
 
 
+def abandon_parallel() -> None:
+    """Let go of the process group after an error, without waiting for other ranks, which may be stuck.
+
+    NCCL's communicators end with the process. gloo's threads would abort it (SIGABRT) when Python exits around them,
+    and hide the exit code.
+    """
+    if not ON_GPU and torch.distributed.is_initialized():
+        torch.distributed.destroy_process_group()
+
+
 def on_device(array) -> torch.Tensor:
     """A numpy array as a tensor on this rank's device."""
     return torch.from_numpy(array).to(DEVICE, non_blocking=True)
