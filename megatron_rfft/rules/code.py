@@ -17,7 +17,7 @@ class Code:
 
     def text(self, *pieces: Piece) -> None:
         """When the traced function gets here, it writes ``pieces``."""
-        self._pieces += pieces
+        self._pieces += (piece for piece in pieces if piece != "")
 
     def add(self, *statements: ast.stmt) -> None:
         """When the traced function gets here, it executes ``statements``."""

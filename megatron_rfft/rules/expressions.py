@@ -36,13 +36,17 @@ class Evaluation:
     value: ast.expr
 
 
-def evaluate(expression: ast.expr, names: Names) -> Evaluation:
-    """Plan the evaluation of ``expression``; the chain lacks only the value at its end."""
+def evaluate(expression: ast.expr, names: Names, has_code: bool = True) -> Evaluation:
+    """Plan the evaluation of ``expression``; the chain lacks only the value at its end.
+
+    Without ``has_code`` the chain begins with the numbers.
+    """
     plan = _Plan(names)
     value, accessed, called = plan.visit(expression)
     if is_literal(expression):
         return Evaluation([], plan.steps, value)
-    stages = [expression, *(stage for stage in (accessed, called) if not _is_value(stage))]
+    stages = [expression] if has_code else []
+    stages += (stage for stage in (accessed, called) if not _is_value(stage))
     chain: list[Piece] = []
     for stage in dict.fromkeys(map(ast.unparse, stages)):
         chain += [*plan.pieces(stage), " = "]

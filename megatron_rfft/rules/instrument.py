@@ -1,6 +1,6 @@
 """From a rule to the function that executes it and writes the trace, built once as an AST.
 
-The grammar of a trace (paper, rule-following format), in the ``full`` style:
+One mechanism writes all styles (``styles``). The grammar of ``full`` (paper, rule-following format):
 
 - ``1. Initialize``, then ``name = value`` for each argument.
 - Each loop has a numbered header (``2. Main loop``, ``3. Inner loop``). Every test recites ``while cond:`` and shows
@@ -13,9 +13,22 @@ The grammar of a trace (paper, rule-following format), in the ``full`` style:
 - ``and`` and ``or`` show one line for each operand that was evaluated, and none for those that were not.
 - ``N. Return`` recites the line and shows the value; last comes ``So the answer is value``.
 
-A table that never changes (``subset.lookup_tables``) is shown where it is set only. The ``lean`` style keeps
-recitations, loop headers and the answer; of each statement it shows the new values only, and not even these if the next
-test of the enclosing loop is sure to show them.
+A table that never changes (``subset.lookup_tables``) is shown where it is set only.
+
+``lean`` keeps recitations, loop headers and the answer; of each statement it shows the new values only, and not even
+these if the next test of the enclosing loop is sure to show them.
+
+``sentences`` (paper, rules in natural language) starts with ``Start`` and the arguments. It recites the numbered
+sentence where ``full`` recites the line (``2.2. If num is greater than limit:``); the numbers replace all headers.
+Values come in the order of ``full``, but no code is shown: the chain is ``now, x = with numbers = value``, or
+``that is, with numbers = value`` where no variable takes the value, and ``together, value`` ends the operands' lines of
+an ``and`` or ``or``.
+
+``scratchpad`` (intermediate results without the rule) recites nothing. Each test of a loop, the last one too, is one
+line ``name = value, name = value`` of the variables that the loop changes and that are certainly assigned before it
+(``flow``); if there are none, it has no line. A rule without loops has one such line before the answer, of the
+variables that it has changed: without it nothing would come between the question and the answer. Last comes
+``So the answer is value``.
 """
 
 import ast
@@ -24,7 +37,8 @@ from itertools import pairwise
 from typing import Any
 
 from megatron_rfft.rules.code import WRITE, Code, assign, load
-from megatron_rfft.rules.expressions import Names, Piece, evaluate, is_plain
+from megatron_rfft.rules.expressions import Evaluation, Names, Piece, evaluate, is_plain
+from megatron_rfft.rules.styles import Style, style_of
 from megatron_rfft.rules.subset import (
     BUILTINS,
     assignment_targets,
@@ -34,7 +48,6 @@ from megatron_rfft.rules.subset import (
     is_literal_assignment,
     lookup_tables,
     mutated_names,
-    recite,
     target_names,
     unparse,
     variable_names,
@@ -53,7 +66,7 @@ def instrument(function: ast.FunctionDef, style: str, filename: str) -> Callable
 
     It calls ``write`` with pieces of the trace, and changes its arguments. ``function`` is used up.
     """
-    traced = _Instrumenter(function, lean=style == "lean").build()
+    traced = _Instrumenter(function, style_of(style, function)).build()
     return compile_function(traced, filename)
 
 
@@ -66,9 +79,9 @@ def compile_function(function: ast.FunctionDef, filename: str) -> Callable:
 
 
 class _Instrumenter:
-    def __init__(self, function: ast.FunctionDef, lean: bool) -> None:
+    def __init__(self, function: ast.FunctionDef, style: Style) -> None:
         self.function = function
-        self.lean = lean
+        self.style = style
         self.tables = lookup_tables(function)
         self.names = Names()
         self.sections = 1
@@ -76,9 +89,9 @@ class _Instrumenter:
 
     def build(self) -> ast.FunctionDef:
         code = Code(self.function.body[0])
-        code.text("1. Initialize\n")
+        code.text(self.style.start)
         parameters = [argument.arg for argument in self.function.args.args]
-        for name in parameters:
+        for name in parameters if self.style.shows_arguments else ():
             code.text(f"{name} = ", load(name), "\n")
         code.add(assign(STEPS, ast.Constant(0)))
         self.block(code, self.function.body, depth=0, header=())
@@ -94,14 +107,14 @@ class _Instrumenter:
                 case ast.While():
                     self.loop(code, statement, depth)
                 case ast.If():
-                    self.branch(code, statement, recite(statement), depth, header)
+                    self.branch(code, statement, depth, header)
                 case ast.Return():
                     self.leave(code, statement)
                 case ast.Break() | ast.Continue() | ast.Pass():
-                    code.text(recite(statement), "\n")
+                    code.text(self.style.recitation(statement))
                     code.add(statement)
-                case _ if self.lean:
-                    self.lean_statement(code, statement, header)
+                case _ if not self.style.shows_reads:
+                    self.brief_statement(code, statement, header)
                 case _:
                     self.statement(code, statement)
 
@@ -110,36 +123,38 @@ class _Instrumenter:
     def loop(self, code: Code, loop: ast.While, depth: int) -> None:
         self.sections += 1
         section = self.sections
-        code.text(f"{section}. {'Inner' if depth else 'Main'} loop\n")
+        if self.style.has_headers:
+            code.text(f"{section}. {'Inner' if depth else 'Main'} loop\n")
         body = Code(loop)
-        variables = self.variables(variable_names(loop.test))
-        test = self.test(
-            body, loop.test, [recite(loop), "\n", *variables], show=not self.lean and not is_plain(loop.test)
-        )
+        variables = self.variables(variable_names(loop.test)) if self.style.shows_tests else self.state(loop)
+        before = [self.style.recitation(loop), *variables]
+        test = self.test(body, loop.test, before, show=self.style.shows_reads and not is_plain(loop.test))
         stop = Code(loop)
-        stop.text("do not enter\n")
+        stop.text(*self.outcome("do not enter"))
         stop.add(ast.Break())
         body.add(ast.If(ast.UnaryOp(ast.Not(), test), stop.close(), []))
         body.add(*ast.parse(f"{STEPS} += 1\nif {STEPS} > {LIMIT}: raise {EXCEEDED}").body)
-        body.text(f"enter the loop\n{section}.1 One iteration\n")
+        body.text(*self.outcome("enter the loop"))
+        if self.style.has_headers:
+            body.text(f"{section}.1 One iteration\n")
         leaves_early = any(isinstance(node, ast.Break | ast.Return) for node in ast.walk(loop))
         header = () if leaves_early else tuple(variable_names(loop.test))
         self.block(body, loop.body, depth + 1, header)
         code.add(ast.While(ast.Constant(True), body.close(), []))
 
-    def branch(self, code: Code, branch: ast.If, recitation: str, depth: int, header: tuple[str, ...]) -> None:
-        variables = [] if self.lean else self.variables(variable_names(branch.test))
-        test = self.test(code, branch.test, [recitation, "\n", *variables], show=not self.lean)
+    def branch(self, code: Code, branch: ast.If, depth: int, header: tuple[str, ...]) -> None:
+        variables = self.variables(variable_names(branch.test)) if self.style.shows_reads else []
+        test = self.test(code, branch.test, [self.style.recitation(branch), *variables], show=self.style.shows_reads)
         taken, other = Code(branch), Code(branch)
-        taken.text("enter if\n")
+        taken.text(*self.outcome("enter if"))
         self.block(taken, branch.body, depth, header)
-        other.text("do not enter if\n")
+        other.text(*self.outcome("do not enter if"))
         chained = chained_if(branch.orelse)
         if chained:
             other.origin = chained
-            self.branch(other, chained, "el" + recite(chained), depth, header)
+            self.branch(other, chained, depth, header)
         elif branch.orelse:
-            other.text("else:\n")
+            other.text(self.style.otherwise(branch))
             self.block(other, branch.orelse, depth, header)
         code.add(ast.If(test, taken.close(), other.close()))
 
@@ -150,38 +165,43 @@ class _Instrumenter:
         else:
             code.text(*before)
             value = self.keep(code, test) if mutated_names(test) else test
-        code.text(*self.changes(mutated_names(test)))
+        if self.style.shows_changes:
+            code.text(*self.changes(mutated_names(test)))
         return value
 
     def leave(self, code: Code, statement: ast.Return) -> None:
-        before = [f"{self.return_section}. Return\n", recite(statement), "\n"]
-        if self.lean:
+        before: list[Piece] = [f"{self.return_section}. Return\n"] if self.style.has_headers else []
+        before += [self.style.recitation(statement), *self.state(statement)]
+        if self.style.shows_reads:
+            value = self.show(code, [*before, *self.variables(variable_names(statement.value))], statement.value)
+        else:
+            if mutated_names(statement.value):
+                code.text(*before)
+                before = []
             value = self.keep(code, statement.value)
             code.text(*before)
-        else:
-            value = self.show(code, [*before, *self.variables(variable_names(statement.value))], statement.value)
         code.text(ANSWER_PREFIX, value)
         code.add(ast.Return(ast.Tuple([value, load(STEPS)], ast.Load())))
 
     # Statements
 
-    def lean_statement(self, code: Code, statement: ast.stmt, header: tuple[str, ...]) -> None:
+    def brief_statement(self, code: Code, statement: ast.stmt, header: tuple[str, ...]) -> None:
         code.add(statement)
-        code.text(recite(statement), "\n")
-        if not is_literal_assignment(statement):
+        code.text(self.style.recitation(statement))
+        if self.style.shows_changes and not is_literal_assignment(statement):
             changed = dict.fromkeys([*target_names(statement), *mutated_names(statement.value)])
             code.text(*self.changes(name for name in changed if name not in header))
 
     def statement(self, code: Code, statement: ast.Assign | ast.AugAssign | ast.Expr) -> None:
         if is_literal_assignment(statement):
-            code.text(recite(statement), "\n")
+            code.text(self.style.recitation(statement))
             code.add(statement)
             return
         targets = assignment_targets(statement)
         read = [statement.target] if isinstance(statement, ast.AugAssign) else []
         read += [statement.value, *(target for target in targets if isinstance(target, ast.Subscript))]
         names = dict.fromkeys(name for part in read for name in variable_names(part))
-        before = [recite(statement), "\n", *self.variables(names)]
+        before = [self.style.recitation(statement), *self.variables(names)]
         match statement:
             case ast.Expr(value=call):
                 self.method_call(code, before, call)
@@ -215,7 +235,7 @@ class _Instrumenter:
         """``x += y`` is told as ``x = x + y`` but executed as it stands: on a list the two are not the same."""
         source = ast.parse(ast.unparse(statement.target), mode="eval").body
         store, text = self.place(code, statement.target)
-        evaluation = evaluate(ast.BinOp(source, statement.op, statement.value), self.names)
+        evaluation = self.evaluate(ast.BinOp(source, statement.op, statement.value))
         if mutated_names(statement.value):
             code.text(*before)
             code.add(*evaluation.steps)
@@ -250,9 +270,10 @@ class _Instrumenter:
         if isinstance(expression, ast.BoolOp):
             code.text(*before)
             value = self.show_operands(code, expression)
-            code.text(*prefix, unparse(expression), " = ", value, "\n")
+            whole = [unparse(expression), " = "] if self.style.has_code else [] if prefix else ["together, "]
+            code.text(*prefix, *whole, value, "\n")
             return value
-        evaluation = evaluate(expression, self.names)
+        evaluation = self.evaluate(expression)
         changing = bool(mutated_names(expression))
         if changing:
             code.text(*before)
@@ -263,7 +284,7 @@ class _Instrumenter:
         if not changing:  # the text may as well come behind the evaluation: then it joins the text that follows
             code.text(*before)
         if prefix or not (isinstance(expression, ast.Name) or is_literal(expression)):
-            code.text(*prefix, *evaluation.chain, value, "\n")
+            code.text(*(prefix or [self.style.value_prefix]), *evaluation.chain, value, "\n")
         return value
 
     def show_operands(self, code: Code, expression: ast.BoolOp) -> ast.Name:
@@ -284,6 +305,18 @@ class _Instrumenter:
         name = self.names.fresh()
         code.add(assign(name, expression))
         return load(name)
+
+    def evaluate(self, expression: ast.expr) -> Evaluation:
+        return evaluate(expression, self.names, self.style.has_code)
+
+    def outcome(self, words: str) -> list[Piece]:
+        return [words, "\n"] if self.style.shows_tests else []
+
+    def state(self, place: ast.stmt) -> list[Piece]:
+        """The line that a scratchpad writes at ``place``, if any."""
+        names = self.style.states.get(id(place), [])
+        pieces = [piece for name in names for piece in (", ", f"{name} = ", load(name))]
+        return [*pieces[1:], "\n"] if pieces else []
 
     def variables(self, names: Iterable[str]) -> list[Piece]:
         return [piece for name in names if name not in self.tables for piece in (f"{name} = ", load(name), "\n")]

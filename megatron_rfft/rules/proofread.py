@@ -1,18 +1,24 @@
 """Proof-reading a trace: Python itself executes every recited line again, and every printed value is compared.
 
-The instrumentation, which this checks, has no part in it. It executes what it reads: give it traces of rules, never a
-model's output.
+Where code is recited, that code is executed. Sentences and scratchpads don't recite it: there the rule is executed
+again on the arguments (``retell``), and the trace must have the lines that this gives. The instrumentation, which this
+checks, has no part in it. It executes what it reads: give it traces of rules, never a model's output.
 """
 
 import ast
 import copy
 import re
+from collections.abc import Iterable, Sequence
+from itertools import islice, zip_longest
 from typing import Any
 
 from megatron_rfft.rules.instrument import ANSWER_PREFIX
+from megatron_rfft.rules.retell import retell_sentences, retell_states
 from megatron_rfft.rules.rule import Rule
+from megatron_rfft.rules.styles import check_style
 from megatron_rfft.rules.subset import (
     BUILTINS,
+    RuleError,
     assignment_targets,
     is_literal_assignment,
     lookup_tables,
@@ -29,9 +35,56 @@ _STRING = re.compile(r"'(?:[^'\\]|\\.)*'|\"(?:[^\"\\]|\\.)*\"")
 _NOW = "now, "
 
 
-def false_lines(rule: Rule, text: str, style: str = "full") -> list[str]:
-    """A line for each false, missing or misplaced line in a trace of ``rule``; an empty list if all of it is true."""
-    return _Proofreader(rule, text, style).read()
+def false_lines(rule: Rule, text: str, style: str = "full", arguments: Sequence[Any] | None = None) -> list[str]:
+    """A line for each false, missing or misplaced line in a trace of ``rule``; an empty list if all of it is true.
+
+    ``arguments`` are those that the trace is about. A scratchpad does not show them, so that there they must be given.
+    """
+    check_style(style)
+    if arguments is not None and len(arguments) != len(rule.parameters):
+        what = f"rule {rule.name} has {len(rule.parameters)} arguments, not {len(arguments)}"
+        raise RuleError(f"{what}; give one for each of {', '.join(rule.parameters)}")
+    given = None if arguments is None else dict(zip(rule.parameters, arguments, strict=True))
+    if style == "scratchpad" and given is None:
+        raise RuleError("a scratchpad does not show its arguments; give them as false_lines(..., arguments=...)")
+    lines = text.split("\n")
+    if style == "scratchpad":
+        return _compare(lines, _told(lambda: retell_states(rule.source, given, ANSWER_PREFIX, rule.step_limit)))
+    shown = _arguments(rule.parameters, lines[1:])
+    if isinstance(shown, str):
+        return [shown]
+    misstated = [name for name in given or {} if repr(given[name]) != repr(shown[name])]
+    problems = [f"the argument {name} is {given[name]!r}" for name in misstated]
+    if style == "sentences":
+        return problems + _compare(lines, _told(lambda: retell_sentences(rule.source, shown, ANSWER_PREFIX)))
+    return problems + _Proofreader(rule, text, style).read()
+
+
+def _arguments(parameters: Sequence[str], lines: list[str]) -> dict[str, Any] | str:
+    """The arguments that a trace's first lines show, or what is wrong with these."""
+    found = {}
+    for number, name in enumerate(parameters):
+        line = lines[number] if number < len(lines) else "the end"
+        try:
+            found[name] = ast.literal_eval(line.removeprefix(f"{name} = "))
+        except (ValueError, SyntaxError):
+            found.pop(name, None)
+        if name not in found or not line.startswith(f"{name} = "):
+            return f"line {number + 2}: {line!r}: the argument {name} comes here"
+    return found
+
+
+def _told(retell) -> Iterable[str]:
+    """The lines that ``retell()`` gives; if the rule fails on these arguments, the failure is the last one."""
+    try:
+        yield from retell()
+    except Exception as error:
+        yield f"<{type(error).__name__}: {error}>"
+
+
+def _compare(lines: list[str], told: Iterable[str]) -> list[str]:
+    pairs = zip_longest(lines, islice(told, len(lines) + 1), fillvalue="the end")
+    return [f"line {at}: {found!r} should be {line!r}" for at, (found, line) in enumerate(pairs, 1) if found != line]
 
 
 def split_chain(line: str) -> list[str]:
@@ -62,12 +115,16 @@ class _Proofreader:
             shown, value = split_chain(self.next())
             self.state[name] = ast.literal_eval(value)
             self.expect(shown == name, f"the argument {name} comes here")
-        while self.at < len(self.lines) - 1:
-            line = self.next()
-            if line in self.source and line != "else:":
-                self.recited(line)
-            else:
-                self.expect(_HEADER.fullmatch(line), "this is no line of the rule and no header")
+        try:
+            while self.at < len(self.lines) - 1:
+                line = self.next()
+                if line in self.source and line != "else:":
+                    self.recited(line)
+                else:
+                    self.expect(_HEADER.fullmatch(line), "this is no line of the rule and no header")
+        except Exception as error:  # an earlier line is false, so that this one can't be executed
+            self.expect(False, f"{type(error).__name__}: {error}; the trace can't be followed from here on")
+            return self.problems
         self.require(ANSWER_PREFIX + self.answer)
         return self.problems
 

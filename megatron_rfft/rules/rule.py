@@ -1,14 +1,16 @@
 """A rule: a short Python function that can be run, and run with every step written down."""
 
 import copy
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
 from megatron_rfft.rules.instrument import StepLimitExceeded, compile_function, instrument
+from megatron_rfft.rules.sentences import sentences
+from megatron_rfft.rules.styles import check_style
 from megatron_rfft.rules.subset import RuleError, parse_rule, source_of
 
-STYLES = ("full", "lean")
 STEP_LIMIT = 10_000
 
 
@@ -44,15 +46,14 @@ class Rule:
         self.name: str = self._function.name
         self.parameters: tuple[str, ...] = tuple(argument.arg for argument in self._function.args.args)
         self.source: str = source_of(self._function)
+        self._traced: dict[str, Callable] = {}
 
     def trace(self, *arguments: Any, style: str = "full") -> Trace:
         """Execute the rule and write down each step, in the grammar of ``megatron_rfft.rules.instrument``.
 
         The caller's arguments are not changed. Raises StepLimitError, or RuleError if the rule fails on them.
         """
-        if style not in STYLES:
-            raise RuleError(f"trace style {style!r} is unknown; choose one of {', '.join(STYLES)}")
-        traced = self._full if style == "full" else self._lean
+        traced = self._traced.get(style) or self._instrument(style)
         pieces: list[str] = []
         try:
             answer, steps = traced(*map(copy_value, arguments), pieces.append, self.step_limit)
@@ -77,12 +78,15 @@ class Rule:
         return compile_function(copy.deepcopy(self._function), self._filename)
 
     @cached_property
-    def _full(self):
-        return instrument(copy.deepcopy(self._function), "full", self._filename)
+    def sentences(self) -> str:
+        """The rule in words: a numbered sentence for each statement, as the style ``sentences`` recites it."""
+        return "\n".join("  " * line.depth + line.text for line in sentences(self._function))
 
-    @cached_property
-    def _lean(self):
-        return instrument(copy.deepcopy(self._function), "lean", self._filename)
+    def _instrument(self, style: str) -> Callable:
+        """The traced function of a style, built when the style is first asked for."""
+        check_style(style)
+        self._traced[style] = instrument(copy.deepcopy(self._function), style, self._filename)
+        return self._traced[style]
 
     @property
     def _filename(self) -> str:

@@ -22,8 +22,8 @@ BUILTINS = {
     "str": str,
 }
 MUTATING_METHODS = frozenset({"append", "clear", "extend", "insert", "pop", "remove", "reverse"})
-_STRING_TESTS = {"endswith", "isalnum", "isalpha", "isdigit", "islower", "isspace", "isupper", "startswith"}
-PURE_METHODS = frozenset({"copy", "get", "lower", "upper", *_STRING_TESTS})
+STRING_TESTS = {"endswith", "isalnum", "isalpha", "isdigit", "islower", "isspace", "isupper", "startswith"}
+PURE_METHODS = frozenset({"copy", "get", "lower", "upper", *STRING_TESTS})
 
 _STATEMENTS = (ast.Assign, ast.AugAssign, ast.Expr, ast.If, ast.While, ast.Return, ast.Break, ast.Continue, ast.Pass)
 _EXPRESSIONS = (

@@ -109,6 +109,7 @@ def programs(draw) -> str:
 def test_random_programs(source, n, s, xs):
     rule = Rule(source)
     assert Rule(rule.source).source == rule.source
+    assert len({line.strip() for line in rule.sentences.split("\n")}) == len(rule.source.split("\n")) - 1
     try:
         plain = repr(rule.run(n, s, xs))
     except RuleError as error:  # then the trace has to fail at the same line for the same reason
@@ -120,4 +121,4 @@ def test_random_programs(source, n, s, xs):
         trace = rule.trace(n, s, xs, style=style)
         assert repr(trace.answer) == plain
         assert trace.text.endswith(f"So the answer is {plain}")
-        assert false_lines(rule, trace.text, style) == []
+        assert false_lines(rule, trace.text, style, (n, s, xs)) == []

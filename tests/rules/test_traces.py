@@ -2,7 +2,7 @@
 
 import pytest
 
-from megatron_rfft.rules import Rule, RuleError, StepLimitError, false_lines
+from megatron_rfft.rules import STYLES, Rule, RuleError, StepLimitError, false_lines
 
 COUNT = """
 def count_big(nums, limit):
@@ -104,7 +104,7 @@ def traced(body: str, *arguments, style: str = "full"):
     parameters = ", ".join("abcdef"[: len(arguments)])
     rule = Rule(f"def rule({parameters}):\n" + "".join(f"    {line}\n" for line in body.strip("\n").split("\n")))
     trace = rule.trace(*arguments, style=style)
-    assert false_lines(rule, trace.text, style) == []
+    assert false_lines(rule, trace.text, style, arguments) == []
     assert repr(trace.answer) == repr(rule.run(*arguments))
     return trace
 
@@ -246,7 +246,7 @@ def test_step_limit():
     assert Rule("def f(n):\n    while n:\n        n -= 1\n    return n", step_limit=50).trace(50).num_steps == 50
 
 
-@pytest.mark.parametrize("style", ["full", "lean"])
+@pytest.mark.parametrize("style", STYLES)
 def test_failures_name_the_line(style):
     rule = Rule("def f(xs):\n    n = 0\n    n += 1\n    n = xs[5]\n    return n")
     with pytest.raises(RuleError, match=r"rule f, line 4: IndexError.*\[1\]"):
@@ -258,7 +258,7 @@ def test_failures_name_the_line(style):
 
 
 def test_unknown_style():
-    with pytest.raises(RuleError, match="'short' is unknown; choose one of full, lean"):
+    with pytest.raises(RuleError, match="'short' is unknown; choose one of full, lean, sentences, scratchpad"):
         Rule(COUNT).trace([1], 1, style="short")
 
 
