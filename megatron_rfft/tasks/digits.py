@@ -15,3 +15,9 @@ def random_digits_pair(rng: Random, length: int) -> tuple[str, str]:
     pair = [random_digits(rng, length), random_digits(rng, shorter)]
     rng.shuffle(pair)
     return tuple(pair)
+
+
+def random_decimal(rng: Random, length: int) -> str:
+    """A decimal of exactly ``length`` digits, at least one on either side of the point."""
+    before = rng.randint(1, length - 1)
+    return random_digits(rng, before) + "." + "".join(rng.choices("0123456789", k=length - before))

@@ -30,21 +30,34 @@ SHORTEST = {
     "count_hills_and_valleys": 3,
     "find_all_numbers_disappeared_in_an_array": 2,
     "hyperbaton": 2,
+    "lc_1": 2,
+    "lc_1221": 2,
+    "lc_217": 2,
+    "lc_696": 2,
     "longest_balanced_substring": 2,
     "losers_of_the_circular_game": 2,
     "max_consecutive_ones": 2,
     "maximum_difference_between_increasing_elements": 2,
     "minimum_operations_to_collect_elements": 3,
     "missing_number": 3,
+    "number_add_float": 2,
+    "number_base_convert": 3,
+    "number_count_bits": 2,
+    "number_get_digit_float": 2,
+    "number_length_float": 2,
+    "number_max_float": 2,
     "pass_the_pillow": 2,
     "remove_letter_to_equalize_frequency": 4,
     "remove_one_element_to_make_strictly_increasing": 3,
     "sequence_of_strings_appeared_on_the_screen": 3,
+    "sym_binary_alternation": 2,
+    "sym_even_pairs": 2,
+    "sym_isomorphic": 2,
     "two_furthest_houses_with_different_colors": 2,
     "verifying_an_alien_dictionary": 2,
 }
-LONGEST = {"find_winner_on_tic_tac_toe": 9, "hyperbaton": 8, "sort_the_people": 20}
-# ... up to some length most instances have the same answer, and two tasks ask for the length itself.
+LONGEST = {"find_winner_on_tic_tac_toe": 9, "hyperbaton": 8, "logic_boolean_brackets": 20, "sort_the_people": 20}
+# ... up to some length most instances have the same answer, and three tasks ask for the length itself.
 UNEVEN_UP_TO = {
     "detect_capital": 1,
     "longest_balanced_substring": 10,
@@ -53,7 +66,7 @@ UNEVEN_UP_TO = {
     "robot_bounded_in_circle": 6,
     "student_attendance_record_i": 3,
 }
-ANSWER_IS_LENGTH = ("length_int", "number_of_segments_in_a_string")
+ANSWER_IS_LENGTH = ("length_int", "number_length_float", "number_of_segments_in_a_string")
 
 
 def short_lengths(task) -> list[int]:
