@@ -37,7 +37,7 @@ def test_a_rule_ends_on_any_lists_with_a_true_trace(seed, first, second):
         trace = rule.trace(first, second, style=style)
         assert repr(trace.answer) == repr(plain)
         assert trace.num_steps <= max(0, len(first) + len(second) - 1)
-        assert false_lines(rule, trace.text, style) == []
+        assert false_lines(rule, trace.text, style, (first, second)) == []
 
 
 def test_no_small_lists_break_a_rule():
