@@ -1,49 +1,85 @@
+#!/usr/bin/env python3
 """Write a corpus: examples of tasks at given lengths, as JSONL shards with a manifest.
 
-Run again after an interruption it continues, and ends in the same bytes.
+What is to be written comes from a preset, a YAML file of the same form, or options, which override both. Run again
+after an interruption it continues, and ends in the same bytes, whatever the number of processes or parts.
 """
 
 import json
+import sys
+from argparse import ArgumentParser, Namespace
 from pathlib import Path
 
+import yaml
+
 from megatron_rfft.common.cli import make_parser, run_command
-from megatron_rfft.corpus import CorpusConfig, generate_corpus, parse_tasks
-from megatron_rfft.corpus.config import RECORDS_PER_SHARD
-from megatron_rfft.tasks import FORMS, SPLITS
+from megatron_rfft.corpus import Part, corpus_config, generate_corpus, load_preset, preset_names
+from megatron_rfft.corpus.config import RECORDS_PER_SHARD, CorpusConfig
+from megatron_rfft.corpus.presets import KEYS
+from megatron_rfft.tasks import FORMS, SPLITS, load_task_file
 
 EXAMPLE = (
-    "python data_prep/generate.py --tasks coin_flip:1-10,last_letter:1-5 --samples 1000 --output runs/corpus\n"
-    "  python data_prep/generate.py --tasks add_int,length_int --lengths 1-15 --samples 300 --form direct "
-    "--output runs/direct"
+    "python data_prep/generate.py --preset rf-pretrain --workers 8 --output runs/rf-pretrain\n"
+    "  python data_prep/generate.py --preset adapt --tasks add_int --form direct --output runs/adapt-add_int\n"
+    "  python data_prep/generate.py --tasks coin_flip:1-10,last_letter:1-5 --samples 1000 --output runs/corpus"
 )
 
 
-def main() -> None:
+def _parser() -> ArgumentParser:
     parser = make_parser(__doc__, EXAMPLE)
-    parser.add_argument("--tasks", required=True, help="task names, with lengths of their own if wanted: a,b:1-5,8")
+    names = ", ".join(preset_names())
+    parser.add_argument("--preset", metavar="NAME", help=f"what to write: {names}, or a YAML file with these keys")
+    parser.add_argument(
+        "--tasks", help="names, with lengths of their own if wanted (a,b:1-5,8), or all of train, test or extra"
+    )
     parser.add_argument("--lengths", help="lengths of the tasks given without: 1-10, 2-30:2 or 1-5,10")
+    parser.add_argument("--samples", type=int, metavar="N", help="distinct examples of each task and length (1000)")
+    parser.add_argument("--split", choices=SPLITS, help="split of the instances (train)")
+    parser.add_argument("--form", choices=FORMS, help="prompt form (rule)")
+    parser.add_argument("--synthetic", type=int, metavar="N", help="examples of random synthetic rules to add (0)")
     parser.add_argument(
-        "--samples", type=int, metavar="N", default=1000, help="distinct examples of each task and length"
-    )
-    parser.add_argument("--split", choices=SPLITS, default="train", help="split of the instances")
-    parser.add_argument("--form", choices=FORMS, default="rule", help="prompt form")
-    parser.add_argument(
-        "--output", type=Path, metavar="FOLDER", required=True, help="folder for the shards and manifest.json"
-    )
-    parser.add_argument(
-        "--num-shards",
-        type=int,
-        metavar="N",
-        help=f"number of files; one per {RECORDS_PER_SHARD} examples if not given",
+        "--max-tokens", type=int, metavar="N", help="leave out tasks and lengths with longer examples (estimated)"
     )
     parser.add_argument(
-        "--workers", type=int, metavar="N", default=1, help="processes; the bytes do not depend on them"
+        "--num-shards", type=int, metavar="N", help=f"number of files (one per {RECORDS_PER_SHARD:,} examples)"
     )
+    parser.add_argument("--task-file", type=Path, metavar="FILE", action="append", default=[], help="own task to know")
+    parser.add_argument("--output", type=Path, metavar="FOLDER", help="folder for the shards and manifest.json")
+    parser.add_argument("--workers", type=int, metavar="N", default=1, help="processes")
+    parser.add_argument("--shard", metavar="I/N", help="write part I of N (from 0): the rest is for other runs")
+    parser.add_argument("--print-config", action="store_true", help="print the resolved settings as YAML and stop")
     parser.add_argument("--json", action="store_true", help="print the counts as JSON")
+    return parser
+
+
+def main() -> None:
+    parser = _parser()
     options = parser.parse_args()
-    lengths = parse_tasks(options.tasks, options.lengths)
-    config = CorpusConfig(lengths, options.samples, options.split, options.form, options.num_shards)
-    manifest = generate_corpus(config, options.output, options.workers)
+    for file in options.task_file:
+        load_task_file(file)
+    settings = load_preset(options.preset) if options.preset else {}
+    settings |= {key: value for key in KEYS if (value := getattr(options, key)) is not None}
+    config = corpus_config(settings)
+    if options.print_config:
+        print(yaml.safe_dump({**settings, "num_shards": config.num_shards}, sort_keys=False), end="")
+        return
+    if options.output is None:
+        parser.error("give --output FOLDER")
+    for twin, held_out in config.near_twins.items():
+        print(
+            f"note: {twin} is a near twin of the held-out task {held_out}; scores on that would leak", file=sys.stderr
+        )
+    part = Part.parse(options.shard) if options.shard else None
+    manifest = generate_corpus(config, options.output, options.workers, part)
+    _report(manifest, config, options)
+
+
+def _report(manifest: dict | None, config: CorpusConfig, options: Namespace) -> None:
+    if manifest is None:
+        unfinished = {"output": str(options.output), "part": options.shard, "finished": False}
+        plain = f"part {options.shard} is done, others are missing: {options.output}"
+        print(json.dumps(unfinished) if options.json else plain)
+        return
     counts = manifest["counts"]
     if options.json:
         print(json.dumps({"output": str(options.output), "files": sorted(manifest["files"]), **counts}))
@@ -51,6 +87,10 @@ def main() -> None:
     for task, cells in counts["cells"].items():
         smaller = ", ".join(f"{n} of length {length}" for length, n in counts["smaller_cells"].get(task, {}).items())
         print(f"{task}: {sum(cells.values())} records" + (f" (all there are: {smaller})" if smaller else ""))
+    for task, cells in counts["over_token_budget"].items():
+        print(f"{task}: left out at length {', '.join(cells)}, over {config.max_tokens} tokens")
+    if lacking := [task for task, lengths in config.lengths.items() if not lengths]:
+        print(f"without these lengths: {', '.join(lacking)}")
     print(f"{counts['records']} records in {len(manifest['files'])} files: {options.output}")
 
 

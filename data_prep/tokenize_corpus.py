@@ -23,9 +23,14 @@ def main() -> None:
     parser.add_argument(
         "--max-tokens", type=int, help="refuse documents with more tokens than this (default: no limit)"
     )
+    parser.add_argument(
+        "--chat", action="store_true", help="put each prompt into the tokenizer's chat template, as the user's message"
+    )
     parser.add_argument("--json", action="store_true", help="print the result as JSON")
     arguments = parser.parse_args()
-    manifest = tokenize_corpus(arguments.input, arguments.tokenizer, arguments.output, arguments.max_tokens)
+    manifest = tokenize_corpus(
+        arguments.input, arguments.tokenizer, arguments.output, arguments.max_tokens, arguments.chat
+    )
     counts = {**manifest["counts"], "max_document_tokens": manifest["config"]["max_tokens"]}
     if arguments.json:
         print(json.dumps({"output": str(arguments.output), **counts}))

@@ -1,6 +1,7 @@
 #!/usr/bin/env python
 """Measure a model's accuracy by task and length."""
 
+import argparse
 import json
 from argparse import Namespace
 from pathlib import Path
@@ -10,7 +11,7 @@ from megatron_rfft.evaluation.engines import DTYPES, ENGINES
 from megatron_rfft.evaluation.run_folder import RESULTS
 from megatron_rfft.evaluation.runner import EvaluationConfig, evaluate
 from megatron_rfft.evaluation.table import format_table
-from megatron_rfft.tasks import FORMS, SPLITS
+from megatron_rfft.tasks import FORMS, SPLITS, load_task_file, split_tasks
 
 
 def parse_arguments() -> Namespace:
@@ -21,26 +22,35 @@ def parse_arguments() -> Namespace:
         "--output runs/eval",
     )
     parser.add_argument("--model", type=Path, required=True, help="HF folder with a tokenizer.json")
-    parser.add_argument("--tasks", required=True, help="task names, separated by commas")
+    parser.add_argument("--tasks", required=True, help="names, separated by commas, or all of train, test or extra")
     parser.add_argument("--lengths", required=True, help="lengths such as 2-30:2 or 1-10,15")
     parser.add_argument("--output", type=Path, required=True, help="folder of this run and of no other")
     parser.add_argument("--samples", type=int, default=100, help="questions per task and length")
     parser.add_argument("--form", choices=FORMS, help="prompt form; left out: the one in the model's manifest")
+    parser.add_argument(
+        "--chat",
+        action=argparse.BooleanOptionalAction,
+        help="put prompts into the tokenizer's chat template; left out: as the model's manifest says",
+    )
     parser.add_argument("--split", choices=SPLITS, default="test", help="which questions to draw")
     parser.add_argument("--engine", choices=ENGINES, default="vllm", help="what generates the answers")
     parser.add_argument("--dtype", choices=DTYPES, default="auto", help="auto: float32 on a CPU, bfloat16 on a GPU")
+    parser.add_argument("--task-file", type=Path, action="append", default=[], help="file of an own task to know")
     parser.add_argument("--json", action="store_true", help="print results.json instead of a table")
     return parser.parse_args()
 
 
 def main() -> None:
     arguments = parse_arguments()
+    for file in arguments.task_file:
+        load_task_file(file)
     config = EvaluationConfig(
         model=arguments.model,
-        tasks=tuple(arguments.tasks.split(",")),
+        tasks=tuple(split_tasks(arguments.tasks)),
         lengths=tuple(parse_lengths(arguments.lengths)),
         samples=arguments.samples,
         form=arguments.form,
+        chat=arguments.chat,
         split=arguments.split,
         engine=arguments.engine,
         dtype=arguments.dtype,

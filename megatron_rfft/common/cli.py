@@ -5,7 +5,7 @@ import os
 import sys
 from collections.abc import Callable
 
-from megatron_rfft.common.errors import UserError
+from megatron_rfft.common.errors import CommandFailed, UserError
 
 EXIT_OK, EXIT_FAILED, EXIT_USAGE = 0, 1, 2
 
@@ -24,13 +24,18 @@ def make_parser(description: str, example: str) -> argparse.ArgumentParser:
 
 
 def run_command(main: Callable[[], int | None]) -> None:
-    """Run a command's ``main`` and exit with its code (None means 0). A UserError becomes one line and code 2."""
+    """Run a command's ``main`` and exit with its code (None means 0). A UserError becomes one line and
+    code 2, a CommandFailed one line and code 1.
+    """
     try:
         code = main()
     except UserError as error:
         if os.environ.get("LOCAL_RANK", "0") == "0":  # under torchrun, once per node
             print(f"error: {error}", file=sys.stderr)
         code = EXIT_USAGE
+    except CommandFailed as error:
+        print(f"error: {error}", file=sys.stderr)
+        code = EXIT_FAILED
     except BrokenPipeError:  # `command | head`: the reader has seen enough
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         code = EXIT_OK

@@ -1,5 +1,9 @@
-"""The one exception that means "the user can mend this"."""
+"""Exceptions whose message is all that a user needs: commands print it on one line."""
 
 
 class UserError(ValueError):
     """Bad input: the message names the value and the mend. Commands print it on one line and exit with 2."""
+
+
+class CommandFailed(RuntimeError):
+    """What was asked for is right but could not be done: the message says what to do now. Commands exit with 1."""

@@ -1,18 +1,21 @@
 """Writing a corpus: shards that are pure functions of the settings, so that a killed run continues to the same bytes.
 
 A shard appears under its name only when it is whole. While a run is under way, ``.progress/`` holds its settings and
-the checksum of each finished shard; the manifest comes last and takes its place.
+the checksum of each finished shard; the manifest comes last and takes its place. Several runs, each with a part of the
+shards, may write one corpus: the one that finishes last writes the manifest.
 """
 
 import fcntl
-import json
 import os
 import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from itertools import repeat
 from pathlib import Path
 from typing import Any
+
+import msgspec
 
 from megatron_rfft.common.errors import UserError
 from megatron_rfft.common.files import atomic_write, read_json, sha256_file, write_json
@@ -25,28 +28,48 @@ from megatron_rfft.tasks import load_task
 
 MANIFEST = "manifest.json"
 PROGRESS = ".progress"
+FINISH_LOCK = ".finish.lock"
 
 
-def generate_corpus(config: CorpusConfig, output: Path | str, num_workers: int = 1) -> dict[str, Any]:
-    """Write the corpus into the folder ``output`` and return its manifest; whole shards found there are kept.
+@dataclass(frozen=True)
+class Part:
+    """Every ``count``-th shard from ``number`` on: what one of several runs writes (``number`` from 0)."""
 
-    The bytes depend on ``config`` alone. Raises UserError if the folder holds a corpus of other settings or is in use.
+    number: int = 0
+    count: int = 1
+
+    @classmethod
+    def parse(cls, text: str) -> "Part":
+        """Parse ``"3/8"``. Raises UserError unless 0 <= 3 < 8."""
+        number, slash, count = text.partition("/")
+        if not (slash and number.isdecimal() and count.isdecimal() and int(number) < int(count)):
+            raise UserError(f"part {text!r} is none; write i/n with i from 0 to n - 1, for example 0/8")
+        return cls(int(number), int(count))
+
+
+def generate_corpus(
+    config: CorpusConfig, output: Path | str, num_workers: int = 1, part: Part | None = None
+) -> dict[str, Any] | None:
+    """Write the corpus, or its ``part``, into the folder ``output``; whole shards found there are kept.
+
+    Returns the manifest, or None if other parts are still missing. The bytes depend on ``config`` alone. Raises
+    UserError if the folder holds a corpus of other settings or is in use.
     """
     output = Path(output)
     if num_workers < 1:
         raise UserError(f"the number of workers is {num_workers}; ask for at least 1")
+    if part is not None and part.count > config.num_shards:
+        raise UserError(f"{config.num_shards} shards make no {part.count} parts; give --num-shards {part.count}")
     output.mkdir(parents=True, exist_ok=True)
     settings = config.record()
-    with _locked(output):
-        manifest = _open_folder(output, settings)
-        if manifest is None:
-            with worker_map(num_workers) as parallel_map:
-                plan = _make_plan(config, parallel_map)
-                shards = _write_shards(config, plan, output, parallel_map)
-            counts = plan.counts(config.samples)
-            manifest = write_manifest(output / MANIFEST, "corpus", shards, config=settings, counts=counts)
-        shutil.rmtree(output / PROGRESS, ignore_errors=True)
-    return manifest
+    with _locked(output, shared=part is not None):
+        if (manifest := _open_folder(output, settings, alone=part is None)) is not None:
+            _clean_up(output)
+            return manifest
+        with worker_map(num_workers) as parallel_map:
+            plan = _make_plan(config, parallel_map)
+            _write_shards(config, plan, output, part or Part(), parallel_map)
+        return _finish(config, settings, plan, output)
 
 
 def shard_name(number: int, num_shards: int) -> str:
@@ -55,12 +78,12 @@ def shard_name(number: int, num_shards: int) -> str:
 
 
 @contextmanager
-def _locked(output: Path) -> Iterator[None]:
-    """Hold the folder against a second run; the lock ends with the process, however that ends."""
+def _locked(output: Path, shared: bool) -> Iterator[None]:
+    """Hold the folder against other runs (parts share it); the lock ends with the process, however that ends."""
     descriptor = os.open(output, os.O_RDONLY)
     try:
         try:
-            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            fcntl.flock(descriptor, (fcntl.LOCK_SH if shared else fcntl.LOCK_EX) | fcntl.LOCK_NB)
         except BlockingIOError:
             raise UserError(f"another run is writing {output}; wait for it, or give another --output") from None
         yield
@@ -68,11 +91,12 @@ def _locked(output: Path) -> Iterator[None]:
         os.close(descriptor)
 
 
-def _open_folder(output: Path, settings: dict[str, Any]) -> dict[str, Any] | None:
+def _open_folder(output: Path, settings: dict[str, Any], alone: bool) -> dict[str, Any] | None:
     """The manifest if the corpus is finished; else prepare the folder for these settings and return None."""
     progress = output / PROGRESS
-    for leftover in (*output.glob(".*.tmp"), *progress.glob(".*.tmp")):  # of a killed run: we hold the lock
-        leftover.unlink()
+    if alone:
+        for leftover in (*output.glob(".*.tmp"), *progress.glob(".*.tmp")):  # of a killed run: we hold the lock
+            leftover.unlink()
     if (output / MANIFEST).exists():
         manifest = read_manifest(output / MANIFEST, "corpus")
         _require_same(manifest["config"], settings, output)
@@ -101,38 +125,71 @@ def _require_same(found: dict[str, Any], asked: dict[str, Any], output: Path) ->
 
 
 def _make_plan(config: CorpusConfig, parallel_map) -> Plan:
-    cells = [(task, length) for task, lengths in config.lengths.items() for length in lengths]
+    cells = list(config.cells())
+    settings = (repeat(config.split), repeat(config.form), repeat(config.max_tokens))
     planned = []
     with progress_bar(len(cells), "planning", "cells") as bar:
-        for cell in parallel_map(plan_cell, *zip(*cells, strict=True), repeat(config.split), repeat(config.samples)):
+        for cell in parallel_map(plan_cell, *zip(*cells, strict=True), *settings):
             planned.append(cell)
             bar.update()
     if not any(cell.indices for cell in planned):
+        if any(cell.most_tokens for cell in planned):
+            raise UserError(f"every example takes more than max_tokens {config.max_tokens}; raise it")
         raise UserError(f"none of these tasks and lengths has an instance in split {config.split}; ask for longer ones")
     return Plan(planned)
 
 
-def _write_shards(config: CorpusConfig, plan: Plan, output: Path, parallel_map) -> list[Path]:
-    numbers = range(config.num_shards)
-    paths = []
-    with progress_bar(plan.num_records, "generating", "records") as bar:
-        for number, path in zip(
-            numbers, parallel_map(_write_shard, repeat(config), repeat(plan), repeat(output), numbers), strict=True
-        ):
-            paths.append(path)
-            bar.update(len(plan.shard(number, config.num_shards)))
-    return paths
+def _write_shards(config: CorpusConfig, plan: Plan, output: Path, part: Part, parallel_map) -> None:
+    numbers = range(part.number, config.num_shards, part.count)
+    total = sum(len(plan.shard(number, config.num_shards)) for number in numbers)
+    with progress_bar(total, "generating", "records") as bar:
+        for count in parallel_map(_write_shard, repeat(config), repeat(plan), repeat(output), numbers):
+            bar.update(count)
 
 
-def _write_shard(config: CorpusConfig, plan: Plan, output: Path, number: int) -> Path:
+def _write_shard(config: CorpusConfig, plan: Plan, output: Path, number: int) -> int:
+    """Write one shard unless it is there and proven; the number of its records."""
     path = output / shard_name(number, config.num_shards)
-    proof = output / PROGRESS / f"{path.name}.json"
-    if proof.exists() and path.exists() and read_json(proof) == {"sha256": sha256_file(path)}:
-        return path
-    with atomic_write(path) as handle:
-        for position in plan.shard(number, config.num_shards):
+    positions = plan.shard(number, config.num_shards)
+    if _is_proven(path, hashed=True):
+        return len(positions)
+    encode = msgspec.json.Encoder().encode
+    with atomic_write(path, "wb") as handle:
+        for position in positions:
             task, length, index = plan.locate(position)
-            record = load_task(task).example(length, config.split, index, config.form).record()
-            handle.write(json.dumps(record, ensure_ascii=False) + "\n")
-    write_json(proof, {"sha256": sha256_file(path)})
-    return path
+            handle.write(encode(load_task(task).example(length, config.split, index, config.form).record()))
+            handle.write(b"\n")
+    write_json(_proof(path), {"sha256": sha256_file(path)})
+    return len(positions)
+
+
+def _proof(shard: Path) -> Path:
+    return shard.parent / PROGRESS / f"{shard.name}.json"
+
+
+def _is_proven(shard: Path, hashed: bool) -> bool:
+    if not (_proof(shard).exists() and shard.exists()):
+        return False
+    return not hashed or read_json(_proof(shard)) == {"sha256": sha256_file(shard)}
+
+
+def _finish(config: CorpusConfig, settings: dict[str, Any], plan: Plan, output: Path) -> dict[str, Any] | None:
+    """Write the manifest once all shards are there, whichever run that falls to; None if some are missing."""
+    shards = [output / shard_name(number, config.num_shards) for number in range(config.num_shards)]
+    with open(output / FINISH_LOCK, "w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)  # parts that finish together take turns
+        if (output / MANIFEST).exists():
+            return read_manifest(output / MANIFEST, "corpus")
+        if not all(_is_proven(shard, hashed=False) for shard in shards):
+            return None
+        sections = {"config": settings, "counts": plan.counts(), "tokens": plan.token_statistics()}
+        if config.near_twins:
+            sections["near_twins"] = config.near_twins
+        manifest = write_manifest(output / MANIFEST, "corpus", shards, **sections)
+        _clean_up(output)
+    return manifest
+
+
+def _clean_up(output: Path) -> None:
+    shutil.rmtree(output / PROGRESS, ignore_errors=True)
+    (output / FINISH_LOCK).unlink(missing_ok=True)

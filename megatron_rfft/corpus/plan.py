@@ -9,9 +9,10 @@ from itertools import accumulate
 from math import gcd
 from typing import Any
 
+from megatron_rfft.corpus.tokens import estimate_tokens
 from megatron_rfft.tasks import NoInstanceError, load_task
-from megatron_rfft.tasks.instances import draw_instance, instance_key
 
+TOKEN_SAMPLES = 2  # examples of a cell whose tokens are estimated for the manifest's statistics
 _TRIES = 4  # indices looked at for each sample asked for, before a cell stays smaller
 _GOLDEN_RATIO = 0.6180339887498949
 
@@ -22,12 +23,23 @@ class Cell:
 
     task: str
     length: int
+    samples: int
+    """Records asked for."""
     indices: array
-    num_duplicates: int
+    num_duplicates: int = 0
+    tokens: tuple[int, int] = (0, 0)
+    """Estimated tokens of a prompt and of a response: means over a few examples."""
+    most_tokens: int = 0
+    """Of the longest example looked at; over the budget, the cell has no indices."""
 
 
-def plan_cell(task_name: str, length: int, split: str, samples: int) -> Cell:
-    """The first ``samples`` indices with different arguments; fewer where the task has no more of them."""
+def plan_cell(
+    task_name: str, length: int, samples: int, split: str, form: str = "rule", max_tokens: int | None = None
+) -> Cell:
+    """The first ``samples`` indices with different instances; fewer where the task has no more of them.
+
+    With ``max_tokens``, none if one of the examples has more tokens, as estimated.
+    """
     task = load_task(task_name)
     seen: set[bytes] = set()
     indices = array("L")
@@ -36,16 +48,23 @@ def plan_cell(task_name: str, length: int, split: str, samples: int) -> Cell:
         if len(indices) == samples:
             break
         try:
-            arguments, _ = draw_instance(task, split, length, index)
+            key = blake2b(task.instance_key(split, length, index), digest_size=16).digest()
         except NoInstanceError:
             break
-        key = blake2b(instance_key(arguments).encode(), digest_size=16).digest()
         if key in seen:
             num_duplicates += 1
         else:
             seen.add(key)
             indices.append(index)
-    return Cell(task_name, length, indices, num_duplicates)
+    looked_at = indices if max_tokens else indices[:TOKEN_SAMPLES]
+    examples = [task.example(length, split, index, form) for index in looked_at]
+    pairs = [(estimate_tokens(example.prompt), estimate_tokens(example.response)) for example in examples]
+    count = max(1, len(pairs))
+    means = (round(sum(prompt for prompt, _ in pairs) / count), round(sum(response for _, response in pairs) / count))
+    most_tokens = max(map(sum, pairs), default=0)
+    if max_tokens and most_tokens > max_tokens:
+        indices = array("L")
+    return Cell(task_name, length, samples, indices, num_duplicates, means, most_tokens)
 
 
 class Plan:
@@ -74,13 +93,34 @@ class Plan:
         cell = self.cells[number]
         return cell.task, cell.length, cell.indices[flat - self._ends[number]]
 
-    def counts(self, samples: int) -> dict[str, Any]:
-        """For the manifest: records of each cell, the cells with fewer than ``samples``, and duplicates left out."""
+    def counts(self) -> dict[str, Any]:
+        """For the manifest: records of each cell, cells with fewer than asked for or left out, duplicates dropped."""
         cells: dict[str, dict[str, int]] = {}
         smaller: dict[str, dict[str, int]] = {}
+        left_out: dict[str, dict[str, int]] = {}
         for cell in self.cells:
-            cells.setdefault(cell.task, {})[str(cell.length)] = len(cell.indices)
-            if len(cell.indices) < samples:
-                smaller.setdefault(cell.task, {})[str(cell.length)] = len(cell.indices)
-        duplicates = sum(cell.num_duplicates for cell in self.cells)
-        return {"records": self.num_records, "duplicates": duplicates, "cells": cells, "smaller_cells": smaller}
+            name, length = cell.task, str(cell.length)
+            if cell.most_tokens and not cell.indices:
+                left_out.setdefault(name, {})[length] = cell.most_tokens
+                continue
+            cells.setdefault(name, {})[length] = len(cell.indices)
+            if len(cell.indices) < cell.samples:
+                smaller.setdefault(name, {})[length] = len(cell.indices)
+        return {
+            "records": self.num_records,
+            "duplicates": sum(cell.num_duplicates for cell in self.cells),
+            "cells": cells,
+            "smaller_cells": smaller,
+            "over_token_budget": left_out,
+        }
+
+    def token_statistics(self) -> dict[str, Any]:
+        """For the manifest: estimated tokens of prompts and responses, in all and for each task and length."""
+        cells: dict[str, dict[str, list[int]]] = {}
+        totals = [0, 0]
+        for cell in self.cells:
+            if cell.indices:
+                cells.setdefault(cell.task, {})[str(cell.length)] = list(cell.tokens)
+                totals = [total + len(cell.indices) * mean for total, mean in zip(totals, cell.tokens, strict=True)]
+        about = f"estimated from {TOKEN_SAMPLES} examples of each task and length"
+        return {"about": about, "prompt_tokens": totals[0], "response_tokens": totals[1], "means": cells}

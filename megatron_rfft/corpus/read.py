@@ -20,10 +20,15 @@ def corpus_manifest(folder: Path | str) -> dict[str, Any]:
 def read_records(folder: Path | str) -> Iterator[dict[str, Any]]:
     """The records in the order of the corpus, one at a time. Raises UserError for a missing shard or a broken line."""
     for name in corpus_manifest(folder)["files"]:
-        path = require_file(Path(folder) / name, _HINT)
-        with open(path, encoding="utf-8") as handle:
-            for number, line in enumerate(handle, 1):
-                try:
-                    yield json.loads(line)
-                except json.JSONDecodeError as error:
-                    raise UserError(f"{path}, line {number}, is not JSON ({error}); {_HINT}") from error
+        yield from read_shard(Path(folder) / name)
+
+
+def read_shard(path: Path | str) -> Iterator[dict[str, Any]]:
+    """The records of one shard. Raises UserError if it is missing, or with the line that is broken."""
+    path = require_file(path, _HINT)
+    with open(path, encoding="utf-8") as handle:
+        for number, line in enumerate(handle, 1):
+            try:
+                yield json.loads(line)
+            except json.JSONDecodeError as error:
+                raise UserError(f"{path}, line {number}, is not JSON ({error}); {_HINT}") from error

@@ -5,7 +5,11 @@ import os
 import threading
 from collections.abc import Callable, Iterator
 from concurrent.futures import ProcessPoolExecutor
+from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager
+
+from megatron_rfft.common.errors import CommandFailed
+from megatron_rfft.tasks import load_task_file, own_task_files
 
 
 @contextmanager
@@ -15,15 +19,24 @@ def worker_map(num_workers: int) -> Iterator[Callable]:
         yield map
         return
     context = multiprocessing.get_context("spawn")
-    with ProcessPoolExecutor(num_workers, mp_context=context, initializer=_end_with_parent) as pool:
-        yield pool.map
+    files = own_task_files()
+    try:
+        with ProcessPoolExecutor(num_workers, mp_context=context, initializer=_start, initargs=(files,)) as pool:
+            yield pool.map
+    except BrokenProcessPool as error:
+        raise CommandFailed(
+            "a worker process ended in the middle of its work (killed by the system, for memory perhaps); "
+            "run the command again, it continues: with fewer --workers if it happens again"
+        ) from error
 
 
-def _end_with_parent() -> None:
-    """Without this a worker waits for its next job for ever once the parent is gone."""
+def _start(task_files: list[str]) -> None:
+    for file in task_files:
+        load_task_file(file)
 
-    def wait() -> None:
+    def end_with_parent() -> None:
+        """Without this a worker waits for its next job for ever once the parent is gone."""
         multiprocessing.parent_process().join()
         os._exit(1)
 
-    threading.Thread(target=wait, daemon=True).start()
+    threading.Thread(target=end_with_parent, daemon=True).start()

@@ -57,14 +57,16 @@ def write_dataset(
     *,
     inputs: dict,
     max_document_tokens: int | None = None,
+    chat: bool = False,
 ) -> dict:
     """Tokenize corpus ``records`` into the data set ``prefix`` and return its manifest.
 
-    ``inputs`` (checksums of corpus and tokenizer) goes into the manifest. A document over ``max_document_tokens``
+    ``inputs`` (checksums of corpus and tokenizer) goes into the manifest. With ``chat``, a prompt is the user's message
+    in the tokenizer's chat template. A document over ``max_document_tokens``
     raises UserError: it is never truncated in silence.
     """
     paths = DatasetPaths(Path(prefix))
-    writer = _DocumentWriter(tokenizer, max_document_tokens)
+    writer = _DocumentWriter(tokenizer, max_document_tokens, chat)
     lengths = write_indexed(paths.prefix, writer.documents(records), token_dtype(tokenizer.vocab_size))
     if not len(lengths):
         raise UserError(f"the corpus for {prefix} holds no records; generate it again")
@@ -79,6 +81,7 @@ def write_dataset(
         config={"vocab_size": tokenizer.vocab_size, "stop_id": tokenizer.stop_id, "max_tokens": int(lengths.max())},
         inputs=inputs,
         form=writer.form,
+        chat=chat,
         tasks=writer.tasks,
         lengths=writer.lengths_by_task(),
         counts={
@@ -90,19 +93,21 @@ def write_dataset(
 
 
 def tokenize_corpus(
-    corpus: Path, tokenizer_path: Path, prefix: Path, max_document_tokens: int | None = None
+    corpus: Path, tokenizer_path: Path, prefix: Path, max_document_tokens: int | None = None, chat: bool = False
 ) -> dict[str, Any]:
     """Tokenize the corpus folder into the data set ``prefix``; a finished one of the same inputs is left as it is."""
     corpus_sha256 = sha256_file(require_file(corpus / "manifest.json", "write the corpus with data_prep/generate.py"))
     tokenizer = load_tokenizer(tokenizer_path)
-    inputs = {"corpus_manifest_sha256": corpus_sha256, "tokenizer_sha256": tokenizer.sha256}
+    inputs = {"corpus_manifest_sha256": corpus_sha256, "tokenizer_sha256": tokenizer.sha256, "chat": chat}
     paths = DatasetPaths(prefix)
     if finished := finished_manifest(paths.manifest, MANIFEST_KIND, inputs):
         return finished
     total = corpus_manifest(corpus)["counts"]["records"]
     with progress_bar(total, f"tokenize {prefix.name}", "document") as bar:
         records = (record for record in read_records(corpus) if bar.update(1) or True)
-        return write_dataset(prefix, records, tokenizer, inputs=inputs, max_document_tokens=max_document_tokens)
+        return write_dataset(
+            prefix, records, tokenizer, inputs=inputs, max_document_tokens=max_document_tokens, chat=chat
+        )
 
 
 def _save_tokenizer(paths: DatasetPaths, tokenizer: Tokenizer, sample: list[str]) -> None:
@@ -117,8 +122,9 @@ def _save_tokenizer(paths: DatasetPaths, tokenizer: Tokenizer, sample: list[str]
 class _DocumentWriter:
     """Turns records into token arrays, remembering each document's row."""
 
-    def __init__(self, tokenizer: Tokenizer, max_document_tokens: int | None):
+    def __init__(self, tokenizer: Tokenizer, max_document_tokens: int | None, chat: bool):
         self.tokenizer = tokenizer
+        self.chat = chat
         self.max_document_tokens = max_document_tokens
         self.rows: list[tuple[int, int, int]] = []
         self.tasks: list[str] = []
@@ -128,11 +134,14 @@ class _DocumentWriter:
 
     def documents(self, records: Iterable[dict]) -> Iterator[np.ndarray]:
         for batch in _batches(records, _BATCH):
-            texts = [text for record in batch for text in (record["prompt"], record["response"])]
+            texts = [text for record in batch for text in (self._prompt(record), record["response"])]
             ids = self.tokenizer.encode_batch(texts)
             self.sample = self.sample or texts
             for record, prompt, response in zip(batch, ids[::2], ids[1::2], strict=True):
                 yield self._document(record, prompt, response)
+
+    def _prompt(self, record: dict) -> str:
+        return self.tokenizer.chat_prompt(record["prompt"]) if self.chat else record["prompt"]
 
     def _document(self, record: dict, prompt: list[int], response: list[int]) -> np.ndarray:
         document = np.array([*prompt, *response, self.tokenizer.stop_id])

@@ -3,6 +3,7 @@
 import shutil
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
+from functools import cached_property
 from pathlib import Path
 
 from megatron_rfft.common.errors import UserError
@@ -32,6 +33,13 @@ class Tokenizer(ABC):
 
         Where that takes a conversion, equal ids are proven, also on the texts of ``sample``. Raises UserError if not.
         """
+
+    def chat_prompt(self, prompt: str) -> str:
+        """The text from which a chat model answers the user's message ``prompt``: up to where its answer begins.
+
+        Raises UserError if the tokenizer has no chat template.
+        """
+        raise UserError(f"{self.path} has no chat template; leave --chat out, or give the HF folder of a chat model")
 
     def encode(self, text: str) -> list[int]:
         """Ids of one text."""
@@ -71,6 +79,18 @@ class HFTokenizer(Tokenizer):
 
     def decode(self, ids: list[int]) -> str:
         return self._backend.decode(ids, skip_special_tokens=False)
+
+    def chat_prompt(self, prompt: str) -> str:
+        if self._chat.chat_template is None:
+            return super().chat_prompt(prompt)
+        messages = [{"role": "user", "content": prompt}]
+        return self._chat.apply_chat_template(messages, tokenize=False, add_generation_prompt=True)
+
+    @cached_property
+    def _chat(self):
+        from transformers import AutoTokenizer
+
+        return AutoTokenizer.from_pretrained(self.path.parent, local_files_only=True)
 
     def save_pretrained(self, folder: Path, sample: Sequence[str] = ()) -> None:
         for name in ("tokenizer.json", "tokenizer_config.json", "special_tokens_map.json", "chat_template.jinja"):

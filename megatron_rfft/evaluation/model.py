@@ -30,6 +30,11 @@ class ModelFolder:
         """The prompt form that it was trained on."""
         return (self.manifest or {}).get("form")
 
+    @property
+    def chat(self) -> bool:
+        """Whether it was trained on prompts in its tokenizer's chat template."""
+        return bool((self.manifest or {}).get("chat"))
+
     def trained_lengths(self, task: str) -> list[int]:
         """The lengths of ``task`` that it was trained on; none where that is not known."""
         return sorted((self.manifest or {}).get("trained_lengths", {}).get(task, []))

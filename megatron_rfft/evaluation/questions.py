@@ -10,6 +10,7 @@ from megatron_rfft.tasks import Example, NoInstanceError, Task
 
 MAX_DRAWS_PER_SAMPLE = 10
 BUDGET_FACTOR, BUDGET_MARGIN = 1.5, 32
+THINKING_BUDGET = 24_000  # paper, section 4: what DeepSeek-R1 and QwQ were given
 
 
 @dataclass(frozen=True)
@@ -35,22 +36,31 @@ def draw_examples(task: Task, length: int, samples: int, split: str, form: str) 
     return list(found.values())
 
 
-def token_budget(oracle_tokens: int) -> int:
+def token_budget(oracle_tokens: int, form: str) -> int:
     """Tokens that an answer may take whose true trace takes ``oracle_tokens``, the stop token included.
 
-    Room for a detour, none for a model that runs on: such an answer is cut and counted as a token limit.
+    Room for a detour, none for a model that runs on: such an answer is cut and counted as a token limit. Where a model
+    is to think first, nothing follows from the true answer's length: it gets THINKING_BUDGET.
     """
+    if form == "cot-zero-shot":
+        return THINKING_BUDGET
     return math.ceil(BUDGET_FACTOR * oracle_tokens) + BUDGET_MARGIN
 
 
-def prepare_questions(examples: Iterable[Example], tokenizer: Tokenizer, max_positions: int) -> list[Question]:
-    """Encode prompts and set budgets; prompt and budget together never exceed ``max_positions``."""
+def prepare_questions(
+    examples: Iterable[Example], tokenizer: Tokenizer, max_positions: int, chat: bool = False
+) -> list[Question]:
+    """Encode prompts and set budgets; prompt and budget together never exceed ``max_positions``.
+
+    With ``chat`` a prompt is the user's message in the tokenizer's chat template.
+    """
     examples = list(examples)
-    prompts = tokenizer.encode_batch([example.prompt for example in examples])
+    texts = [tokenizer.chat_prompt(example.prompt) if chat else example.prompt for example in examples]
+    prompts = tokenizer.encode_batch(texts)
     responses = tokenizer.encode_batch([example.response for example in examples])
     questions = []
     for example, prompt, response in zip(examples, prompts, responses, strict=True):
-        budget = token_budget(len(response) + 1)
+        budget = token_budget(len(response) + 1, example.form)
         room = max(0, max_positions - len(prompt))
         questions.append(Question(example, Request(prompt, min(budget, room)), capped=room < budget))
     return questions

@@ -110,12 +110,12 @@ def _provenance(run: Run) -> dict[str, Any]:
     timing, engine, budget = results["timing"], results["engine"], settings["budget"]
     facts: dict[str, Any] = {
         "model": f"{results['model']['name']} (sha256 {results['model']['sha256'][:12]})",
-        "prompt form": settings["form"],
+        "prompt form": settings["form"] + (", in the tokenizer's chat template" if settings["chat"] else ""),
         "trained on": _by_task(trained) or "not stated by the model",
         "questions": f"split {settings['split']}, up to {settings['samples']} per task and length",
         "tasks": ", ".join(f"{task} v{version}" for task, version in settings["tasks"].items()),
         "engine": f"{engine['version']}, {engine['dtype']}, {engine['device']}, greedy",
-        "token budget": f"{budget['factor']} × the true answer's tokens + {budget['margin']}",
+        "token budget": _budget(settings["form"], budget),
         "time": "{seconds:.0f} s for {answers} answers, {tokens_per_second:.0f} tokens/s".format(**timing),
         "megatron_rfft": results["megatron_rfft"],
     }
@@ -124,6 +124,12 @@ def _provenance(run: Run) -> dict[str, Any]:
     if capped:
         facts["budgets cut by the model's context"] = str(capped)
     return facts
+
+
+def _budget(form: str, budget: dict[str, Any]) -> str:
+    if form == "cot-zero-shot":
+        return f"{budget['thinking']:,}"
+    return f"{budget['factor']} × the true answer's tokens + {budget['margin']}"
 
 
 def _by_task(lengths: Mapping[str, Sequence[int]]) -> str:

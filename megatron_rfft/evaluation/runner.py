@@ -15,6 +15,7 @@ from megatron_rfft.evaluation.model import ModelFolder, open_model
 from megatron_rfft.evaluation.questions import (
     BUDGET_FACTOR,
     BUDGET_MARGIN,
+    THINKING_BUDGET,
     Question,
     draw_examples,
     prepare_questions,
@@ -39,6 +40,8 @@ class EvaluationConfig:
     """Questions per task and length."""
     form: str | None = None
     """Prompt form; None takes the one that the model's manifest names."""
+    chat: bool | None = None
+    """Whether prompts go into the tokenizer's chat template; None: as the model's manifest says, without one: no."""
     split: str = "test"
     engine: str = "vllm"
     dtype: str = "auto"
@@ -61,8 +64,9 @@ def evaluate(config: EvaluationConfig, output: Path | str) -> dict[str, Any]:
     form = config.form or model.form
     if form is None:
         raise UserError(f"{model.path} does not say which form it was trained on; give --form ({', '.join(FORMS)})")
+    chat = model.chat if config.chat is None else config.chat
     tasks = [load_task(name) for name in dict.fromkeys(config.tasks)]
-    with open_run_folder(output, _settings(config, model, form, tasks)) as folder:
+    with open_run_folder(output, {**_settings(config, model, form, tasks), "chat": chat}) as folder:
         if (results := folder.finished_results()) is not None:
             return results
         return _continue(config, model, form, tasks, folder)
@@ -72,7 +76,8 @@ def _continue(
     config: EvaluationConfig, model: ModelFolder, form: str, tasks: list[Task], folder: RunFolder
 ) -> dict[str, Any]:
     tokenizer = load_tokenizer(model.path)
-    questions = prepare_questions(_all_examples(config, form, tasks), tokenizer, model.max_positions)
+    chat = folder.settings["chat"]
+    questions = prepare_questions(_all_examples(config, form, tasks), tokenizer, model.max_positions, chat)
     if all(question.request.max_tokens == 0 for question in questions):
         raise UserError(f"every prompt fills the {model.max_positions} positions of {model.path}; ask shorter ones")
     records = folder.read_generations()
@@ -99,7 +104,7 @@ def _settings(config: EvaluationConfig, model: ModelFolder, form: str, tasks: li
         "samples": config.samples,
         "engine": config.engine,
         "dtype": config.dtype,
-        "budget": {"factor": BUDGET_FACTOR, "margin": BUDGET_MARGIN},
+        "budget": {"factor": BUDGET_FACTOR, "margin": BUDGET_MARGIN, "thinking": THINKING_BUDGET},
     }
 
 

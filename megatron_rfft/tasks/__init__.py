@@ -4,8 +4,32 @@ A task is a rule, a sampler of instances, question wordings and an independent r
 """
 
 from megatron_rfft.tasks.instances import SPLITS, NoInstanceError
-from megatron_rfft.tasks.prompts import FORMS
-from megatron_rfft.tasks.registry import list_tasks, load_task, register
+from megatron_rfft.tasks.prompts import FORMS, STYLE_OF_FORM
+from megatron_rfft.tasks.registry import (
+    SYNTHETIC,
+    list_tasks,
+    load_task,
+    load_task_file,
+    own_task_files,
+    register,
+    split_tasks,
+)
 from megatron_rfft.tasks.task import Example, Task
+from megatron_rfft.tasks.twins import NEAR_TWINS
 
-__all__ = ["FORMS", "SPLITS", "Example", "NoInstanceError", "Task", "list_tasks", "load_task", "register"]
+__all__ = [
+    "FORMS",
+    "NEAR_TWINS",
+    "SPLITS",
+    "STYLE_OF_FORM",
+    "SYNTHETIC",
+    "Example",
+    "NoInstanceError",
+    "Task",
+    "list_tasks",
+    "load_task",
+    "load_task_file",
+    "own_task_files",
+    "register",
+    "split_tasks",
+]

@@ -5,6 +5,7 @@ from typing import Any
 
 from megatron_rfft.rules import ANSWER_PREFIX
 
+_END_OF_THOUGHT = "</think>"  # what a reasoning model writes before is not its answer
 _YES_NO = {"yes": True, "no": False}
 
 
@@ -15,7 +16,7 @@ def check_answer(text: str, answer: str) -> bool:
     type by type (``1`` is neither ``True`` nor ``1.0``); an expected string may be written with or without quotes, and
     yes and no are accepted for True and False.
     """
-    lines = text.rstrip().split("\n")
+    lines = text.rpartition(_END_OF_THOUGHT)[2].rstrip().split("\n")
     if sum(line.startswith(ANSWER_PREFIX) for line in lines) != 1 or not lines[-1].startswith(ANSWER_PREFIX):
         return False
     return _equals(lines[-1].removeprefix(ANSWER_PREFIX).strip(), _literal(answer, otherwise=answer))

@@ -9,16 +9,17 @@ hashes and dealt out in the same shares, at least one to each split while they l
 index is a place in the split's list: no two are equal, and an index beyond the last raises NoInstanceError.
 """
 
-import json
 from hashlib import blake2b
 from random import Random
 from typing import TYPE_CHECKING, Any
+
+import msgspec
 
 from megatron_rfft.common.errors import UserError
 from megatron_rfft.rules import copy_value
 
 if TYPE_CHECKING:
-    from megatron_rfft.tasks.task import Task
+    from megatron_rfft.tasks.task import AnyTask, Task
 
 SPLITS = ("train", "validation", "test")
 FEW = 1_000  # distinct instances that are listed rather than hashed
@@ -37,7 +38,7 @@ def draw_instance(task: "Task", split: str, length: int, index: int) -> tuple[Ar
 
     Raises NoInstanceError if ``index`` lies beyond the last instance.
     """
-    rng = _generator(task, split, length, index)
+    rng = generator(task, split, length, index)
     few = list_if_few(task, length)
     if few is not None:
         if index >= len(few[split]):
@@ -46,10 +47,23 @@ def draw_instance(task: "Task", split: str, length: int, index: int) -> tuple[Ar
                 f"index {index} is beyond them: ask for fewer, or for longer ones"
             )
         return copy_value(few[split][index]), rng
+    return _redraw(task, split, length, rng), rng
+
+
+def draw_from_split(task: "Task", split: str, length: int, rng: Random) -> Arguments:
+    """The arguments of any instance of ``split``, drawn by ``rng``."""
+    few = list_if_few(task, length)
+    if few is not None and few[split]:
+        return copy_value(rng.choice(few[split]))
+    return _redraw(task, split, length, rng)
+
+
+def _redraw(task: "Task", split: str, length: int, rng: Random) -> Arguments:
+    """Draw until an instance of ``split`` comes."""
     for _ in range(_MAX_DRAWS):
         arguments = task.instance(rng, length)
-        if _split_of(task, arguments) == split:
-            return arguments, rng
+        if split_of(task, arguments) == split:
+            return arguments
     raise NoInstanceError(f"task {task.name} draws no {split} instance of length {length}; mend its sampler")
 
 
@@ -60,14 +74,17 @@ def list_if_few(task: "Task", length: int) -> dict[str, list[Arguments]] | None:
     return task.few_instances[length]
 
 
-def instance_key(arguments: Arguments) -> str:
-    """The canonical text of an instance: equal instances, equal keys."""
-    return json.dumps(arguments, separators=(",", ":"))
+_encode = msgspec.json.Encoder().encode
+
+
+def instance_key(arguments: Arguments) -> bytes:
+    """The canonical text of an instance, JSON without spaces: equal instances, equal keys."""
+    return _encode(arguments)
 
 
 def _listed(task: "Task", length: int) -> dict[str, list[Arguments]] | None:
-    rng = _generator(task, "list", length, 0)
-    found: dict[str, Arguments] = {}
+    rng = generator(task, "list", length, 0)
+    found: dict[bytes, Arguments] = {}
     draws = since_last = 0
     while since_last < _SCREENING + 3 * len(found):  # then what is missing is rare, and is left out of every split
         arguments = task.instance(rng, length)
@@ -88,19 +105,21 @@ def _listed(task: "Task", length: int) -> dict[str, list[Arguments]] | None:
     }
 
 
-def _split_of(task: "Task", arguments: Arguments) -> str:
+def split_of(task: "AnyTask", arguments: Arguments) -> str:
+    """The split that an instance's hash puts it into."""
     part = _hash(task, arguments) % 10
     return "test" if part == 0 else "validation" if part == 1 else "train"
 
 
-def _hash(task: "Task", arguments: Arguments) -> int:
+def _hash(task: "AnyTask", arguments: Arguments) -> int:
     """Without the version: a new version of a task must not move test instances into the training split."""
-    return _digest(f"{task.name}|{instance_key(arguments)}")
+    return _digest(task.name.encode() + b"|" + instance_key(arguments))
 
 
-def _generator(task: "Task", split: str, length: int, index: int) -> Random:
-    return Random(_digest(f"{task.name}|{task.version}|{split}|{length}|{index}"))
+def generator(task: "AnyTask", split: str, length: int, index: int) -> Random:
+    """What draws the instance at ``index``, and all that belongs to it."""
+    return Random(_digest(f"{task.name}|{task.version}|{split}|{length}|{index}".encode()))
 
 
-def _digest(text: str) -> int:
-    return int.from_bytes(blake2b(text.encode(), digest_size=8).digest(), "little")
+def _digest(text: bytes) -> int:
+    return int.from_bytes(blake2b(text, digest_size=8).digest(), "little")

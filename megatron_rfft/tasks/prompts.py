@@ -1,44 +1,89 @@
 """Prompt forms: how an instance is put to a model, and what it is expected to write.
 
-``rule`` and ``lean`` show the rule and expect its trace, in full or lean; ``direct`` shows the question alone and
-expects the answer alone. A prompt ends in a newline, so that the response starts on its own line.
+===============  ==========================================  =============================================
+form             the prompt shows                            the response is
+===============  ==========================================  =============================================
+``rule``         the rule as code, the question              the trace, reciting lines of code
+``lean``         the same                                    a shorter trace: each value once
+``rule-nl``      the rule as numbered sentences, question    the trace, reciting sentences
+``one-shot``     an exemplar in the form ``rule`` with its   the trace, as in ``rule``
+                 trace, then as ``rule``
+``scratchpad``   the question                                intermediate results, no rule
+``direct``       the question                                the answer alone
+``cot-zero-shot``  the question, the answer's form           the answer alone (for models that think first)
+===============  ==========================================  =============================================
+
+A prompt ends in a newline, so that the response starts on its own line.
 """
 
 from collections.abc import Callable
+from dataclasses import dataclass
+from random import Random
 from typing import TYPE_CHECKING
 
-from megatron_rfft.rules import ANSWER_PREFIX
+from megatron_rfft.rules import ANSWER_PREFIX, Rule
+from megatron_rfft.tasks.exemplars import draw_exemplar
 
 if TYPE_CHECKING:
     from megatron_rfft.tasks.instances import Arguments
-    from megatron_rfft.tasks.task import Task
+    from megatron_rfft.tasks.task import AnyTask
 
 Parts = tuple[str, str, str]  # prompt, response, answer
+STYLE_OF_FORM = {"rule": "full", "lean": "lean", "rule-nl": "sentences", "one-shot": "full", "scratchpad": "scratchpad"}
+"""The trace style of each form whose response is a trace."""
 
 
-def build_prompt(task: "Task", form: str, question: str, arguments: "Arguments") -> Parts:
-    """The prompt, response and answer of one example in ``form``, one of FORMS."""
-    return _BUILDERS[form](task, question, arguments)
+@dataclass(frozen=True)
+class Problem:
+    """A question with the rule that answers it, and the rule's arguments."""
+
+    rule: Rule
+    arguments: "Arguments"
+    question: str
 
 
-def _follow_rule(task: "Task", question: str, arguments: "Arguments", style: str) -> Parts:
-    prompt = f"Follow the given rule to solve the question.\nrule:\n{task.rule.source}\n\nQ: {question}\n"
-    trace = task.rule.trace(*arguments, style=style)
+def build_prompt(task: "AnyTask", form: str, problem: Problem, rng: Random) -> Parts:
+    """The prompt, response and answer of one example in ``form``, one of FORMS; ``rng`` draws an exemplar."""
+    return _BUILDERS[form](task, form, problem, rng)
+
+
+def _follow_rule(task: "AnyTask", form: str, problem: Problem, rng: Random) -> Parts:
+    rule = problem.rule.sentences if form == "rule-nl" else problem.rule.source
+    prompt = f"Follow the given rule to solve the question.\nrule:\n{rule}\n\nQ: {problem.question}\n"
+    trace = problem.rule.trace(*problem.arguments, style=STYLE_OF_FORM[form])
     return prompt, trace.text, repr(trace.answer)
 
 
-def _rule(task: "Task", question: str, arguments: "Arguments") -> Parts:
-    return _follow_rule(task, question, arguments, "full")
+def _one_shot(task: "AnyTask", form: str, problem: Problem, rng: Random) -> Parts:
+    prompt, response, answer = _follow_rule(task, "rule", problem, rng)
+    shown, trace, _ = _follow_rule(task, "rule", draw_exemplar(task, problem, rng), rng)
+    before = f"Here is 1 example:\n{shown}{trace}\n\n"
+    return f"{before}Follow the above examples to answer the following question:\n{prompt}", response, answer
 
 
-def _lean(task: "Task", question: str, arguments: "Arguments") -> Parts:
-    return _follow_rule(task, question, arguments, "lean")
+def _scratchpad(task: "AnyTask", form: str, problem: Problem, rng: Random) -> Parts:
+    trace = problem.rule.trace(*problem.arguments, style="scratchpad")
+    return f"Q: {problem.question}\n", trace.text, repr(trace.answer)
 
 
-def _direct(task: "Task", question: str, arguments: "Arguments") -> Parts:
-    answer = repr(task.rule.run(*arguments))
-    return f"Q: {question}\n", ANSWER_PREFIX + answer, answer
+def _direct(task: "AnyTask", form: str, problem: Problem, rng: Random) -> Parts:
+    answer = repr(problem.rule.run(*problem.arguments))
+    return f"Q: {problem.question}\n", ANSWER_PREFIX + answer, answer
 
 
-_BUILDERS: dict[str, Callable[["Task", str, "Arguments"], Parts]] = {"rule": _rule, "lean": _lean, "direct": _direct}
+def _think_first(task: "AnyTask", form: str, problem: Problem, rng: Random) -> Parts:
+    _, response, answer = _direct(task, form, problem, rng)
+    how = f"Think step by step. Then end with one line `{ANSWER_PREFIX}X`, where X is the answer as a Python literal."
+    return f"Q: {problem.question}\n{how}\n", response, answer
+
+
+_BUILDERS: dict[str, Callable[["AnyTask", str, Problem, Random], Parts]] = {
+    "rule": _follow_rule,
+    "lean": _follow_rule,
+    "rule-nl": _follow_rule,
+    "one-shot": _one_shot,
+    "scratchpad": _scratchpad,
+    "direct": _direct,
+    "cot-zero-shot": _think_first,
+}
 FORMS = tuple(_BUILDERS)

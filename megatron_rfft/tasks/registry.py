@@ -1,20 +1,31 @@
-"""The tasks by name. A task's file is found by its name and registers itself on its last line."""
+"""The tasks by name. A task's file is found by its name and registers itself on its last line.
+
+A user's own task is a file of the same form anywhere: loaded by ``load_task_file``, or found by itself if an installed
+package names its module as an entry point of the group ``megatron_rfft.tasks``, under the task's name.
+"""
 
 import difflib
+import importlib.util
 import inspect
 from collections.abc import Callable, Sequence
+from functools import cache
 from importlib import import_module
+from importlib.metadata import EntryPoint, entry_points
 from pathlib import Path
 from typing import Any
 
 from megatron_rfft.common.errors import UserError
+from megatron_rfft.common.files import require_file
 from megatron_rfft.rules import Rule
-from megatron_rfft.tasks.task import Sampler, Task
+from megatron_rfft.tasks.synthetic import SYNTHETIC, SYNTHETIC_TASK
+from megatron_rfft.tasks.task import AnyTask, Sampler, Task
 
 FAMILIES = ("code", "numbers", "symbolic", "logic")
+OWN_FAMILY = "own"
 TASK_SPLITS = ("train", "test", "extra")
+ENTRY_POINT_GROUP = "megatron_rfft.tasks"
 
-_tasks: dict[str, Task] = {}
+_tasks: dict[str, AnyTask] = {}
 
 
 def register(
@@ -43,7 +54,7 @@ def register(
     task = Task(
         name=rule.__name__,
         source=source,
-        family=path.parent.name,
+        family=path.parent.name if path.parents[1] == _PACKAGE else OWN_FAMILY,
         split=split,
         version=version,
         valid_lengths=valid_lengths,
@@ -57,29 +68,82 @@ def register(
     return task
 
 
-def load_task(name: str) -> Task:
-    """The task called ``name``. Raises UserError with similar names if there is none."""
+def load_task(name: str) -> AnyTask:
+    """The task called ``name`` (SYNTHETIC: random rules). Raises UserError with similar names if there is none."""
+    if name == SYNTHETIC:
+        return SYNTHETIC_TASK
     if name not in _tasks:
-        files = _task_files()
-        if name not in files:
-            close = difflib.get_close_matches(name, files, n=3) or sorted(files)
+        files, installed = _task_files(), _entry_points()
+        if name in files:
+            import_module(f"{__package__}.{files[name].parent.name}.{name}")
+        elif name in installed:
+            installed[name].load()
+        else:
+            known = {*files, *installed, *_tasks}
+            close = difflib.get_close_matches(name, known, n=3) or sorted(known)
             raise UserError(f"no task is called {name!r}; did you mean {', '.join(close)}?")
-        import_module(f"{__package__}.{files[name].parent.name}.{name}")
     if name not in _tasks:
-        raise UserError(f"{_task_files()[name]} registers no task; end the file in `register({name}, ...)`")
+        where = _task_files().get(name, f"the entry point {name}")
+        raise UserError(f"{where} registers no task {name}; end the file in `register({name}, ...)`")
     return _tasks[name]
 
 
+def load_task_file(path: Path | str) -> Task:
+    """Register the task in a file of one's own, named like its rule, and return it.
+
+    Raises UserError if there is no such file, if it fails or registers no task, or if its name is taken.
+    """
+    path = require_file(path, "give the Python file of a task").resolve()
+    name = path.stem
+    if name in _tasks and Path(_tasks[name].file).resolve() == path:
+        return _tasks[name]
+    if name in _tasks or name in _task_files():
+        raise UserError(f"{path}: a task called {name} is there already; give the file and its rule another name")
+    spec = importlib.util.spec_from_file_location(name, path)
+    if spec is None:
+        raise UserError(f"{path} is no Python file; give the .py file of a task")
+    try:
+        spec.loader.exec_module(importlib.util.module_from_spec(spec))
+    except UserError:
+        raise
+    except Exception as error:
+        raise UserError(f"{path} fails with {type(error).__name__}: {error}; mend the file") from error
+    if name not in _tasks:
+        raise UserError(f"{path} registers no task {name}; end the file in `register({name}, ...)`")
+    return _tasks[name]
+
+
+def own_task_files() -> list[str]:
+    """The files loaded by ``load_task_file``: what another process has to load to know the same tasks."""
+    return [task.file for task in _tasks.values() if task.family == OWN_FAMILY and task.name not in _entry_points()]
+
+
 def list_tasks(split: str | None = None, family: str | None = None) -> list[str]:
-    """Names of the tasks in alphabetical order, of one split (train, test, extra) or family if given."""
-    for value, choices in ((split, TASK_SPLITS), (family, FAMILIES)):
+    """Names of the tasks in alphabetical order, of one split (train, test, extra) or family if given.
+
+    Tasks of one's own, loaded or installed, are among them.
+    """
+    for value, choices in ((split, TASK_SPLITS), (family, (*FAMILIES, OWN_FAMILY))):
         if value is not None and value not in choices:
             raise UserError(f"{value!r} is unknown; choose one of {', '.join(choices)}")
-    tasks = map(load_task, sorted(_task_files()))
+    tasks = map(load_task, sorted({*_task_files(), *_entry_points(), *_tasks}))
     return [task.name for task in tasks if split in (None, task.split) and family in (None, task.family)]
 
 
+def split_tasks(text: str) -> list[str]:
+    """The names in ``"add_int,coin_flip"``; a split of tasks (train, test, extra) stands for all of its tasks."""
+    parts = [part.strip() for part in text.split(",")]
+    return [name for part in parts for name in (list_tasks(split=part) if part in TASK_SPLITS else [part])]
+
+
+_PACKAGE = Path(__file__).parent
+
+
 def _task_files() -> dict[str, Path]:
-    folder = Path(__file__).parent
-    paths = (path for family in FAMILIES for path in (folder / family).glob("*.py"))
+    paths = (path for family in FAMILIES for path in (_PACKAGE / family).glob("*.py"))
     return {path.stem: path for path in paths if path.stem != "__init__"}
+
+
+@cache
+def _entry_points() -> dict[str, EntryPoint]:
+    return {entry.name: entry for entry in entry_points(group=ENTRY_POINT_GROUP)}

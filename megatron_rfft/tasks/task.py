@@ -1,5 +1,6 @@
 """A task: a rule with a sampler of instances, question wordings and an independent reference solution."""
 
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from random import Random
@@ -8,8 +9,8 @@ from typing import Any
 from megatron_rfft.common.errors import UserError
 from megatron_rfft.rules import Rule
 from megatron_rfft.tasks.answers import check_answer
-from megatron_rfft.tasks.instances import SPLITS, Arguments, draw_instance
-from megatron_rfft.tasks.prompts import FORMS, build_prompt
+from megatron_rfft.tasks.instances import SPLITS, Arguments, draw_from_split, draw_instance, instance_key
+from megatron_rfft.tasks.prompts import FORMS, Problem, build_prompt
 
 Sampler = Callable[[Random, int], Arguments]
 
@@ -35,8 +36,66 @@ class Example:
         return {name: getattr(self, name) for name in self.__slots__} | {"arguments": list(self.arguments)}
 
 
+class AnyTask(ABC):
+    """What every task can do: give examples by (split, length, index) and judge answers."""
+
+    name: str
+    family: str
+    split: str
+    version: int
+    valid_lengths: Sequence[int]
+    file: str
+
+    @abstractmethod
+    def draw(self, split: str, length: int, index: int) -> tuple[Problem, Random]:
+        """The problem at ``index``, and the generator for what else the example has to choose.
+
+        Raises NoInstanceError where there are no more instances of a short length.
+        """
+
+    @abstractmethod
+    def draw_any(self, split: str, length: int, rng: Random) -> Problem:
+        """A problem of ``split`` that ``rng`` draws, for an exemplar."""
+
+    @abstractmethod
+    def instance_key(self, split: str, length: int, index: int) -> bytes:
+        """Equal for two indices that give the same problem. Raises NoInstanceError as ``draw`` does."""
+
+    def example(self, length: int, split: str = "test", index: int = 0, form: str = "rule") -> Example:
+        """The example at ``index``: the same arguments and wording in every form.
+
+        ``length`` counts what the task's file says (digits, words, people, ...), ``split`` is one of SPLITS and
+        ``form`` one of FORMS. Raises UserError for other values, NoInstanceError where there are no more
+        instances of a short length.
+        """
+        self._check_choice(length, split, index, form)
+        problem, rng = self.draw(split, length, index)
+        prompt, response, answer = build_prompt(self, form, problem, rng)
+        name = f"{self.name}-v{self.version}-{split}-{length}-{index}-{form}"
+        where = (self.name, self.version, split, length, index, form)
+        return Example(name, *where, prompt, response, answer, problem.arguments)
+
+    def check(self, text: str, answer: str) -> bool:
+        """Whether a model's output ``text`` ends in the right answer, strictly; see ``answers.check_answer``.
+
+        What a reasoning model thinks before ``</think>`` is not looked at.
+        """
+        return check_answer(text, answer)
+
+    def _check_choice(self, length: int, split: str, index: int, form: str) -> None:
+        if length not in self.valid_lengths:
+            valid = describe_lengths(self.valid_lengths)
+            raise UserError(f"task {self.name} has no length {length!r}; its valid_lengths are {valid}")
+        if split not in SPLITS:
+            raise UserError(f"split {split!r} is unknown; choose one of {', '.join(SPLITS)}")
+        if form not in FORMS:
+            raise UserError(f"form {form!r} is unknown; choose one of {', '.join(FORMS)}")
+        if index < 0:
+            raise UserError(f"index {index} is negative; count from 0")
+
+
 @dataclass(frozen=True)
-class Task:
+class Task(AnyTask):
     """What a task file registers; ``megatron_rfft.tasks.registry.register`` describes the fields."""
 
     name: str
@@ -52,35 +111,19 @@ class Task:
     file: str
     few_instances: dict[int, Any] = field(default_factory=dict, repr=False, compare=False)  # kept by tasks.instances
 
-    def example(self, length: int, split: str = "test", index: int = 0, form: str = "rule") -> Example:
-        """The example at ``index``: the same arguments and wording in every form.
-
-        ``length`` counts what the task's file says (digits, words, people, ...), ``split`` is one of SPLITS and
-        ``form`` one of FORMS. Raises UserError for other values, NoInstanceError where there are no more
-        instances of a short length.
-        """
-        self._check_choice(length, split, index, form)
+    def draw(self, split: str, length: int, index: int) -> tuple[Problem, Random]:
         arguments, rng = draw_instance(self, split, length, index)
+        return self._pose(arguments, rng), rng
+
+    def draw_any(self, split: str, length: int, rng: Random) -> Problem:
+        return self._pose(draw_from_split(self, split, length, rng), rng)
+
+    def instance_key(self, split: str, length: int, index: int) -> bytes:
+        return instance_key(draw_instance(self, split, length, index)[0])
+
+    def _pose(self, arguments: Arguments, rng: Random) -> Problem:
         question = rng.choice(self.questions).format(**dict(zip(self.rule.parameters, arguments, strict=True)))
-        prompt, response, answer = build_prompt(self, form, question, arguments)
-        name = f"{self.name}-v{self.version}-{split}-{length}-{index}-{form}"
-        where = (self.name, self.version, split, length, index, form)
-        return Example(name, *where, prompt, response, answer, arguments)
-
-    def check(self, text: str, answer: str) -> bool:
-        """Whether a model's output ``text`` ends in the right answer, strictly; see ``answers.check_answer``."""
-        return check_answer(text, answer)
-
-    def _check_choice(self, length: int, split: str, index: int, form: str) -> None:
-        if length not in self.valid_lengths:
-            valid = describe_lengths(self.valid_lengths)
-            raise UserError(f"task {self.name} has no length {length!r}; its valid_lengths are {valid}")
-        if split not in SPLITS:
-            raise UserError(f"split {split!r} is unknown; choose one of {', '.join(SPLITS)}")
-        if form not in FORMS:
-            raise UserError(f"form {form!r} is unknown; choose one of {', '.join(FORMS)}")
-        if index < 0:
-            raise UserError(f"index {index} is negative; count from 0")
+        return Problem(self.rule, arguments, question)
 
 
 def describe_lengths(lengths: Sequence[int]) -> str:

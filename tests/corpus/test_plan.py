@@ -11,7 +11,7 @@ from megatron_rfft.corpus.plan import Cell, Plan, plan_cell
 @settings(max_examples=60, deadline=None)
 @given(st.lists(st.integers(0, 40), min_size=1, max_size=8).filter(any), st.integers(1, 7))
 def test_shards_cover_every_record_once(sizes, num_shards):
-    plan = Plan(Cell("coin_flip", length, array("L", range(size)), 0) for length, size in enumerate(sizes))
+    plan = Plan(Cell("coin_flip", length, size, array("L", range(size))) for length, size in enumerate(sizes))
     shards = [plan.shard(number, num_shards) for number in range(num_shards)]
     places = [plan.locate(position) for shard in shards for position in shard]
     assert len(places) == plan.num_records == sum(sizes)
@@ -20,7 +20,7 @@ def test_shards_cover_every_record_once(sizes, num_shards):
 
 
 def test_a_cell_keeps_the_first_of_equal_instances():
-    cell = plan_cell("length_int", 4, "train", 100)
+    cell = plan_cell("length_int", 4, 100, "train")
     assert list(cell.indices)[:5] == [0, 1, 2, 3, 4]
     assert len(cell.indices) == 100
-    assert plan_cell("length_int", 1, "test", 100).indices.tolist() == [0]
+    assert plan_cell("length_int", 1, 100, "test").indices.tolist() == [0]

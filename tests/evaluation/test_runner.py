@@ -84,7 +84,7 @@ def test_outcomes_are_told_apart(tiny_model, tmp_path, use_engine):
     assert (tasks["length_int"]["summary"]["wrong"], tasks["length_int"]["summary"]["token_limit"]) == (24, 0)
     record = json.loads((tmp_path / "run/generations.jsonl").read_text().splitlines()[0])
     true_response = load_task("coin_flip").example(length=3, form="direct").response
-    assert record["num_tokens"] == record["budget"] == token_budget(len(true_response) + 1)
+    assert record["num_tokens"] == record["budget"] == token_budget(len(true_response) + 1, "lean")
 
 
 def test_a_finished_run_needs_no_engine(tiny_model, tmp_path, use_engine, monkeypatch):

@@ -9,7 +9,7 @@ import pytest
 
 from megatron_rfft.common.errors import UserError
 from megatron_rfft.rules import false_lines
-from megatron_rfft.tasks import FORMS, SPLITS, Example, NoInstanceError, list_tasks, load_task
+from megatron_rfft.tasks import FORMS, SPLITS, STYLE_OF_FORM, Example, NoInstanceError, list_tasks, load_task
 from megatron_rfft.tasks.instances import list_if_few
 from megatron_rfft.tasks.registry import FAMILIES, TASK_SPLITS
 from tests.conftest import run_python
@@ -91,9 +91,9 @@ def examples(task, length: int, count: int, form: str = "direct", split: str = "
 def test_traces_are_true_and_answers_right(name):
     task = load_task(name)
     for length in {*short_lengths(task), long_length(task)}:
-        for form, style in (("rule", "full"), ("lean", "lean")):
-            for example in examples(task, length, 3 if length <= 15 else 1, form):
-                assert false_lines(task.rule, example.response, style) == []
+        for form, style in STYLE_OF_FORM.items():
+            for example in examples(task, length, 2 if length <= 7 else 1, form):
+                assert false_lines(task.rule, example.response, style, example.arguments) == []
                 assert example.answer == repr(task.reference(*example.arguments))
         for example in examples(task, length, 40):
             assert example.answer == repr(task.reference(*example.arguments))
@@ -102,21 +102,26 @@ def test_traces_are_true_and_answers_right(name):
 @pytest.mark.parametrize("name", TASKS)
 def test_every_form_asks_the_same_and_is_judged_right(name):
     task = load_task(name)
-    by_form = [task.example(length=8, split="validation", index=0, form=form) for form in FORMS]
-    questions = {example.prompt.split("Q: ")[1] for example in by_form}
-    assert len({example.answer for example in by_form}) == len(questions) == len({e.id for e in by_form}) - 2 == 1
-    for example in by_form:
+    by_form = {form: task.example(length=8, split="validation", index=0, form=form) for form in FORMS}
+    question = by_form["direct"].prompt.removeprefix("Q: ")
+    assert not any("{" + p + "}" in question for p in task.rule.parameters)
+    assert len({example.answer for example in by_form.values()}) == 1
+    assert len({example.id for example in by_form.values()}) == len(FORMS)
+    for example in by_form.values():
+        assert question in example.prompt
         assert example.prompt.endswith("\n")
-        assert not any("{" + p + "}" in example.prompt.split("Q: ")[1] for p in task.rule.parameters)
         assert not example.response.endswith("\n")
         assert task.check(example.response, example.answer)
         assert task.check(f"So the answer is {example.answer}", example.answer)
-        assert example.arguments == by_form[0].arguments
-    rule = by_form[0].prompt
-    assert rule.startswith(f"Follow the given rule to solve the question.\nrule:\n{task.rule.source}\n\nQ: ")
-    assert by_form[1].prompt == rule
-    assert by_form[2].response == f"So the answer is {by_form[2].answer}"
-    assert by_form[2].prompt == "Q: " + rule.split("Q: ")[1]
+        assert example.arguments == by_form["rule"].arguments
+    rule = by_form["rule"].prompt
+    assert rule == f"Follow the given rule to solve the question.\nrule:\n{task.rule.source}\n\nQ: {question}"
+    assert by_form["lean"].prompt == rule
+    assert by_form["rule-nl"].prompt == rule.replace(task.rule.source, task.rule.sentences)
+    assert by_form["one-shot"].prompt.endswith(f"answer the following question:\n{rule}")
+    assert by_form["one-shot"].response == by_form["rule"].response
+    assert by_form["scratchpad"].prompt == by_form["direct"].prompt == f"Q: {question}"
+    assert by_form["direct"].response == f"So the answer is {by_form['direct'].answer}"
 
 
 @pytest.mark.parametrize("name", TASKS)
@@ -245,7 +250,10 @@ def test_unknown_names_are_answered_with_similar_ones():
         ({"length": 0}, "coin_flip has no length 0; its valid_lengths are 1-60"),
         ({"length": 61}, "no length 61"),
         ({"length": 5, "split": "dev"}, "split 'dev' is unknown; choose one of train, validation, test"),
-        ({"length": 5, "form": "chat"}, "form 'chat' is unknown; choose one of rule, lean, direct"),
+        (
+            {"length": 5, "form": "chat"},
+            "form 'chat' is unknown; choose one of rule, lean, rule-nl, one-shot, scratchpad, ",
+        ),
         ({"length": 5, "index": -1}, "index -1 is negative"),
     ],
 )

@@ -1,15 +1,12 @@
 """Splits where there are few instances, many, or a sampler with a fault."""
 
-import importlib.util
-import sys
 from dataclasses import replace
 from random import Random
 
 import pytest
 
-from megatron_rfft.common.errors import UserError
-from megatron_rfft.tasks import NoInstanceError, load_task, registry
-from megatron_rfft.tasks.instances import FEW, SPLITS, list_if_few
+from megatron_rfft.tasks import NoInstanceError, load_task
+from megatron_rfft.tasks.instances import FEW, SPLITS, instance_key, list_if_few
 
 LENGTH_INT = load_task("length_int")
 
@@ -71,44 +68,14 @@ def test_a_sampler_that_ends_up_in_one_split_is_reported():
         [task.example(1, split) for split in SPLITS]
 
 
-TASK_FILE = """
-from megatron_rfft.tasks.registry import register
-
-
-def {rule}(xs):
-    n = 0
-    while xs:
-        n += xs.pop()
-    return n
-
-
-{register}
-"""
-REGISTER = """register(total, source="own", split="{split}", valid_lengths=[2, 4], questions=["Sum {{xs}}."],
-         instance=lambda rng, length: ([rng.randrange(99) for _ in range(length)],), reference=sum)"""
-
-
-def load_file(path, rule: str = "total", register: str = REGISTER.format(split="extra")):
-    path.write_text(TASK_FILE.format(rule=rule, register=register))
-    spec = importlib.util.spec_from_file_location(path.stem, path)
-    spec.loader.exec_module(importlib.util.module_from_spec(spec))
-
-
-def test_a_task_of_ones_own(tmp_path, monkeypatch):
-    monkeypatch.setattr(registry, "_tasks", {})
-    (tmp_path / "code").mkdir()
-    load_file(tmp_path / "code" / "total.py")
-    task = registry._tasks["total"]
-    assert (task.name, task.family, task.split, task.source, task.version) == ("total", "code", "extra", "own", 1)
-    example = task.example(4, "train", 3)
-    assert example.answer == str(sum(example.arguments[0]))
-    with pytest.raises(UserError, match="no length 3; its valid_lengths are 2, 4"):
-        task.example(3)
-
-
-def test_faults_of_a_task_file_are_named(tmp_path):
-    with pytest.raises(UserError, match="the rule is called total; name the file total"):
-        load_file(tmp_path / "sum_up.py")
-    with pytest.raises(UserError, match=r"total.py: split 'dev' is unknown; choose one of train, test, extra"):
-        load_file(tmp_path / "total.py", register=REGISTER.format(split="dev"))
-    assert "sum_up" not in sys.modules
+def test_no_instance_has_two_lengths():
+    """Else a question could be a test question of one length and a training question of another."""
+    for name in ("losers_of_the_circular_game", "add_int", "move_zeroes", "logic_circuit", "number_sig_fig"):
+        task = load_task(name)
+        lengths: dict[bytes, int] = {}
+        for length in [n for n in range(1, 12) if n in task.valid_lengths]:
+            listed = list_if_few(task, length)
+            drawn = [task.instance(Random(seed), length) for seed in range(300)]
+            drawn += [arguments for some in (listed or {}).values() for arguments in some]
+            for arguments in drawn:
+                assert lengths.setdefault(instance_key(arguments), length) == length

@@ -1,0 +1,29 @@
+"""The estimate of tokens: counts that Qwen2.5's own tokenizer gave, which is too large to ship with the tests."""
+
+import pytest
+
+from megatron_rfft.corpus.tokens import estimate_tokens
+from megatron_rfft.tasks import load_task
+
+# (task, length): tokens of prompt and response together, counted with the tokenizer.json of Qwen2.5.
+COUNTED = {
+    ("add_int", 10): 4341,
+    ("coin_flip", 15): 4082,
+    ("move_zeroes", 30): 12547,
+    ("dyck_languages", 8): 1114,
+    ("logic_bank", 5): 1215,
+    ("goat_latin", 6): 1945,
+    ("lc_53", 20): 4769,
+}
+
+
+@pytest.mark.parametrize(("name", "length"), COUNTED)
+def test_the_estimate_is_near(name, length):
+    example = load_task(name).example(length, "train", 0)
+    assert estimate_tokens(example.prompt + example.response) == pytest.approx(COUNTED[name, length], rel=0.2)
+
+
+def test_small_texts():
+    assert estimate_tokens("") == 0
+    assert estimate_tokens("123") == 3
+    assert estimate_tokens("while num:\n") == 3

@@ -1,0 +1,62 @@
+"""Proving a corpus: a sound one is found sound, and every kind of damage is named."""
+
+import json
+
+import pytest
+
+from megatron_rfft.common.files import sha256_file
+from megatron_rfft.corpus import CorpusConfig, generate_corpus
+from megatron_rfft.corpus.verify import verify_corpus
+from tests.conftest import run_python
+
+
+@pytest.fixture
+def corpus(tmp_path):
+    generate_corpus(CorpusConfig({"coin_flip": [2, 3], "add_int": [4]}, samples=30, num_shards=2), tmp_path)
+    return tmp_path
+
+
+def rewrite(corpus, change) -> None:
+    """Change the records of the first shard, and the manifest's checksum with them."""
+    manifest = json.loads((corpus / "manifest.json").read_text())
+    path = corpus / "shard-00000-of-00002.jsonl"
+    records = change([json.loads(line) for line in path.read_text().splitlines()])
+    path.write_text("".join(json.dumps(record) + "\n" for record in records))
+    manifest["files"][path.name] = {"bytes": path.stat().st_size, "sha256": sha256_file(path)}
+    (corpus / "manifest.json").write_text(json.dumps(manifest))
+
+
+def test_a_sound_corpus(corpus):
+    assert verify_corpus(corpus) == {"records": 90, "rederived": 90, "problems": []}
+    assert verify_corpus(corpus, samples=10)["rederived"] == 10
+    done = run_python("data_prep/verify.py", "--input", corpus)
+    assert done.stdout == f"sound: 90 records, 90 of them made again: {corpus}\n"
+
+
+def test_a_changed_byte(corpus):
+    path = corpus / "shard-00001-of-00002.jsonl"
+    path.write_bytes(path.read_bytes().replace(b"enter", b"Enter", 1))
+    assert verify_corpus(corpus)["problems"] == [f"{path} has another checksum than the manifest"]
+    done = run_python("data_prep/verify.py", "--input", corpus, check=False)
+    assert (done.returncode, done.stderr.count("Traceback")) == (1, 0)
+
+
+@pytest.mark.parametrize(
+    ("change", "expected"),
+    [
+        (lambda records: [{**records[0], "response": "So the answer is 1"}, *records[1:]], "has another response"),
+        (lambda records: [{**records[0], "version": 9}, *records[1:]], "has another version"),
+        (lambda records: [{**records[0], "task": "nonsense"}, *records[1:]], "can't be made again: no task is called"),
+        (lambda records: records[:-1], "records of length"),
+        (lambda records: [*records[:-1], records[0]], "is there twice"),
+    ],
+)
+def test_changed_records(corpus, change, expected):
+    rewrite(corpus, change)
+    assert any(expected in problem for problem in verify_corpus(corpus)["problems"])
+
+
+def test_no_corpus(tmp_path):
+    done = run_python("data_prep/verify.py", "--input", tmp_path, check=False)
+    assert done.returncode == 2
+    assert "no such file" in done.stderr

@@ -1,0 +1,103 @@
+#!/usr/bin/env python3
+"""Benchmark of data_prep/generate.py: the whole command, sampling, tracing and writing, beside reasoning-gym.
+
+Both run in this process's environment, one after the other, on one core each; the figures are per second of CPU time,
+so that a busy machine changes little, and the ratio compares like with like.
+"""
+
+import json
+import resource
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+from megatron_rfft.common.cli import make_parser, run_command
+from megatron_rfft.common.errors import UserError
+
+ROOT = Path(__file__).resolve().parents[1]
+
+# Tasks of reasoning-gym that are nearest to ours: algorithmic, generated without solving hard puzzles.
+PEERS = ("basic_arithmetic", "caesar_cipher", "chain_sum", "count_bits", "letter_counting", "spell_backward")
+_PEER_SCRIPT = """
+import json, sys, time
+import reasoning_gym
+names, count = sys.argv[1].split(","), int(sys.argv[2])
+started, size, items = time.process_time(), 0, 0
+for name in names:
+    for item in reasoning_gym.create_dataset(name, size=count, seed=1):
+        size += len(json.dumps(item, default=str)) + 1
+        items += 1
+print(json.dumps({"cpu_seconds": time.process_time() - started, "items": items, "bytes": size}))
+"""
+
+
+def measure_ours(preset: str, samples: int | None) -> dict[str, float]:
+    """Run the command with one worker; CPU seconds of the whole process, records and bytes of the shards."""
+    with tempfile.TemporaryDirectory() as folder:
+        command = [sys.executable, ROOT / "data_prep/generate.py", "--preset", preset, "--output", folder]
+        command += [] if samples is None else ["--samples", str(samples)]
+        before, started = resource.getrusage(resource.RUSAGE_CHILDREN), time.monotonic()
+        subprocess.run(command, cwd=ROOT, check=True, stdout=subprocess.DEVNULL, env=_environment())
+        after, wall = resource.getrusage(resource.RUSAGE_CHILDREN), time.monotonic() - started
+        manifest = json.loads((Path(folder) / "manifest.json").read_text())
+        size = sum(entry["bytes"] for entry in manifest["files"].values())
+    cpu = after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
+    return {"cpu_seconds": cpu, "wall_seconds": wall, "items": manifest["counts"]["records"], "bytes": size}
+
+
+def measure_peer(count: int) -> dict[str, float]:
+    """The same of reasoning-gym, its items written as JSON; CPU seconds without its import."""
+    done = subprocess.run(
+        [sys.executable, "-c", _PEER_SCRIPT, ",".join(PEERS), str(count)], capture_output=True, text=True
+    )
+    if done.returncode:
+        raise UserError(f"reasoning-gym does not run ({done.stderr.strip()[-200:]}); pip install reasoning-gym")
+    return json.loads(done.stdout)
+
+
+def rates(measured: dict[str, float]) -> dict[str, float]:
+    """Items and megabytes (10**6) per CPU second, with what was measured."""
+    seconds = measured["cpu_seconds"]
+    return {
+        **measured,
+        "items_per_cpu_second": round(measured["items"] / seconds),
+        "mb_per_cpu_second": round(measured["bytes"] / seconds / 1e6, 1),
+    }
+
+
+def _environment() -> dict[str, str]:
+    import os
+
+    return {**os.environ, "PYTHONPATH": str(ROOT)}
+
+
+def main() -> None:
+    parser = make_parser(__doc__, "python tools/bench_generate.py --json")
+    parser.add_argument("--preset", default="rf-pretrain", help="preset to write")
+    parser.add_argument("--samples", type=int, help="examples per task and length, instead of the preset's")
+    parser.add_argument("--peer-items", type=int, default=5000, help="items of each of reasoning-gym's tasks; 0: skip")
+    parser.add_argument("--json", action="store_true", help="print the result as JSON")
+    options = parser.parse_args()
+    result = {"ours": rates(measure_ours(options.preset, options.samples))}
+    if options.peer_items:
+        result["reasoning_gym"] = rates(measure_peer(options.peer_items))
+        ours, peer = (result[name]["mb_per_cpu_second"] for name in ("ours", "reasoning_gym"))
+        result["ratio_of_mb"] = round(ours / peer, 2)
+    if options.json:
+        print(json.dumps(result, indent=2))
+        return
+    for name in ("ours", "reasoning_gym"):
+        if name in result:
+            row = result[name]
+            print(
+                f"{name}: {row['items_per_cpu_second']:,} items/s, {row['mb_per_cpu_second']} MB/s per core "
+                f"({row['items']:,} items, {row['cpu_seconds']:.1f} s of CPU)"
+            )
+    if "ratio_of_mb" in result:
+        print(f"ratio of MB/s: {result['ratio_of_mb']}")
+
+
+if __name__ == "__main__":
+    run_command(main)
