@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Write the gallery of tasks: a page for each with its rule, a question in several forms, and how long its traces get."""
+"""Write the gallery of tasks: a page for each with its rule, a question in some forms, and how long traces get."""
 
 import json
 from pathlib import Path
