@@ -6,6 +6,7 @@ shards, may write one corpus: the one that finishes last writes the manifest.
 """
 
 import fcntl
+import hashlib
 import os
 import shutil
 from collections.abc import Iterator
@@ -153,14 +154,24 @@ def _write_shard(config: CorpusConfig, plan: Plan, output: Path, number: int) ->
     positions = plan.shard(number, config.num_shards)
     if _is_proven(path, hashed=True):
         return len(positions)
-    encode = msgspec.json.Encoder().encode
+    digest = hashlib.sha256()
     with atomic_write(path, "wb") as handle:
-        for position in positions:
-            task, length, index = plan.locate(position)
-            handle.write(encode(load_task(task).example(length, config.split, index, config.form).record()))
-            handle.write(b"\n")
-    write_json(_proof(path), {"sha256": sha256_file(path)})
+        for line in _lines(config, plan, positions):
+            digest.update(line)
+            handle.write(line)
+    write_json(_proof(path), {"sha256": digest.hexdigest()})
     return len(positions)
+
+
+def _lines(config: CorpusConfig, plan: Plan, positions: range) -> list[bytes]:
+    """The lines of a shard: made task by task, which keeps the processor's caches warm, then put in their order."""
+    encode = msgspec.json.Encoder().encode
+    places = sorted((plan.locate(position), number) for number, position in enumerate(positions))
+    lines = [b""] * len(places)
+    for (task, length, index), number in places:
+        record = load_task(task).example(length, config.split, index, config.form).record()
+        lines[number] = encode(record) + b"\n"
+    return lines
 
 
 def _proof(shard: Path) -> Path:

@@ -4,11 +4,12 @@ Where a task has many instances of a length, the hash of an instance's arguments
 10 % validation, 10 % test). Each index seeds its own draws, repeated until one falls into the split asked for, so
 neighbouring indices share nothing and repeat each other by chance only.
 
-Where it has few (1,000 or fewer, for example one-digit numbers), they are listed once, put in the order of their
+Where it has few (500 or fewer, for example one-digit numbers), they are listed once, put in the order of their
 hashes and dealt out in the same shares, at least one to each split while they last (train first, then test). There an
 index is a place in the split's list: no two are equal, and an index beyond the last raises NoInstanceError.
 """
 
+from collections.abc import Sequence
 from hashlib import blake2b
 from random import Random
 from typing import TYPE_CHECKING, Any
@@ -22,8 +23,9 @@ if TYPE_CHECKING:
     from megatron_rfft.tasks.task import AnyTask, Task
 
 SPLITS = ("train", "validation", "test")
-FEW = 1_000  # distinct instances that are listed rather than hashed
-_SCREENING = 128  # draws without a repetition that show that there are many
+FEW = 500  # distinct instances that are listed rather than hashed
+_SCREENING = 128  # draws; seven repetitions at most among them show that there are many, of FEW there would be sixteen
+_MOST_REPETITIONS = 7
 _MAX_DRAWS = 1_000  # a split holds at least 10 %, so that this many misses mean a sampler with a fault
 
 Arguments = tuple[Any, ...]
@@ -31,6 +33,30 @@ Arguments = tuple[Any, ...]
 
 class NoInstanceError(UserError):
     """The task has fewer distinct instances of this length in this split."""
+
+
+class Draws(Random):
+    """``Random`` whose small numbers cost a third: one float each, instead of bits until they fit.
+
+    The bias of a number below n is n / 2**53 at most.
+    """
+
+    def seed(self, a: int, version: int = 2) -> None:
+        _MersenneTwister.seed(self, a)  # without Random's own, which first looks whether ``a`` is text
+        self.gauss_next = None
+
+    def _randbelow(self, n: int) -> int:
+        return int(self.random() * n) if n < _SMALL else super()._randbelow(n)
+
+    def randint(self, a: int, b: int) -> int:
+        return a + self._randbelow(b - a + 1)
+
+    def choice(self, seq: Sequence[Any]) -> Any:
+        return seq[int(self.random() * len(seq))]
+
+
+_SMALL = 2**32
+_MersenneTwister = Random.__base__
 
 
 def draw_instance(task: "Task", split: str, length: int, index: int) -> tuple[Arguments, Random]:
@@ -92,7 +118,7 @@ def _listed(task: "Task", length: int) -> dict[str, list[Arguments]] | None:
         draws += 1
         since_last = since_last + 1 if key in found else 0
         found[key] = arguments
-        if len(found) > FEW or len(found) == draws == _SCREENING:
+        if len(found) > FEW or (draws == _SCREENING and len(found) >= _SCREENING - _MOST_REPETITIONS):
             return None
     ordered = sorted(found.values(), key=lambda arguments: _hash(task, arguments))
     share = max(1, len(ordered) // 10)
@@ -118,7 +144,7 @@ def _hash(task: "AnyTask", arguments: Arguments) -> int:
 
 def generator(task: "AnyTask", split: str, length: int, index: int) -> Random:
     """What draws the instance at ``index``, and all that belongs to it."""
-    return Random(_digest(f"{task.name}|{task.version}|{split}|{length}|{index}".encode()))
+    return Draws(_digest(f"{task.name}|{task.version}|{split}|{length}|{index}".encode()))
 
 
 def _digest(text: bytes) -> int:
