@@ -18,16 +18,18 @@ setup(
     license_files=["LICENSE"],
     python_requires=">=3.11,<3.14",
     packages=find_packages(include=["megatron_rfft", "megatron_rfft.*"]),
-    package_data={"megatron_rfft": ["**/*.html", "**/*.css"]},
+    package_data={"megatron_rfft": ["**/*.html", "**/*.yaml"]},
     install_requires=[
         "torch>=2.8",
         # PyPI's wheels exist for 3.11 but declare 3.12; tools/setup_cpu.sh installs one there.
         "megatron-core>=0.19.2,<0.20; python_version>='3.12'",
         "jinja2>=3.1",
         "markupsafe>=2.1",
+        "msgspec>=0.19",
         "numpy>=1.26",
         "packaging>=24.2",
         "psutil>=5.9",
+        "pyarrow>=17",
         "pyyaml>=6",
         "safetensors>=0.4.5",
         "sentencepiece>=0.2.1,<0.3",
@@ -43,6 +45,6 @@ setup(
         "gpu": ["transformer-engine[pytorch]>=2.20,<3", "vllm>=0.26"],
         # Reads and writes .nemo archives' neighbours; never needed for training.
         "nemo": ["nemo-toolkit>=2.7.3,<4"],
-        "dev": ["pytest>=8", "hypothesis>=6.100", "ruff>=0.17,<0.18"],
+        "dev": ["datasets>=3", "hypothesis>=6.100", "pytest>=8", "pytest-xdist>=3.6", "ruff>=0.17,<0.18"],
     },
 )

@@ -37,6 +37,7 @@ def make_results(correct_by_length: dict[int, int], trained=(1, 2, 3), task="coi
         "megatron_rfft": "0.0.0",
         "settings": {
             "form": "direct",
+            "chat": False,
             "split": "test",
             "samples": n,
             "tasks": {task: 1},

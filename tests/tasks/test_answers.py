@@ -95,3 +95,40 @@ def test_a_value_equals_only_its_own_text(value, other):
     assert check_answer(f"So the answer is {value!r}", repr(value))
     if repr(value) != repr(other) and value != other and not isinstance(value, str | bool):
         assert not check_answer(f"So the answer is {other!r}", repr(value))
+
+
+def restyled(value, rng) -> str:
+    """The literal as another writer would put it: other quotes, other spaces."""
+    if isinstance(value, str):
+        quoted = '"' + value.replace("\\", "\\\\").replace('"', '\\"').replace("\n", "\\n").replace("\r", "\\r") + '"'
+        return quoted if value.isprintable() else repr(value)
+    if isinstance(value, list):
+        return (
+            "[" + rng.choice([",", ", ", " , "]).join(restyled(item, rng) for item in value) + rng.choice(["]", " ]"])
+        )
+    if isinstance(value, dict):
+        items = (f"{restyled(key, rng)}{rng.choice([':', ': '])}{restyled(item, rng)}" for key, item in value.items())
+        return "{" + rng.choice([",", ", "]).join(items) + "}"
+    return repr(value)
+
+
+@given(values, st.randoms(use_true_random=False))
+def test_spacing_and_quotes_do_not_matter(value, rng):
+    assert check_answer(f"3. Return\nSo the answer is  {restyled(value, rng)}  \n", repr(value))
+
+
+@given(st.one_of(st.lists(st.integers(0, 99), min_size=1, max_size=6), st.text("abc1 ,'", min_size=1, max_size=6)))
+def test_no_changed_answer_passes(value):
+    """Each item or character left out, doubled, replaced or swapped with its neighbour."""
+    for place in range(len(value)):
+        other = [7] if isinstance(value, list) else "z"
+        neighbours = value[place : place + 2]
+        changed = [
+            value[:place] + value[place + 1 :],
+            value[: place + 1] + value[place:],
+            value[:place] + other + value[place + 1 :],
+            value[:place] + neighbours[::-1] + value[place + 2 :],
+        ]
+        for wrong in changed:
+            if wrong != value:
+                assert not check_answer(f"So the answer is {wrong!r}", repr(value))

@@ -1,0 +1,69 @@
+"""Prompts in a chat template: the same ids in training and evaluation, the boundary where the answer begins."""
+
+import json
+
+import numpy as np
+import pytest
+from tokenizers import Tokenizer as Backend
+
+from megatron_rfft.common.errors import UserError
+from megatron_rfft.corpus import read_records
+from megatron_rfft.data.documents import Documents, tokenize_corpus
+from megatron_rfft.data.tokenizers import load_tokenizer
+from megatron_rfft.evaluation.questions import prepare_questions
+from megatron_rfft.tasks import load_task
+
+TEMPLATE = (
+    "{% for message in messages %}<|im_start|>{{ message.role }}\n{{ message.content }}<|im_end|>\n{% endfor %}"
+    "{% if add_generation_prompt %}<|im_start|>assistant\n{% endif %}"
+)
+
+
+@pytest.fixture(scope="module")
+def chat_folder(small_data, tmp_path_factory):
+    """The small vocabulary as an HF folder of a chat model."""
+    folder = tmp_path_factory.mktemp("chat")
+    load_tokenizer(small_data.tokenizer).save_pretrained(folder)
+    backend = Backend.from_file(str(folder / "tokenizer.json"))
+    backend.add_special_tokens(["<|im_start|>", "<|im_end|>"])
+    backend.save(str(folder / "tokenizer.json"))
+    config = {"tokenizer_class": "PreTrainedTokenizerFast", "eos_token": "<|im_end|>", "chat_template": TEMPLATE}
+    (folder / "tokenizer_config.json").write_text(json.dumps(config))
+    return folder
+
+
+def test_a_document_is_template_response_and_stop(small_data, chat_folder, tmp_path):
+    manifest = tokenize_corpus(small_data.corpus, chat_folder, tmp_path / "chat", chat=True)
+    assert manifest["chat"] is True
+    documents, tokenizer = Documents(tmp_path / "chat"), load_tokenizer(chat_folder)
+    start, end = (tokenizer.encode(token) for token in ("<|im_start|>", "<|im_end|>"))
+    assert len(start) == len(end) == 1
+    assert end == [tokenizer.stop_id]
+    for index, record in zip(range(5), read_records(small_data.corpus), strict=False):
+        ids, boundary = documents.tokens[index], int(documents.rows["response_start"][index])
+        expected = f"<|im_start|>user\n{record['prompt']}<|im_end|>\n<|im_start|>assistant\n"
+        assert tokenizer.decode(ids[:boundary].tolist()) == expected
+        assert tokenizer.decode(ids[boundary:-1].tolist()) == record["response"]
+        assert [ids[0], ids[-1]] == [*start, *end]
+
+
+def test_evaluation_asks_with_the_ids_of_training(small_data, chat_folder, tmp_path):
+    tokenize_corpus(small_data.corpus, chat_folder, tmp_path / "chat", chat=True)
+    documents, tokenizer = Documents(tmp_path / "chat"), load_tokenizer(chat_folder)
+    record = next(iter(read_records(small_data.corpus)))
+    example = load_task(record["task"]).example(record["length"], record["split"], record["index"], record["form"])
+    (question,) = prepare_questions([example], tokenizer, 4096, chat=True)
+    boundary = int(documents.rows["response_start"][0])
+    assert np.array_equal(question.request.prompt_ids, documents.tokens[0][:boundary])
+    (plain,) = prepare_questions([example], tokenizer, 4096)
+    assert len(plain.request.prompt_ids) < boundary
+
+
+def test_a_tokenizer_without_a_template_is_refused(small_data, tmp_path):
+    with pytest.raises(UserError, match="has no chat template; leave --chat out"):
+        tokenize_corpus(small_data.corpus, small_data.tokenizer, tmp_path / "chat", chat=True)
+    exported = tmp_path / "plain"
+    exported.mkdir()
+    load_tokenizer(small_data.tokenizer).save_pretrained(exported)
+    with pytest.raises(UserError, match="has no chat template"):
+        load_tokenizer(exported).chat_prompt("hello")
