@@ -15,7 +15,7 @@ from megatron_rfft.tasks.registry import (
     split_tasks,
 )
 from megatron_rfft.tasks.task import Example, Task
-from megatron_rfft.tasks.twins import NEAR_TWINS
+from megatron_rfft.tasks.held_out import NEAR_TWINS
 
 __all__ = [
     "FORMS",

@@ -21,7 +21,10 @@ def config(name: str, **changes):
 
 
 def test_names():
-    assert preset_names() == ["adapt", "rf-pretrain", "rf-pretrain-1shot", "test", "test-60", "validation"]
+    assert preset_names() == [
+        *("adapt", "rf-pretrain", "rf-pretrain-1shot"),
+        *("test", "test-60", "test-cross-domain", "validation"),
+    ]
     for name in preset_names():
         assert (PRESETS / f"{name}.yaml").read_text().startswith("# "), "a preset says what it is for"
 
