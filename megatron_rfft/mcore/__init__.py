@@ -6,6 +6,7 @@ Transformer Engine nor apex is installed, then offers megatron-core's names. A v
 
 import logging
 import os
+import queue
 import warnings
 
 import torch
@@ -24,6 +25,7 @@ if not ON_GPU:
     cpu.install()
 
 from megatron.core import dist_checkpointing, parallel_state, tensor_parallel  # noqa: E402
+from megatron.core.dist_checkpointing.strategies import filesystem_async  # noqa: E402
 from megatron.core.distributed import (  # noqa: E402
     DistributedDataParallel,
     DistributedDataParallelConfig,
@@ -46,6 +48,9 @@ from megatron_rfft.mcore import optimizer_fixes  # noqa: E402
 if not ON_GPU:
     cpu.patch_imported()
 optimizer_fixes.install()
+# Checkpoints are written by this process. For writers apart from it, megatron-core would start a manager process a rank
+# (280 MB, a second), which a killed trainer leaves behind.
+filesystem_async._results_queue = queue.Queue()
 
 __all__ = [
     "DEVICE",

@@ -7,6 +7,7 @@ import subprocess
 import sys
 import time
 
+import psutil
 import pytest
 import yaml
 
@@ -86,6 +87,7 @@ def test_a_run_killed_with_sigkill_continues_to_the_same_losses(small_data, runs
         assert time.monotonic() < deadline, "no checkpoint appeared"
         assert process.poll() is None, "the run ended before it could be killed"
         time.sleep(0.05)
+    assert psutil.Process(process.pid).children() == [], "a kill would leave these behind"
     process.send_signal(signal.SIGKILL)
     process.wait()
     run_python(*TRAIN, config)
