@@ -2,11 +2,13 @@
 
 import contextlib
 import os
+import signal
+import sys
 from pathlib import Path
 
 import yaml
 
-from megatron_rfft.common.cli import make_parser, run_command
+from megatron_rfft.common.cli import EXIT_OK, EXIT_STOPPED, make_parser, run_command
 from megatron_rfft.common.errors import UserError
 from megatron_rfft.common.files import atomic_write
 from megatron_rfft.data.dataset import PackedDataset
@@ -16,7 +18,7 @@ from megatron_rfft.training.config_help import describe_config
 from megatron_rfft.training.layout_check import check_layout
 
 
-def main(arguments: list[str] | None = None) -> None:
+def main(arguments: list[str] | None = None) -> int:
     """Read the config, check everything that can be checked alone, then train or resume."""
     parser = make_parser(
         "Train on tokenized corpora. Any key of the config can be set as --section.key VALUE. A run folder that holds "
@@ -30,12 +32,12 @@ def main(arguments: list[str] | None = None) -> None:
     config = load_config(known.config, overrides)
     if known.print_config:
         print(yaml.safe_dump(config.as_dict(), sort_keys=False), end="")
-        return
-    train(config)
+        return EXIT_OK
+    return train(config)
 
 
-def train(config: TrainConfig) -> None:
-    """Train in the current (torchrun) world until ``config.run.steps``."""
+def train(config: TrainConfig) -> int:
+    """Train in the current (torchrun) world until ``config.run.steps``; the exit code."""
     data = config.data
     dataset = PackedDataset(data.train, data.sequence_length, config.run.seed, data.packed, data.curriculum)
     model_config = config.model.resolve(dataset.vocab_size)
@@ -46,17 +48,19 @@ def train(config: TrainConfig) -> None:
         if first_rank:
             write_run_config(config, output)
             print(f"{output} is done: step {done} of {config.run.steps}")
-        return
+        return EXIT_OK
     # Imported late: a wrong config is answered in a second, without loading megatron-core.
-    from megatron_rfft.training.callbacks import Checkpointing, Metrics, NanGuard, StatusLine, run_lock
+    from megatron_rfft.training.callbacks import Checkpointing, Metrics, NanGuard, StatusLine, StopOnSignal, run_lock
     from megatron_rfft.training.layout import abandon_parallel, destroy_parallel, initialize_parallel
     from megatron_rfft.training.trainer import Trainer
 
     with run_lock(output) if first_rank else contextlib.nullcontext():
         if first_rank:
             write_run_config(config, output)
+        stop = StopOnSignal()
         callbacks = [
             NanGuard(),
+            stop,
             Checkpointing(
                 output / "checkpoints", config.checkpoint.interval, config.checkpoint.keep, config.checkpoint.load
             ),
@@ -65,11 +69,20 @@ def train(config: TrainConfig) -> None:
         ]
         try:
             initialize_parallel(config, model_config)
-            Trainer(config, model_config, dataset, callbacks).run()
+            trainer = Trainer(config, model_config, dataset, callbacks)
+            trainer.run()
         except BaseException:
             abandon_parallel()
             raise
         destroy_parallel()
+    if trainer.stopping and trainer.step < config.run.steps:
+        if first_rank:
+            name = signal.Signals(stop.received).name
+            print(
+                f"stopped by {name} at step {trainer.step} of {config.run.steps}, saved: run it again", file=sys.stderr
+            )
+        return EXIT_STOPPED
+    return EXIT_OK
 
 
 # Keys that may change when a run is resumed; anything else would silently be another run.

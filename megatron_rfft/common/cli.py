@@ -8,6 +8,7 @@ from collections.abc import Callable
 from megatron_rfft.common.errors import CommandFailed, UserError
 
 EXIT_OK, EXIT_FAILED, EXIT_USAGE = 0, 1, 2
+EXIT_STOPPED = 75  # sysexits.h: EX_TEMPFAIL; stopped by a signal with all work saved, run it again to continue
 
 
 class _Formatter(argparse.ArgumentDefaultsHelpFormatter, argparse.RawDescriptionHelpFormatter):

@@ -4,21 +4,23 @@ import contextlib
 import json
 import math
 import os
+import signal
 import time
 from pathlib import Path
-from typing import IO
+from typing import IO, Any
 
 import torch
 
 from megatron_rfft.common.errors import UserError
 from megatron_rfft.common.progress import progress_bar
+from megatron_rfft.mcore import DEVICE
 from megatron_rfft.training.checkpoint import load_checkpoint, save_checkpoint
 from megatron_rfft.training.checkpoint_files import list_checkpoints, prune_checkpoints
 from megatron_rfft.training.trainer import Callback, StepMetrics, Trainer
 
 
 class Checkpointing(Callback):
-    """Resumes from the newest checkpoint of the run, saves every ``interval`` steps and at the end, keeps a few."""
+    """Resumes from the newest checkpoint of the run, saves every ``interval`` steps and where it ends, keeps a few."""
 
     def __init__(self, folder: Path, interval: int, keep: int, load: str | None = None):
         self.folder, self.interval, self.keep, self.load = folder, interval, keep, load
@@ -30,10 +32,40 @@ class Checkpointing(Callback):
             load_checkpoint(trainer, Path(self.load), weights_only=True)
 
     def on_step(self, trainer: Trainer, metrics: StepMetrics) -> None:
-        if trainer.step % self.interval == 0 or trainer.step == trainer.config.run.steps:
+        if trainer.step % self.interval == 0 or trainer.step == trainer.config.run.steps or trainer.stopping:
             save_checkpoint(trainer, self.folder)
             if torch.distributed.get_rank() == 0:
                 prune_checkpoints(self.folder, self.keep)
+
+
+class StopOnSignal(Callback):
+    """SIGTERM or SIGUSR1 on any rank: every rank ends after the same step, so that the checkpoint is whole.
+
+    Stands before ``Checkpointing``, which saves when the run is about to stop.
+    """
+
+    SIGNALS = (signal.SIGTERM, signal.SIGUSR1)
+
+    def __init__(self) -> None:
+        self.received: int | None = None
+        self._before: dict[int, Any] = {}
+
+    def on_start(self, trainer: Trainer) -> None:
+        self._before = {number: signal.signal(number, self._receive) for number in self.SIGNALS}
+
+    def _receive(self, number: int, frame: Any) -> None:
+        self.received = number
+
+    def on_step(self, trainer: Trainer, metrics: StepMetrics) -> None:
+        received = torch.tensor([self.received or 0], device=DEVICE)
+        torch.distributed.all_reduce(received, op=torch.distributed.ReduceOp.MAX)
+        if number := int(received):
+            self.received = number
+            trainer.stopping = True
+
+    def on_end(self, trainer: Trainer) -> None:
+        for number, handler in self._before.items():
+            signal.signal(number, handler)
 
 
 class NanGuard(Callback):

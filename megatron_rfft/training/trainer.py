@@ -71,6 +71,8 @@ class Trainer:
     callbacks: Sequence[Callback] = field(default_factory=list)
     step: int = 0
     """Optimizer steps done."""
+    stopping: bool = False
+    """Set by a callback, on every rank alike: end after this step."""
 
     def __post_init__(self) -> None:
         parallel = self.config.parallel
@@ -100,10 +102,10 @@ class Trainer:
         return self.step * self.config.batch.global_batch_size
 
     def run(self) -> None:
-        """Train from ``step`` to ``config.run.steps``."""
+        """Train from ``step`` to ``config.run.steps``, or until a callback sets ``stopping``."""
         for callback in self.callbacks:
             callback.on_start(self)
-        while self.step < self.config.run.steps:
+        while self.step < self.config.run.steps and not self.stopping:
             metrics = self.train_step()
             for callback in self.callbacks:
                 callback.on_step(self, metrics)

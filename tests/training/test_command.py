@@ -99,6 +99,37 @@ def test_a_run_killed_with_sigkill_continues_to_the_same_losses(small_data, runs
     assert "set another run.output" in refused(config, "--optimizer.lr", "1e-5")
 
 
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGUSR1])
+def test_a_signal_to_one_rank_saves_and_stops_all(small_data, runs, tmp_path, number):
+    """torchrun with two ranks; the signal goes to the second one alone."""
+    config, output = tmp_path / "run.yaml", tmp_path / "run"
+    values = small_config(small_data.prefix, output)
+    values["run"]["steps"], values["checkpoint"]["interval"] = 3000, 10**6
+    config.write_text(yaml.safe_dump(values))
+    launcher = ("-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2")
+    process = subprocess.Popen(
+        [sys.executable, *launcher, *TRAIN, str(config)],
+        env={**os.environ, "PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1"},
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    deadline = time.monotonic() + 120
+    while not (output / "metrics.jsonl").is_file() or len((output / "metrics.jsonl").read_text().splitlines()) < 3:
+        assert time.monotonic() < deadline, "no step was made"
+        assert process.poll() is None, "the run ended before the signal"
+        time.sleep(0.05)
+    ranks = [child for child in psutil.Process(process.pid).children() if "megatron_rfft.train" in child.cmdline()]
+    next(child for child in ranks if child.environ()["RANK"] == "1").send_signal(number)
+    _, stderr = process.communicate(timeout=120)
+    (saved,) = (output / "checkpoints").glob("step-*")
+    step = int(saved.name.removeprefix("step-"))
+    assert f"stopped by {number.name} at step {step} of 3000, saved: run it again" in stderr
+    assert "exitcode  : 75" in stderr
+    rows = [json.loads(line) for line in (output / "metrics.jsonl").read_text().splitlines()]
+    assert rows[-1]["step"] == step
+    assert [row["loss"] for row in rows[:3]] == pytest.approx([row[0] for row in runs["DP2"]["whole"][:3]], abs=1e-2)
+
+
 def test_a_damaged_checkpoint_is_refused(small_data, runs, config_file, tmp_path):
     import shutil
 
