@@ -6,6 +6,7 @@ so that a busy machine changes little, and the ratio compares like with like.
 """
 
 import json
+import os
 import resource
 import subprocess
 import sys
@@ -15,6 +16,8 @@ from pathlib import Path
 
 from megatron_rfft.common.cli import make_parser, run_command
 from megatron_rfft.common.errors import UserError
+from megatron_rfft.corpus import corpus_config, load_preset
+from megatron_rfft.tasks import NoInstanceError, load_task
 
 ROOT = Path(__file__).resolve().parents[1]
 
@@ -47,6 +50,24 @@ def measure_ours(preset: str, samples: int | None) -> dict[str, float]:
     return {"cpu_seconds": cpu, "wall_seconds": wall, "items": manifest["counts"]["records"], "bytes": size}
 
 
+def measure_traces(preset: str) -> dict[str, float]:
+    """The traces alone, of a few examples of each task and length: what the rest of the command comes on top of."""
+    config = corpus_config(load_preset(preset))
+    calls = []
+    for name, length, _ in config.cells():
+        task = load_task(name)
+        for index in range(3):
+            try:
+                problem, _ = task.draw(config.split, length, index)
+            except NoInstanceError:
+                break
+            problem.rule.trace(*problem.arguments)  # makes the traced function, once a rule
+            calls.append((problem.rule.trace, problem.arguments))
+    started = time.process_time()
+    size = sum(len(trace(*arguments).text) for trace, arguments in calls)
+    return {"cpu_seconds": time.process_time() - started, "items": len(calls), "bytes": size}
+
+
 def measure_peer(count: int) -> dict[str, float]:
     """The same of reasoning-gym, its items written as JSON; CPU seconds without its import."""
     done = subprocess.run(
@@ -68,8 +89,6 @@ def rates(measured: dict[str, float]) -> dict[str, float]:
 
 
 def _environment() -> dict[str, str]:
-    import os
-
     return {**os.environ, "PYTHONPATH": str(ROOT)}
 
 
@@ -81,6 +100,9 @@ def main() -> None:
     parser.add_argument("--json", action="store_true", help="print the result as JSON")
     options = parser.parse_args()
     result = {"ours": rates(measure_ours(options.preset, options.samples))}
+    result["traces_alone"] = rates(measure_traces(options.preset))
+    whole, alone = (result[name]["items_per_cpu_second"] for name in ("ours", "traces_alone"))
+    result["share_of_traces"] = round(whole / alone, 2)
     if options.peer_items:
         result["reasoning_gym"] = rates(measure_peer(options.peer_items))
         ours, peer = (result[name]["mb_per_cpu_second"] for name in ("ours", "reasoning_gym"))
@@ -88,13 +110,14 @@ def main() -> None:
     if options.json:
         print(json.dumps(result, indent=2))
         return
-    for name in ("ours", "reasoning_gym"):
+    for name in ("ours", "traces_alone", "reasoning_gym"):
         if name in result:
             row = result[name]
             print(
                 f"{name}: {row['items_per_cpu_second']:,} items/s, {row['mb_per_cpu_second']} MB/s per core "
                 f"({row['items']:,} items, {row['cpu_seconds']:.1f} s of CPU)"
             )
+    print(f"share of the traces in the whole command's time: {result['share_of_traces']}")
     if "ratio_of_mb" in result:
         print(f"ratio of MB/s: {result['ratio_of_mb']}")
 

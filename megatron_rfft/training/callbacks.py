@@ -14,20 +14,20 @@ import torch
 from megatron_rfft.common.errors import UserError
 from megatron_rfft.common.progress import progress_bar
 from megatron_rfft.mcore import DEVICE
-from megatron_rfft.training.checkpoint import load_checkpoint, save_checkpoint
-from megatron_rfft.training.checkpoint_files import list_checkpoints, prune_checkpoints
+from megatron_rfft.training.checkpoint import load_checkpoint, newest_checkpoint, save_checkpoint
+from megatron_rfft.training.checkpoint_files import prune_checkpoints
 from megatron_rfft.training.trainer import Callback, StepMetrics, Trainer
 
 
 class Checkpointing(Callback):
-    """Resumes from the newest checkpoint of the run, saves every ``interval`` steps and where it ends, keeps a few."""
+    """Resumes from the run's newest intact checkpoint, saves every ``interval`` steps and at the end, keeps a few."""
 
     def __init__(self, folder: Path, interval: int, keep: int, load: str | None = None):
         self.folder, self.interval, self.keep, self.load = folder, interval, keep, load
 
     def on_start(self, trainer: Trainer) -> None:
-        if found := list_checkpoints(self.folder):
-            load_checkpoint(trainer, found[-1])
+        if (newest := newest_checkpoint(self.folder)) is not None:
+            load_checkpoint(trainer, newest, verify=False)
         elif self.load is not None:
             load_checkpoint(trainer, Path(self.load), weights_only=True)
 

@@ -1,6 +1,7 @@
 """Saving and loading the whole training state, sharded by megatron-core; the files are laid out in checkpoint_files."""
 
 import shutil
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -18,6 +19,8 @@ from megatron_rfft.training.checkpoint_files import (
     MODEL_KIND,
     MODEL_MANIFEST,
     STATE,
+    newest_intact,
+    read_checkpoint_manifest,
     verified_manifest,
 )
 from megatron_rfft.training.trainer import Trainer
@@ -73,13 +76,40 @@ def write_checkpoint(final: Path, state: dict, write_hf: Callable[[Path], None],
     torch.distributed.barrier()
 
 
-def load_checkpoint(trainer: Trainer, path: Path, *, weights_only: bool = False) -> None:
+def newest_checkpoint(folder: Path) -> Path | None:
+    """The newest intact checkpoint below ``folder``, the same on every rank; collective.
+
+    The first rank alone reads the files through; it says which newer ones are damaged. Raises UserError on every rank
+    if there are only damaged ones.
+    """
+    path, problems = on_first_rank(lambda: newest_intact(folder))
+    if torch.distributed.get_rank() == 0:
+        for problem in problems:
+            print(f"note: {problem.removesuffix('; use an older one')}; going on from {path}", file=sys.stderr)
+    return path
+
+
+def on_first_rank(work: Callable[[], Any]) -> Any:
+    """What ``work`` returns on the first rank, on every rank; a UserError of it is raised on every rank."""
+    answer: list[Any] = [None, None]
+    if torch.distributed.get_rank() == 0:
+        try:
+            answer[0] = work()
+        except UserError as error:
+            answer[1] = str(error)
+    torch.distributed.broadcast_object_list(answer)
+    if answer[1] is not None:
+        raise UserError(answer[1])
+    return answer[0]
+
+
+def load_checkpoint(trainer: Trainer, path: Path, *, weights_only: bool = False, verify: bool = True) -> None:
     """Restore ``path`` into ``trainer``, from any layout into any layout; collective over all ranks.
 
     ``weights_only`` starts a new run from the weights: optimizer, schedule and step stay fresh. Raises UserError on
-    every rank if a file is missing or has another checksum.
+    every rank if a file is missing or has another checksum, unless that was looked at before (``verify=False``).
     """
-    manifest = verified_manifest(path)
+    manifest = on_first_rank(lambda: verified_manifest(path) if verify else read_checkpoint_manifest(path))
     ours, theirs = trainer.model_config.as_dict(), manifest["model"]
     if different := [key for key in ours if ours[key] != theirs.get(key) and key not in _FREE_TO_DIFFER]:
         key = different[0]

@@ -30,13 +30,36 @@ def newest_step(folder: Path) -> int:
     return read_manifest(found[-1] / MANIFEST, CHECKPOINT_KIND)["step"] if found else 0
 
 
+def read_checkpoint_manifest(path: Path) -> dict:
+    """The manifest of checkpoint ``path``. Raises UserError if there is none."""
+    require_directory(path, "give a checkpoint folder (step-XXXXXXXX)")
+    return read_manifest(path / MANIFEST, CHECKPOINT_KIND)
+
+
 def verified_manifest(path: Path) -> dict:
     """The manifest of checkpoint ``path`` after every checksum held. Raises UserError otherwise."""
-    require_directory(path, "give a checkpoint folder (step-XXXXXXXX)")
-    manifest = read_manifest(path / MANIFEST, CHECKPOINT_KIND)
+    manifest = read_checkpoint_manifest(path)
     if problems := verify_manifest(path / MANIFEST, CHECKPOINT_KIND):
         raise UserError(f"checkpoint {path} is damaged: {problems[0]}; use an older one")
     return manifest
+
+
+def newest_intact(folder: Path) -> tuple[Path | None, list[str]]:
+    """The newest checkpoint whose checksums hold, and what is wrong with each newer one.
+
+    Raises UserError if there are checkpoints and none of them is intact.
+    """
+    problems: list[str] = []
+    for path in reversed(list_checkpoints(folder)):
+        try:
+            verified_manifest(path)
+        except UserError as error:
+            problems.append(str(error))
+        else:
+            return path, problems
+    if problems:
+        raise UserError(f"{problems[0]}: but there is no intact one in {folder}; remove these to start anew")
+    return None, []
 
 
 def prune_checkpoints(folder: Path, keep: int) -> None:

@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -12,7 +13,7 @@ import pytest
 import yaml
 
 from tests.conftest import ROOT, run_python
-from tests.training.conftest import STEPS, small_config
+from tests.training.conftest import CHECKPOINT, STEPS, small_config
 
 TRAIN = ("-m", "megatron_rfft.train", "--config")
 
@@ -130,16 +131,34 @@ def test_a_signal_to_one_rank_saves_and_stops_all(small_data, runs, tmp_path, nu
     assert [row["loss"] for row in rows[:3]] == pytest.approx([row[0] for row in runs["DP2"]["whole"][:3]], abs=1e-2)
 
 
-def test_a_damaged_checkpoint_is_refused(small_data, runs, config_file, tmp_path):
-    import shutil
-
-    source = runs["one process"]["checkpoints"]
-    copy = tmp_path / "run" / "checkpoints"
-    shutil.copytree(source, copy)
-    newest, final = sorted(copy.iterdir())
-    shutil.rmtree(final)  # a finished run would not look at its checkpoint again
-    victim = next(newest.glob("state/*.distcp"))
+def damage(checkpoint) -> None:
+    """Change the end of one of its files."""
+    victim = next(checkpoint.glob("state/*.distcp"))
     victim.write_bytes(victim.read_bytes()[:-1] + b"\x00\x01")
-    done = run_python(*TRAIN, config_file, "--run.output", tmp_path / "run", check=False)
-    assert done.returncode == 2
-    assert "is damaged" in done.stderr.splitlines()[-1]
+
+
+def test_a_damaged_checkpoint_is_passed_over_for_the_one_before(runs, config_file, tmp_path):
+    checkpoints = tmp_path / "run" / "checkpoints"
+    shutil.copytree(runs["one process"]["checkpoints"], checkpoints)
+    older, final = sorted(checkpoints.iterdir())
+    newest = checkpoints / "step-00000005"
+    final.rename(newest)
+    manifest = json.loads((newest / "manifest.json").read_text())
+    (newest / "manifest.json").write_text(json.dumps({**manifest, "step": 5}))  # a finished run would not look at it
+    damage(newest)
+    done = run_python(*TRAIN, config_file, "--run.output", tmp_path / "run")
+    assert f"note: checkpoint {newest} is damaged" in done.stderr
+    assert f"going on from {older}" in done.stderr
+    rows = [json.loads(line) for line in (tmp_path / "run" / "metrics.jsonl").read_text().splitlines()]
+    assert [row["loss"] for row in rows] == [row[0] for row in runs["one process"]["whole"][CHECKPOINT:STEPS]]
+
+
+def test_nothing_but_damaged_checkpoints_is_refused(runs, config_file, tmp_path):
+    checkpoints = tmp_path / "run" / "checkpoints"
+    shutil.copytree(runs["one process"]["checkpoints"], checkpoints)
+    older, final = sorted(checkpoints.iterdir())
+    shutil.rmtree(final)
+    damage(older)
+    line = refused(config_file, "--run.output", tmp_path / "run")
+    assert "is damaged" in line
+    assert "no intact one" in line
