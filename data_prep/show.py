@@ -63,7 +63,9 @@ def _options() -> argparse.Namespace:
     parser.add_argument("--count", type=int, metavar="N", default=1, help="documents to show, where --index is not set")
     parser.add_argument("--tokens", action="store_true", help="also list each token with its id")
     parser.add_argument("--statistics", action="store_true", help="count documents and tokens by task and length")
-    parser.add_argument("--sequence-length", type=int, metavar="N", help="pack into sequences of N tokens, say how full")
+    parser.add_argument(
+        "--sequence-length", type=int, metavar="N", help="pack into sequences of N tokens, say how full"
+    )
     parser.add_argument("--seed", type=int, metavar="N", default=1234, help="order of the packing (run.seed)")
     parser.add_argument("--json", action="store_true", help="print the result as JSON")
     options = parser.parse_args()
