@@ -47,20 +47,20 @@ def measure_packing(prefix: Path, sequence_length: int, num_documents: int) -> d
         "sequences": len(packing),
         "fill": round(packing.fill(lengths, sequence_length), 4),
         "seconds": round(seconds, 2),
-        "peak_rss_mib": peak_rss_mib(),
+        "peak_rss_mib": memory_mib("VmHWM"),
     }
 
 
 def measure_loader(prefix: Path, sequence_length: int, num_documents: int, num_sequences: int) -> dict:
     """Open the data set so many times that an epoch has ``num_documents`` at least; read ``num_sequences`` packed
-    sequences, one a batch.
+    sequences, one a batch. The peak memory is that of opening, packing and the first batch.
     """
     started = time.perf_counter()
     times = -(-num_documents // len(Documents(prefix)))
     dataset = PackedDataset([prefix] * times, sequence_length, SEED)  # an index of that many documents, few tokens
     sequences = dataset.epoch_length
     first_batch = dataset.batch([0])
-    opened = time.perf_counter()
+    opened, opened_rss = time.perf_counter(), memory_mib("VmHWM")
     targets = sum(float(dataset.batch([sequence]).loss_mask.sum()) for sequence in range(num_sequences))
     seconds = time.perf_counter() - opened
     assert len(first_batch.tokens) == sequence_length
@@ -74,16 +74,20 @@ def measure_loader(prefix: Path, sequence_length: int, num_documents: int, num_s
         "sequences_read": num_sequences,
         "tokens_per_second": round(num_sequences * sequence_length / seconds),
         "target_tokens_per_second": round(targets / seconds),
-        "peak_rss_mib": peak_rss_mib(),
+        "peak_rss_mib": opened_rss,
+        "anonymous_rss_after_reading_mib": memory_mib("RssAnon"),
+        "mapped_file_rss_after_reading_mib": memory_mib("RssFile"),
     }
 
 
-def peak_rss_mib() -> int:
-    """Largest resident memory of this process so far, mapped file pages included."""
+def memory_mib(key: str) -> int:
+    """Memory of this process: VmHWM (peak so far), RssAnon (its own), RssFile (pages of mapped files, which the kernel
+    takes back when it needs them; pages mapped by several openings of one data set count several times).
+    """
     for line in Path("/proc/self/status").read_text().splitlines():
-        if line.startswith("VmHWM:"):
+        if line.startswith(f"{key}:"):
             return int(line.split()[1]) * 1024 // MIB
-    raise CommandFailed("/proc/self/status has no VmHWM; measure on Linux")
+    raise CommandFailed(f"/proc/self/status has no {key}; measure on Linux")
 
 
 def make_data(folder: Path, samples: int, sequence_length: int) -> tuple[Path, Path]:
@@ -91,7 +95,7 @@ def make_data(folder: Path, samples: int, sequence_length: int) -> tuple[Path, P
     every, fitting, tokenizer = folder / "every", folder / "fitting", folder / "tokenizer.model"
     preset = ("data_prep/generate.py", "--preset", "rf-pretrain", "--samples", samples)
     _run(*preset, "--output", folder / "corpus")
-    # The estimate is of a larger vocabulary's tokens at single digits: a margin keeps the measured ones below the limit.
+    # The limit is on estimated tokens: a margin keeps the tokenizer's below it.
     _run(*preset, "--max-tokens", sequence_length * 3 // 4, "--output", folder / "short")
     train = ("data_prep/train_tokenizer.py", "--vocab-size", 8000, "--max-records", 1500)
     _run(*train, "--input", folder / "corpus", "--output", tokenizer)

@@ -35,3 +35,4 @@ def test_the_committed_record_meets_the_goals():
     for row in record["loader"]:
         assert row["tokens_per_second"] >= 500_000
         assert row["peak_rss_mib"] < 1024
+        assert row["anonymous_rss_after_reading_mib"] < 1024
