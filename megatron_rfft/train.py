@@ -11,7 +11,6 @@ import yaml
 from megatron_rfft.common.cli import EXIT_OK, EXIT_STOPPED, make_parser, run_command
 from megatron_rfft.common.errors import UserError
 from megatron_rfft.common.files import atomic_write
-from megatron_rfft.data.dataset import PackedDataset
 from megatron_rfft.training.checkpoint_files import newest_step
 from megatron_rfft.training.config import TrainConfig, load_config
 from megatron_rfft.training.config_help import describe_config
@@ -38,8 +37,7 @@ def main(arguments: list[str] | None = None) -> int:
 
 def train(config: TrainConfig) -> int:
     """Train in the current (torchrun) world until ``config.run.steps``; the exit code."""
-    data = config.data
-    dataset = PackedDataset(data.train, data.sequence_length, config.run.seed, data.packed, data.curriculum)
+    dataset = config.data.open(config.run.seed)
     model_config = config.model.resolve(dataset.vocab_size)
     check_layout(config, model_config, int(os.environ.get("WORLD_SIZE", "1")))
     output = Path(config.run.output)
@@ -87,7 +85,7 @@ def train(config: TrainConfig) -> int:
 
 # Keys that may change when a run is resumed; anything else would silently be another run.
 RESUMABLE = {("run", "output"), ("checkpoint", "interval"), ("checkpoint", "keep"), ("logging", "interval")}
-RESUMABLE |= {("logging", "tensorboard"), ("batch", "micro_batch_size")}
+RESUMABLE |= {("logging", "tensorboard"), ("batch", "micro_batch_size"), ("data", "cache")}
 RESUMABLE |= {("parallel", key) for key in ("tensor", "pipeline", "sequence")}
 
 

@@ -1,5 +1,6 @@
 """The training data set: sequence ``i`` of an endless, seeded stream of packed documents."""
 
+import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -7,8 +8,12 @@ from pathlib import Path
 import numpy as np
 
 from megatron_rfft.common.errors import UserError
+from megatron_rfft.data.blend import DataSource, check_weights, epoch_documents, parse_sources
 from megatron_rfft.data.documents import Documents
-from megatron_rfft.data.packing import check_fit, curriculum_order, pack, shuffled_order
+from megatron_rfft.data.packing import Packing, curriculum_order, one_each, pack, shuffled_order
+from megatron_rfft.data.packing_cache import PackingCache, packing_key
+
+_EPOCHS_KEPT = 2  # a batch may reach from one epoch into the next
 
 
 @dataclass(frozen=True)
@@ -16,7 +21,7 @@ class PackedBatch:
     """A micro-batch of sequences laid end to end; arrays are ``[num_sequences * sequence_length]`` but the last two."""
 
     tokens: np.ndarray
-    """Input ids, int64."""
+    """Input ids, int64; 0 in the padding."""
     labels: np.ndarray
     """The next token of the same document, int64; 0 where the loss mask is 0."""
     loss_mask: np.ndarray
@@ -30,34 +35,48 @@ class PackedBatch:
 
 
 class PackedDataset:
-    """Sequences of ``sequence_length`` tokens from the data sets ``prefixes``, in an order given by ``seed``.
+    """Sequences of ``sequence_length`` tokens from data ``sources``, in an order given by ``seed``.
 
-    ``packed=False`` puts each document alone in a (padded) sequence. With ``curriculum`` > 0, the longest problems
-    enter only after that share of the first pass (data/packing.py); later passes are shuffled.
+    A source is a prefix, or a DataSource with a weight (data/blend.py). ``packed=False`` puts each document alone in a
+    (padded) sequence. With ``curriculum`` > 0, the longest problems enter only after that share of the first pass
+    (data/packing.py); later passes are shuffled. ``cache`` is a folder for the packings of epochs, or None.
+
+    Raises UserError if a data set is missing or damaged, if tokenizers differ, if a document is longer than a sequence,
+    or if a weight takes no document.
     """
 
     def __init__(
         self,
-        prefixes: Sequence[Path | str],
+        sources: Sequence[Path | str | DataSource],
         sequence_length: int,
         seed: int,
         packed: bool = True,
         curriculum: float = 0.0,
+        cache: Path | str | None = None,
     ):
-        if not prefixes:
+        if not sources:
             raise UserError("no data set is given; set data.train to the prefix that tokenize_corpus.py wrote")
-        self.parts = [Documents(prefix) for prefix in prefixes]
+        self.sources = parse_sources(list(sources))
+        self.parts = [Documents(source.path) for source in self.sources]
         tokenizers = {part.manifest["inputs"]["tokenizer_sha256"] for part in self.parts}
         if len(tokenizers) > 1:
             raise UserError(
-                f"the data sets {[str(p) for p in prefixes]} have different tokenizers; tokenize them alike"
+                f"the data sets {[source.path for source in self.sources]} have different tokenizers; "
+                "tokenize them alike"
             )
         self.sequence_length, self.seed = sequence_length, seed
         self.packed, self.curriculum = packed, curriculum
-        self._part_starts = np.cumsum([0] + [len(part) for part in self.parts])
-        self._lengths = np.concatenate([part.lengths for part in self.parts])
-        check_fit(self._lengths, sequence_length)
-        self._epochs: list[list[np.ndarray]] = []
+        self.cache = None if cache is None else PackingCache(cache)
+        self._counts = [len(part) for part in self.parts]
+        check_weights(self.sources, self._counts)
+        self._part_starts = np.cumsum([0, *self._counts])
+        self.lengths = np.concatenate([part.lengths for part in self.parts])
+        """Tokens of each document of the concatenated sources, int32 ``[num_documents]``."""
+        response_starts = np.concatenate([part.rows["response_start"] for part in self.parts])
+        self._response_starts = np.maximum(response_starts, 1)  # nothing predicts a document's first token
+        self._check_fit()
+        self._content: list[str] | None = None
+        self._packings: dict[int, Packing] = {}
         self._epoch_starts = [0]
 
     @property
@@ -67,54 +86,106 @@ class PackedDataset:
 
     @property
     def epoch_length(self) -> int:
-        """Sequences of the first pass over all documents."""
-        self.documents_in(0)
-        return self._epoch_starts[1]
+        """Sequences of the first epoch."""
+        return len(self.packing(0))
+
+    def packing(self, epoch: int) -> Packing:
+        """The sequences of an epoch, in the order in which they are seen."""
+        if epoch not in self._packings:
+            made = self._make_packing(epoch)
+            while len(self._packings) >= _EPOCHS_KEPT:
+                del self._packings[next(iter(self._packings))]
+            self._packings[epoch] = made
+        return self._packings[epoch]
 
     def documents_in(self, sequence: int) -> np.ndarray:
-        """Indices of the documents in sequence number ``sequence`` of the stream."""
+        """Indices of the documents in sequence number ``sequence`` of the stream; int32 ``[num_documents]``."""
         while self._epoch_starts[-1] <= sequence:
-            order = self._order(len(self._epochs))
-            packed = pack(order, self._lengths, self.sequence_length) if self.packed else list(order[:, None])
-            self._epochs.append(packed)
-            self._epoch_starts.append(self._epoch_starts[-1] + len(packed))
+            self._epoch_starts.append(self._epoch_starts[-1] + len(self.packing(len(self._epoch_starts) - 1)))
         epoch = int(np.searchsorted(self._epoch_starts, sequence, side="right")) - 1
-        return self._epochs[epoch][sequence - self._epoch_starts[epoch]]
-
-    def _order(self, epoch: int) -> np.ndarray:
-        if epoch > 0 or not self.curriculum:
-            return shuffled_order(len(self._lengths), self.seed, epoch)
-        return curriculum_order(np.concatenate([_difficulty(part) for part in self.parts]), self.curriculum, self.seed)
-
-    def _document(self, index: int) -> tuple[np.ndarray, int]:
-        """Tokens and response start of a document of the concatenated parts."""
-        part = int(np.searchsorted(self._part_starts, index, side="right")) - 1
-        local = index - self._part_starts[part]
-        return self.parts[part].tokens[local], int(self.parts[part].rows["response_start"][local])
+        return self.packing(epoch)[sequence - self._epoch_starts[epoch]]
 
     def batch(self, sequences: Sequence[int]) -> PackedBatch:
         """The micro-batch made of the given sequence numbers."""
-        total = len(sequences) * self.sequence_length
-        tokens, labels = np.zeros(total, np.int64), np.zeros(total, np.int64)
-        positions, mask = np.zeros(total, np.int64), np.zeros(total, np.float32)
-        boundaries = [0]
-        for number, sequence in enumerate(sequences):
-            start, end = number * self.sequence_length, (number + 1) * self.sequence_length
-            for document in self.documents_in(sequence).tolist():
-                ids, response_start = self._document(document)
-                stop = start + len(ids)
-                tokens[start:stop] = ids
-                labels[start : stop - 1] = ids[1:]
-                positions[start:stop] = np.arange(len(ids))
-                # Position p predicts token p + 1: the first target is predicted at the last prompt token.
-                mask[start + response_start - 1 : stop - 1] = 1.0
-                start = stop
-                boundaries.append(stop)
-            if start < end:
-                positions[start:end] = np.arange(end - start)
-                boundaries.append(end)
-        cu_seqlens = np.array(boundaries, np.int32)
-        return PackedBatch(tokens, labels, mask, positions, cu_seqlens, int(np.diff(cu_seqlens).max()))
+        rows = [self.documents_in(sequence) for sequence in sequences]
+        documents = np.concatenate(rows)
+        lengths = self.lengths[documents].astype(np.int64)
+        # Where each document begins: its sequence's start, and what lies before it in that sequence.
+        per_row = np.array([len(row) for row in rows])
+        before = np.cumsum(lengths) - lengths
+        row_starts = np.arange(len(rows)) * self.sequence_length
+        begins = before + np.repeat(row_starts - before[np.cumsum(per_row) - per_row], per_row)
+        ends = begins + lengths
+        total = len(rows) * self.sequence_length
+        tokens = self._tokens(documents, begins, ends, total)
+        boundaries = np.unique(np.concatenate([row_starts, begins, ends, [total]]))
+        positions = np.arange(total) - np.repeat(boundaries[:-1], np.diff(boundaries))
+        # Position p predicts token p + 1: the first target is predicted at the last prompt token.
+        edges = np.zeros(total + 1, np.int8)
+        edges[begins + self._response_starts[documents] - 1] += 1
+        edges[ends - 1] -= 1
+        mask = np.cumsum(edges[:total], dtype=np.int8)
+        labels = np.zeros(total, np.int64)
+        np.multiply(tokens[1:], mask[:-1], out=labels[:-1])
+        longest = int(np.diff(boundaries).max())
+        return PackedBatch(tokens, labels, mask.astype(np.float32), positions, boundaries.astype(np.int32), longest)
+
+    def _tokens(self, documents: np.ndarray, begins: np.ndarray, ends: np.ndarray, total: int) -> np.ndarray:
+        """The documents' tokens laid out from ``begins`` to ``ends``; int64 ``[total]``."""
+        tokens = np.zeros(total, np.int64)
+        parts = np.searchsorted(self._part_starts, documents, side="right") - 1
+        local = documents - self._part_starts[parts]
+        for part, document, begin, end in np.stack([parts, local, begins, ends], axis=1).tolist():
+            tokens[begin:end] = self.parts[part].tokens[document]
+        return tokens
+
+    def _make_packing(self, epoch: int) -> Packing:
+        ramped = bool(self.curriculum) and epoch == 0
+        documents = epoch_documents(self.sources, self._counts, self.seed, epoch)
+        if ramped:
+            difficulty = np.concatenate([_difficulty(part) for part in self.parts])[documents]
+            order = documents[curriculum_order(difficulty, self.curriculum, self.seed)]
+        else:
+            order = documents[shuffled_order(len(documents), self.seed, epoch)]
+        if not self.packed:
+            return one_each(order)
+        if self.cache is None:
+            return pack(order, self.lengths, self.sequence_length, keep_order=ramped)
+        key = self._key(epoch, self.curriculum if ramped else 0.0)
+        packing = self.cache.load(key, order, self.lengths, self.sequence_length)
+        if packing is None:
+            packing = pack(order, self.lengths, self.sequence_length, keep_order=ramped)
+            self.cache.save(key, packing)
+        return packing
+
+    def _key(self, epoch: int, curriculum: float) -> str:
+        """The cache's name for the packing of an epoch. It follows the data's content, and no path or date."""
+        if self._content is None:
+            self._content = [
+                hashlib.sha256(part.lengths.tobytes() + part.rows.tobytes()).hexdigest() for part in self.parts
+            ]
+        return packing_key(
+            documents=self._content,
+            weights=[str(source.exact_weight) for source in self.sources],
+            sequence_length=self.sequence_length,
+            seed=self.seed,
+            epoch=epoch,
+            curriculum=curriculum,
+        )
+
+    def _check_fit(self) -> None:
+        too_long = int(np.count_nonzero(self.lengths > self.sequence_length))
+        if not too_long:
+            return
+        longest = int(self.lengths.argmax())
+        part = int(np.searchsorted(self._part_starts, longest, side="right")) - 1
+        local = longest - int(self._part_starts[part])
+        row = self.parts[part].rows[local]
+        raise UserError(
+            f"document {local} of {self.sources[part].path} ({self.parts[part].manifest['tasks'][row['task']]} at "
+            f"length {row['length']}) has {self.lengths[longest]} tokens, more than data.sequence_length "
+            f"{self.sequence_length}; raise it or tokenize shorter lengths ({too_long} documents do not fit)"
+        )
 
 
 def _difficulty(part: Documents) -> np.ndarray:

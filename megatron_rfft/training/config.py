@@ -11,6 +11,8 @@ import yaml
 
 from megatron_rfft.common.errors import UserError
 from megatron_rfft.common.files import require_file
+from megatron_rfft.data.blend import DataSource, parse_sources
+from megatron_rfft.data.dataset import PackedDataset
 from megatron_rfft.models.config import ModelConfig
 
 
@@ -93,14 +95,22 @@ class ParallelSection:
 class DataSection:
     """What the model reads."""
 
-    train: list[str] = field(default_factory=list)
-    """Prefixes of the training data sets (data_prep/tokenize_corpus.py --output)."""
+    train: list[DataSource] = field(default_factory=list)
+    """Prefixes of the training data sets (data_prep/tokenize_corpus.py --output): one, a list, or {prefix: weight},
+    where weight is how often a data set's documents appear in an epoch (0.5: another half each epoch; 2: twice)."""
     sequence_length: int = 512
     """Tokens per sequence as the model sees it."""
     packed: bool = True
     """Pack documents into sequences (isolated from each other); false: one padded document a sequence."""
     curriculum: float = 0.0
     """Share of the first pass over the data after which the longest problems of each task enter; 0: shuffled."""
+    cache: str | None = None
+    """Folder where packings of epochs are kept for later starts; null: they are computed (a million documents take
+    about a second). It changes no sequence, can be shared between runs, and deleted at any time."""
+
+    def open(self, seed: int) -> PackedDataset:
+        """The stream of sequences that this section describes. Raises UserError where the data does not allow it."""
+        return PackedDataset(self.train, self.sequence_length, seed, self.packed, self.curriculum, self.cache)
 
 
 @dataclass(frozen=True)
@@ -210,7 +220,9 @@ class TrainConfig:
 
     def as_dict(self) -> dict[str, Any]:
         """Nested plain values, as written to ``config.yaml`` of the run."""
-        return dataclasses.asdict(self)
+        values = dataclasses.asdict(self)
+        values["data"]["train"] = [source.plain() for source in self.data.train]
+        return values
 
 
 def _one_of(name: str, value: str, allowed: tuple[str, ...]) -> None:
@@ -275,9 +287,8 @@ def _convert(name: str, value: Any, hint: Any) -> Any:
         if value is None:
             return None
         hint = next(arg for arg in typing.get_args(hint) if arg is not type(None))
-    if typing.get_origin(hint) is list:
-        items = value if isinstance(value, list) else [value]
-        return [_convert(name, item, typing.get_args(hint)[0]) for item in items]
+    if hint == list[DataSource]:
+        return parse_sources(value, name)
     if hint is float and isinstance(value, str):  # YAML 1.1 reads 1e-5 as text
         try:
             return float(value)

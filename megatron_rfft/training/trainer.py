@@ -9,6 +9,7 @@ from functools import partial
 import torch
 
 from megatron_rfft.data.dataset import PackedBatch, PackedDataset
+from megatron_rfft.data.sampling import micro_batches
 from megatron_rfft.mcore import (
     DistributedDataParallel,
     DistributedDataParallelConfig,
@@ -151,12 +152,11 @@ class Trainer:
 
     def _micro_batches(self) -> Iterator[PackedBatch]:
         """This data-parallel rank's micro-batches of the next global batch, in an order that no layout changes."""
-        size = self.config.batch.micro_batch_size
+        batch = self.config.batch
         ranks, rank = parallel_state.get_data_parallel_world_size(), parallel_state.get_data_parallel_rank()
-        per_rank = self.config.batch.global_batch_size // ranks
-        first = self.consumed_samples + rank * per_rank
-        for start in range(first, first + per_rank, size):
-            yield self.dataset.batch(range(start, start + size))
+        samples = (self.consumed_samples, batch.global_batch_size, batch.micro_batch_size)
+        for sequences in micro_batches(*samples, rank, ranks):
+            yield self.dataset.batch(sequences)
 
     def _forward_step(self, batches: Iterator[PackedBatch], model: DistributedDataParallel):
         batch = next(batches)

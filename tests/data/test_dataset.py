@@ -1,46 +1,16 @@
 """Packing and batches: every document once an epoch, isolated, with the loss on its response alone."""
 
+from itertools import pairwise
+
 import numpy as np
 import pytest
-from hypothesis import given, settings
-from hypothesis import strategies as st
 
 from megatron_rfft.common.errors import UserError
+from megatron_rfft.data.blend import DataSource
 from megatron_rfft.data.dataset import PackedDataset
-from megatron_rfft.data.packing import curriculum_order, pack, shuffled_order
+from megatron_rfft.data.sampling import micro_batches
 
 SEQUENCE = 384
-
-
-@settings(max_examples=50, deadline=None)
-@given(lengths=st.lists(st.integers(1, 64), min_size=1, max_size=300), seed=st.integers(0, 5), epoch=st.integers(0, 3))
-def test_an_epoch_holds_every_document_once_and_fits(lengths, seed, epoch):
-    lengths = np.array(lengths, np.int32)
-    packed = pack(shuffled_order(len(lengths), seed, epoch), lengths, 64)
-    assert sorted(np.concatenate(packed).tolist()) == list(range(len(lengths)))
-    assert all(lengths[sequence].sum() <= 64 for sequence in packed)
-
-
-def test_epochs_differ_and_repeat_for_a_seed():
-    lengths = np.random.default_rng(0).integers(10, 90, 500).astype(np.int32)
-
-    def order(seed, epoch):
-        return shuffled_order(len(lengths), seed, epoch).tolist()
-
-    assert order(1, 0) == order(1, 0)
-    assert order(1, 0) != order(1, 1)
-    assert order(1, 0) != order(2, 0)
-    fill = lengths.sum() / (128 * len(pack(shuffled_order(500, 1, 0), lengths, 128)))
-    assert fill > 0.95
-
-
-def test_a_curriculum_begins_easy_and_keeps_easy_documents_to_the_end():
-    difficulty = np.repeat(np.linspace(0, 1, 10), 200)
-    order = curriculum_order(difficulty, 0.5, seed=1)
-    assert sorted(order.tolist()) == list(range(2000))
-    assert difficulty[order[:100]].max() < 0.5
-    assert difficulty[order].tolist().index(1.0) > 400
-    assert difficulty[order[-200:]].min() == 0.0
 
 
 def test_a_batch_masks_by_position_and_restarts_positions(small_data):
@@ -65,6 +35,7 @@ def test_a_batch_masks_by_position_and_restarts_positions(small_data):
             targets += len(masked)
             start = end
     assert batch.loss_mask.sum() == targets
+    assert not batch.labels[batch.loss_mask == 0].any()
     assert batch.cu_seqlens[0] == 0
     assert batch.cu_seqlens[-1] == 2 * SEQUENCE
     assert batch.max_seqlen == np.diff(batch.cu_seqlens).max()
@@ -86,7 +57,8 @@ def test_unpacked_sequences_hold_one_document_each(small_data):
 
 
 def test_too_long_documents_are_refused(small_data):
-    with pytest.raises(UserError, match=r"data\.sequence_length 16; raise it"):
+    where = r"document \d+ of \S+ \((coin_flip|length_int) at length 4\) has \d+ tokens"
+    with pytest.raises(UserError, match=where + r", more than data\.sequence_length 16; raise it"):
         PackedDataset([small_data.prefix], 16, seed=3)
 
 
@@ -95,3 +67,97 @@ def test_two_data_sets_are_read_as_one(small_data):
     two = PackedDataset([small_data.prefix, small_data.prefix], SEQUENCE, seed=3)
     seen = np.concatenate([two.documents_in(i) for i in range(two.epoch_length)])
     assert sorted(seen.tolist()) == list(range(2 * len(one.parts[0])))
+
+
+def test_a_blend_takes_its_weights_worth_each_epoch(small_data):
+    count = len(PackedDataset([small_data.prefix], SEQUENCE, seed=3).lengths)
+    sources = [DataSource(str(small_data.prefix), 0.5), DataSource(str(small_data.prefix), 2.0)]
+    dataset = PackedDataset(sources, SEQUENCE, seed=3)
+    halves = []
+    for epoch in range(2):
+        times = np.bincount(dataset.packing(epoch).documents, minlength=2 * count)
+        assert times[count:].tolist() == [2] * count
+        halves.append(set(np.flatnonzero(times[:count]).tolist()))
+    assert halves[0] | halves[1] == set(range(count))
+    assert abs(len(halves[0]) - len(halves[1])) <= 1
+    assert not halves[0] & halves[1]
+
+
+@pytest.mark.parametrize("weights", [(1.0,), (1.0, 0.5)])
+def test_a_curriculum_keeps_long_problems_for_later_in_the_first_epoch_only(small_data, weights):
+    sources = [DataSource(str(small_data.prefix), weight) for weight in weights]
+    dataset = PackedDataset(sources, SEQUENCE, seed=3, curriculum=0.6)
+    length = np.concatenate([part.rows["length"] for part in dataset.parts])
+    first, second = (length[dataset.packing(epoch).documents] for epoch in range(2))
+    tenth = len(first) // 10
+    assert first[:tenth].max() < 4
+    assert (first[-tenth:] == 4).mean() > 0.3
+    assert first[-2 * tenth :].min() <= 2
+    assert second[:tenth].max() == 4
+
+
+def stream(dataset, consumed, until, global_batch_size, micro_batch_size, ranks):
+    """Sequence numbers that all ranks read from ``consumed`` samples on, and their tokens by number."""
+    seen, tokens = [], {}
+    for start in range(consumed, until, global_batch_size):
+        for rank in range(ranks):
+            for sequences in micro_batches(start, global_batch_size, micro_batch_size, rank, ranks):
+                batch = dataset.batch(sequences)
+                rows = batch.tokens.reshape(micro_batch_size, -1)
+                seen += sequences
+                tokens.update(zip(sequences, rows.tolist(), strict=True))
+    return seen, tokens
+
+
+@pytest.mark.parametrize(("before", "after"), [((1, 1), (4, 2)), ((4, 2), (1, 3)), ((2, 3), (3, 1))])
+def test_a_resumed_run_of_another_size_sees_the_remaining_samples_once(small_data, before, after):
+    """Stopped in the second of three epochs; ranks and micro-batch size change, the sequences do not."""
+    size = 24
+    whole = PackedDataset([small_data.prefix], SEQUENCE, seed=3)
+    epochs = np.cumsum([0] + [len(whole.packing(epoch)) for epoch in range(3)])
+    stop = int(epochs[1] + epochs[2]) // 2 // size * size
+    end = -(-int(epochs[3]) // size) * size
+    assert epochs[1] < stop < epochs[2]
+    _, expected = stream(whole, 0, end, size, 1, 1)
+
+    first, _ = stream(PackedDataset([small_data.prefix], SEQUENCE, seed=3), 0, stop, size, before[1], before[0])
+    resumed = PackedDataset([small_data.prefix], SEQUENCE, seed=3)
+    rest, tokens = stream(resumed, stop, end, size, after[1], after[0])
+    assert sorted(first) == list(range(stop))
+    assert sorted(rest) == list(range(stop, end))
+    assert tokens == {number: expected[number] for number in range(stop, end)}
+    for begin, finish in pairwise(epochs):
+        documents = np.concatenate([resumed.documents_in(i) for i in range(begin, finish)])
+        assert sorted(documents.tolist()) == list(range(len(resumed.lengths)))
+
+
+def test_a_batch_that_does_not_divide_is_refused():
+    with pytest.raises(ValueError, match="24 sequences do not divide into 5 x 2"):
+        list(micro_batches(0, 24, 2, 0, 5))
+
+
+def test_a_cache_changes_nothing_and_is_used(small_data, tmp_path, monkeypatch):
+    def documents(**options):
+        dataset = PackedDataset([small_data.prefix], SEQUENCE, seed=3, curriculum=0.5, **options)
+        return [dataset.packing(epoch).documents.tolist() for epoch in range(3)]
+
+    computed = documents()
+    assert documents(cache=tmp_path) == computed
+    assert len(list(tmp_path.glob("packing-*.npy"))) == 3
+    monkeypatch.setattr("megatron_rfft.data.dataset.pack", lambda *_, **__: pytest.fail("packed in spite of the cache"))
+    assert documents(cache=tmp_path) == computed
+
+
+def test_a_cache_tells_apart_what_decides_a_packing(small_data, tmp_path):
+    source = DataSource(str(small_data.prefix))
+    for sources, length, seed, curriculum in (
+        ([source], SEQUENCE, 3, 0.0),
+        ([source], SEQUENCE, 4, 0.0),
+        ([source], SEQUENCE + 1, 3, 0.0),
+        ([source], SEQUENCE, 3, 0.5),
+        ([source, source], SEQUENCE, 3, 0.0),
+        ([DataSource(source.path, 2.0)], SEQUENCE, 3, 0.0),
+    ):
+        before = len(list(tmp_path.iterdir()))
+        PackedDataset(sources, length, seed, curriculum=curriculum, cache=tmp_path).packing(0)
+        assert len(list(tmp_path.iterdir())) == before + 1

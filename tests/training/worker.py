@@ -11,7 +11,6 @@ from pathlib import Path
 
 import torch
 
-from megatron_rfft.data.dataset import PackedDataset
 from megatron_rfft.training.callbacks import Checkpointing
 from megatron_rfft.training.config import TrainConfig, load_config
 from megatron_rfft.training.layout import destroy_parallel, initialize_parallel
@@ -37,7 +36,7 @@ class Recorder(Callback):
 
 def attempt(config: TrainConfig, last: int | None) -> list[list[float]]:
     """Train (or go on) until the end or until ``last`` steps; the weights' sum is the last row."""
-    dataset = PackedDataset(config.data.train, config.data.sequence_length, config.run.seed)
+    dataset = config.data.open(config.run.seed)
     model = config.model.resolve(dataset.vocab_size)
     initialize_parallel(config, model)
     recorder = Recorder(last)
