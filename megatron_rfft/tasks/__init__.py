@@ -3,6 +3,7 @@
 A task is a rule, a sampler of instances, question wordings and an independent reference solution.
 """
 
+from megatron_rfft.tasks.held_out import NEAR_TWINS
 from megatron_rfft.tasks.instances import SPLITS, NoInstanceError
 from megatron_rfft.tasks.prompts import FORMS, STYLE_OF_FORM
 from megatron_rfft.tasks.registry import (
@@ -15,7 +16,6 @@ from megatron_rfft.tasks.registry import (
     split_tasks,
 )
 from megatron_rfft.tasks.task import Example, Task
-from megatron_rfft.tasks.held_out import NEAR_TWINS
 
 __all__ = [
     "FORMS",
