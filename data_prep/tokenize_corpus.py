@@ -33,9 +33,7 @@ PRESET_KEYS = ("tasks", "lengths", "samples", "split", "form")
 def _parser() -> ArgumentParser:
     parser = make_parser(__doc__, EXAMPLE)
     add = parser.add_argument
-    add(
-        "--input", nargs="+", metavar="PATH", help="corpus folders, .jsonl (also .gz, .zst) or .parquet files, patterns"
-    )
+    add("--input", nargs="+", metavar="PATH", help="corpus folders, .jsonl (.gz, .zst) or .parquet files, patterns")
     add("--preset", metavar="NAME", help=f"or a corpus that is made on the spot: {', '.join(preset_names())}, or YAML")
     add("--tasks", help="of the preset, instead of its own: names as generate.py takes them")
     add("--lengths", help="of the preset, instead of its own")

@@ -73,26 +73,36 @@ def load_engine(name: str, path: Path) -> Callable[[list[str]], FlatIds]:
     return lambda texts: flatten([encoding.ids for encoding in slow.encode_batch_fast(texts, add_special_tokens=False)])
 
 
-def differing_text(path: Path, texts: Sequence[str]) -> str | None:
-    """The first of ``texts`` to which fastokens gives other ids than tokenizers, or None."""
-    (fast, fast_offsets), (slow, slow_offsets) = (
-        load_engine(name, path)(list(texts)) for name in ("fastokens", "tokenizers")
-    )
-    for number, text in enumerate(texts):
-        ours = fast[fast_offsets[number] : fast_offsets[number + 1]]
-        theirs = slow[slow_offsets[number] : slow_offsets[number + 1]]
-        if not np.array_equal(ours, theirs):
-            return text
-    return None
-
-
-def why_not_fast(path: Path, texts: Sequence[str]) -> str | None:
-    """Why fastokens cannot stand in for tokenizers on ``texts`` (and the probes), or None if it is exact there."""
-    load_backend(path)
+def fast_ids(path: Path, texts: Sequence[str]) -> FlatIds | str:
+    """The ids that fastokens gives to ``texts``, or why it gives none."""
     try:
-        text = differing_text(path, [*PROBES, *texts])
+        return load_engine("fastokens", path)(list(texts))
     except ImportError:
         return "fastokens is not installed"
     except Exception as error:  # whatever it does not support, it says in an exception of its own
         return f"fastokens does not take this tokenizer ({' '.join(str(error).split())[:200]})"
-    return None if text is None else f"fastokens gives other ids than tokenizers for {text[:60]!r}"
+
+
+def first_difference(ours: FlatIds, theirs: FlatIds) -> int | None:
+    """The number of the first text with other ids, or None if all are equal."""
+    for number in range(len(ours[1]) - 1):
+        one, other = (ids[offsets[number] : offsets[number + 1]] for ids, offsets in (ours, theirs))
+        if not np.array_equal(one, other):
+            return number
+    return None
+
+
+def why_not_fast(path: Path, texts: Sequence[str], num_workers: int = 1, parallel_map: Callable = map) -> str | None:
+    """Why fastokens cannot stand in for tokenizers on ``texts`` (and the probes), or None if it is exact there.
+
+    Each worker encodes all of them: it has to load fastokens anyway, while this process encodes with tokenizers.
+    """
+    texts = [*PROBES, *texts]
+    answers = parallel_map(fast_ids, [path] * num_workers, [texts] * num_workers)
+    slow = load_engine("tokenizers", path)(texts)
+    for fast in answers:
+        if isinstance(fast, str):
+            return fast
+        if (number := first_difference(fast, slow)) is not None:
+            return f"fastokens gives other ids than tokenizers for {texts[number][:60]!r}"
+    return None

@@ -214,13 +214,12 @@ def choose_engine(
         return "sentencepiece"
     if asked == "tokenizers":
         return asked
-    shares = [texts[number::num_workers] for number in range(num_workers)]
-    reasons = [reason for reason in parallel_map(why_not_fast, repeat(tokenizer.path), shares) if reason]
-    if not reasons:
+    reason = why_not_fast(tokenizer.path, texts, num_workers, parallel_map)
+    if reason is None:
         return "fastokens"
     if asked == "fastokens":
-        raise UserError(f"{reasons[0]}; leave --engine out")
-    print(f"note: {reasons[0]}; encoding with tokenizers, which is slower", file=sys.stderr)
+        raise UserError(f"{reason}; leave --engine out")
+    print(f"note: {reason}; encoding with tokenizers, which is slower", file=sys.stderr)
     return "tokenizers"
 
 
