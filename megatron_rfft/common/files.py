@@ -1,5 +1,6 @@
 """Files that are either whole or absent: temporary name, fsync, rename."""
 
+import errno
 import hashlib
 import json
 import os
@@ -8,7 +9,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import IO, Any
 
-from megatron_rfft.common.errors import UserError
+from megatron_rfft.common.errors import CommandFailed, UserError
 
 
 @contextmanager
@@ -76,3 +77,16 @@ def sha256_file(path: Path | str) -> str:
     """Hex SHA-256 of a file's bytes."""
     with open(path, "rb") as handle:
         return hashlib.file_digest(handle, "sha256").hexdigest()
+
+
+@contextmanager
+def full_disk_reported(folder: Path | str) -> Iterator[None]:
+    """Turn "no space left" and exceeded quotas and file sizes into CommandFailed with what to do."""
+    try:
+        yield
+    except OSError as error:
+        if error.errno not in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG):
+            raise
+        raise CommandFailed(
+            f"no room to write into {folder} ({error.strerror}); free some and run the command again, it continues"
+        ) from error

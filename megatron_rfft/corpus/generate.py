@@ -5,13 +5,8 @@ the checksum of each finished shard; the manifest comes last and takes its place
 shards, may write one corpus: the one that finishes last writes the manifest.
 """
 
-import fcntl
 import hashlib
-import os
 import shutil
-from collections.abc import Iterator
-from contextlib import contextmanager
-from dataclasses import dataclass
 from itertools import repeat
 from pathlib import Path
 from typing import Any
@@ -19,8 +14,9 @@ from typing import Any
 import msgspec
 
 from megatron_rfft.common.errors import UserError
-from megatron_rfft.common.files import atomic_write, read_json, sha256_file, write_json
+from megatron_rfft.common.files import atomic_write, read_json, write_json
 from megatron_rfft.common.manifest import read_manifest, write_manifest
+from megatron_rfft.common.parts import Part, held, in_turn, read_proof, write_proof
 from megatron_rfft.common.progress import progress_bar
 from megatron_rfft.corpus.config import CorpusConfig
 from megatron_rfft.corpus.plan import Plan, plan_cell
@@ -30,22 +26,6 @@ from megatron_rfft.tasks import load_task
 MANIFEST = "manifest.json"
 PROGRESS = ".progress"
 FINISH_LOCK = ".finish.lock"
-
-
-@dataclass(frozen=True)
-class Part:
-    """Every ``count``-th shard from ``number`` on: what one of several runs writes (``number`` from 0)."""
-
-    number: int = 0
-    count: int = 1
-
-    @classmethod
-    def parse(cls, text: str) -> "Part":
-        """Parse ``"3/8"``. Raises UserError unless 0 <= 3 < 8."""
-        number, slash, count = text.partition("/")
-        if not (slash and number.isdecimal() and count.isdecimal() and int(number) < int(count)):
-            raise UserError(f"part {text!r} is none; write i/n with i from 0 to n - 1, for example 0/8")
-        return cls(int(number), int(count))
 
 
 def generate_corpus(
@@ -63,12 +43,12 @@ def generate_corpus(
         raise UserError(f"{config.num_shards} shards make no {part.count} parts; give --num-shards {part.count}")
     output.mkdir(parents=True, exist_ok=True)
     settings = config.record()
-    with _locked(output, shared=part is not None):
+    with held(output, part is not None, output):
         if (manifest := _open_folder(output, settings, alone=part is None)) is not None:
             _clean_up(output)
             return manifest
         with worker_map(num_workers) as parallel_map:
-            plan = _make_plan(config, parallel_map)
+            plan = make_plan(config, parallel_map)
             _write_shards(config, plan, output, part or Part(), parallel_map)
         return _finish(config, settings, plan, output)
 
@@ -76,20 +56,6 @@ def generate_corpus(
 def shard_name(number: int, num_shards: int) -> str:
     """``shard-00000-of-00004.jsonl``."""
     return f"shard-{number:05d}-of-{num_shards:05d}.jsonl"
-
-
-@contextmanager
-def _locked(output: Path, shared: bool) -> Iterator[None]:
-    """Hold the folder against other runs (parts share it); the lock ends with the process, however that ends."""
-    descriptor = os.open(output, os.O_RDONLY)
-    try:
-        try:
-            fcntl.flock(descriptor, (fcntl.LOCK_SH if shared else fcntl.LOCK_EX) | fcntl.LOCK_NB)
-        except BlockingIOError:
-            raise UserError(f"another run is writing {output}; wait for it, or give another --output") from None
-        yield
-    finally:
-        os.close(descriptor)
 
 
 def _open_folder(output: Path, settings: dict[str, Any], alone: bool) -> dict[str, Any] | None:
@@ -125,7 +91,8 @@ def _require_same(found: dict[str, Any], asked: dict[str, Any], output: Path) ->
         raise UserError(f"{output} holds a corpus with {change}; give another --output, or remove that folder")
 
 
-def _make_plan(config: CorpusConfig, parallel_map) -> Plan:
+def make_plan(config: CorpusConfig, parallel_map) -> Plan:
+    """Which example each record of the corpus is. Raises UserError if there is none."""
     cells = list(config.cells())
     settings = (repeat(config.split), repeat(config.form), repeat(config.max_tokens))
     planned = []
@@ -152,19 +119,20 @@ def _write_shard(config: CorpusConfig, plan: Plan, output: Path, number: int) ->
     """Write one shard unless it is there and proven; the number of its records."""
     path = output / shard_name(number, config.num_shards)
     positions = plan.shard(number, config.num_shards)
-    if _is_proven(path, hashed=True):
+    if read_proof(_proof(path), output, hashed=True):
         return len(positions)
     digest = hashlib.sha256()
     with atomic_write(path, "wb") as handle:
-        for line in _lines(config, plan, positions):
+        for line in shard_lines(config, plan, number):
             digest.update(line)
             handle.write(line)
-    write_json(_proof(path), {"sha256": digest.hexdigest()})
+    write_proof(_proof(path), {path.name: digest.hexdigest()})
     return len(positions)
 
 
-def _lines(config: CorpusConfig, plan: Plan, positions: range) -> list[bytes]:
+def shard_lines(config: CorpusConfig, plan: Plan, number: int) -> list[bytes]:
     """The lines of a shard: made task by task, which keeps the processor's caches warm, then put in their order."""
+    positions = plan.shard(number, config.num_shards)
     encode = msgspec.json.Encoder().encode
     places = sorted((plan.locate(position), number) for number, position in enumerate(positions))
     lines = [b""] * len(places)
@@ -178,20 +146,13 @@ def _proof(shard: Path) -> Path:
     return shard.parent / PROGRESS / f"{shard.name}.json"
 
 
-def _is_proven(shard: Path, hashed: bool) -> bool:
-    if not (_proof(shard).exists() and shard.exists()):
-        return False
-    return not hashed or read_json(_proof(shard)) == {"sha256": sha256_file(shard)}
-
-
 def _finish(config: CorpusConfig, settings: dict[str, Any], plan: Plan, output: Path) -> dict[str, Any] | None:
     """Write the manifest once all shards are there, whichever run that falls to; None if some are missing."""
     shards = [output / shard_name(number, config.num_shards) for number in range(config.num_shards)]
-    with open(output / FINISH_LOCK, "w") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)  # parts that finish together take turns
+    with in_turn(output / FINISH_LOCK):  # parts may finish together
         if (output / MANIFEST).exists():
             return read_manifest(output / MANIFEST, "corpus")
-        if not all(_is_proven(shard, hashed=False) for shard in shards):
+        if not all(read_proof(_proof(shard), output, hashed=False) for shard in shards):
             return None
         sections = {"config": settings, "counts": plan.counts(), "tokens": plan.token_statistics()}
         if config.near_twins:

@@ -6,8 +6,7 @@ byte offsets (int64), document boundaries (int64). Here each document is one seq
 """
 
 import struct
-from collections.abc import Iterable
-from contextlib import ExitStack
+from collections.abc import Callable, Iterable
 from pathlib import Path
 
 import numpy as np
@@ -16,6 +15,7 @@ from megatron_rfft.common.errors import UserError
 from megatron_rfft.common.files import atomic_write, require_file
 
 MAGIC = b"MMIDIDX\x00\x00"
+_BLOCK = 1 << 20
 _DTYPES = {4: np.dtype("<i4"), 8: np.dtype("<u2")}
 _CODES = {dtype: code for code, dtype in _DTYPES.items()}
 
@@ -33,19 +33,33 @@ def with_suffix(prefix: Path | str, suffix: str) -> Path:
 def write_indexed(prefix: Path | str, documents: Iterable[np.ndarray], dtype: np.dtype) -> np.ndarray:
     """Write ``prefix.bin`` and ``prefix.idx``; return the document lengths, int32 ``[num_documents]``."""
     lengths = []
-    with ExitStack() as stack:
-        tokens = stack.enter_context(atomic_write(with_suffix(prefix, ".bin"), "wb"))
-        index = stack.enter_context(atomic_write(with_suffix(prefix, ".idx"), "wb"))
+    with atomic_write(with_suffix(prefix, ".bin"), "wb") as tokens:
         for document in documents:
             tokens.write(np.ascontiguousarray(document, dtype=dtype).tobytes())
             lengths.append(len(document))
-        sizes = np.asarray(lengths, dtype="<i4")
-        offsets = np.zeros(len(sizes), dtype="<i8")
-        np.cumsum(sizes[:-1].astype("<i8") * dtype.itemsize, out=offsets[1:])
-        index.write(MAGIC + struct.pack("<QBQQ", 1, _CODES[dtype], len(sizes), len(sizes) + 1))
-        for array in (sizes, offsets, np.arange(len(sizes) + 1, dtype="<i8")):
-            index.write(array.tobytes())
+    sizes = np.asarray(lengths, dtype="<i4")
+    write_index(with_suffix(prefix, ".idx"), lambda: [sizes], dtype)
     return sizes
+
+
+def write_index(path: Path, blocks: Callable[[], Iterable[np.ndarray]], dtype: np.dtype) -> int:
+    """Write an ``.idx`` for documents whose lengths (int32) come in ``blocks()``; return the number of documents.
+
+    The blocks are gone through three times and never held together.
+    """
+    count = sum(len(block) for block in blocks())
+    with atomic_write(path, "wb") as index:
+        index.write(MAGIC + struct.pack("<QBQQ", 1, _CODES[dtype], count, count + 1))
+        for block in blocks():
+            index.write(np.ascontiguousarray(block, "<i4").tobytes())
+        offset = 0
+        for block in blocks():
+            ends = offset + np.cumsum(block.astype("<i8") * dtype.itemsize)
+            index.write(np.concatenate([[offset], ends[:-1]]).astype("<i8").tobytes() if len(block) else b"")
+            offset = int(ends[-1]) if len(block) else offset
+        for start in range(0, count + 1, _BLOCK):
+            index.write(np.arange(start, min(start + _BLOCK, count + 1), dtype="<i8").tobytes())
+    return count
 
 
 class IndexedTokens:
@@ -69,7 +83,8 @@ class IndexedTokens:
         if len(raw) != header.size + 12 * count + 8 * boundaries:
             raise UserError(f"{index_path} is cut short; tokenize the corpus again")
         self.lengths = np.frombuffer(raw, "<i4", count, header.size)
-        offsets = np.frombuffer(raw, "<i8", count, header.size + 4 * count)
+        self.offsets = offsets = np.frombuffer(raw, "<i8", count, header.size + 4 * count)
+        self.boundaries = np.frombuffer(raw, "<i8", boundaries, header.size + 12 * count)
         self._starts = offsets // self.dtype.itemsize
         if bin_path.stat().st_size != int(self.lengths.sum(dtype=np.int64)) * self.dtype.itemsize:
             raise UserError(f"{bin_path} does not have the length that its .idx states; tokenize the corpus again")

@@ -8,6 +8,7 @@ from pathlib import Path
 
 from megatron_rfft.common.errors import UserError
 from megatron_rfft.common.files import read_json, require_file, sha256_file, write_json
+from megatron_rfft.data.engines import load_backend
 
 STOP_TOKEN_NAMES = ("<|im_end|>", "<|endoftext|>", "</s>", "<eos>")
 
@@ -17,7 +18,13 @@ class Tokenizer(ABC):
 
     path: Path
     stop_id: int
+    bos_id: int | None
+    """The token that begins a text, if the tokenizer has one; it is added only where that is asked for."""
     vocab_size: int
+
+    @abstractmethod
+    def token_id(self, token: str) -> int | None:
+        """The id of the one token that is written ``token``."""
 
     @abstractmethod
     def encode_batch(self, texts: list[str]) -> list[list[int]]:
@@ -41,9 +48,20 @@ class Tokenizer(ABC):
         """
         raise UserError(f"{self.path} has no chat template; leave --chat out, or give the HF folder of a chat model")
 
+    @property
+    def chat_template(self) -> str | None:
+        """The template by which ``chat_prompt`` goes, if there is one."""
+        return None
+
     def encode(self, text: str) -> list[int]:
         """Ids of one text."""
         return self.encode_batch([text])[0]
+
+    def _require_token(self, token: str) -> int:
+        found = self.token_id(token)
+        if found is None:
+            raise UserError(f"{self.path} has no token {token!r}; name one of its vocabulary with --stop-token")
+        return found
 
     @property
     def sha256(self) -> str:
@@ -54,25 +72,35 @@ class Tokenizer(ABC):
 class HFTokenizer(Tokenizer):
     """A ``tokenizer.json``, encoded by the ``tokenizers`` library."""
 
-    def __init__(self, folder: Path):
-        from tokenizers import Tokenizer as Backend
-
+    def __init__(self, folder: Path, stop_token: str | None = None):
         self.path = require_file(folder / "tokenizer.json", "an HF tokenizer folder holds a tokenizer.json")
-        self._backend = Backend.from_file(str(self.path))
+        self._backend = load_backend(self.path)
         self.vocab_size = max(self._backend.get_vocab(with_added_tokens=True).values()) + 1
-        self.stop_id = self._find_stop_id(folder)
+        self._stop_token = stop_token
+        self.stop_id = self._find_stop_id() if stop_token is None else self._require_token(stop_token)
+        self.bos_id = self.token_id(self._declared("bos_token") or "<s>")
 
-    def _find_stop_id(self, folder: Path) -> int:
-        config_file = folder / "tokenizer_config.json"
-        declared = read_json(config_file).get("eos_token") if config_file.is_file() else None
-        if isinstance(declared, dict):
-            declared = declared.get("content")
+    @property
+    def _config(self) -> dict:
+        file = self.path.with_name("tokenizer_config.json")
+        return read_json(file) if file.is_file() else {}
+
+    def _declared(self, name: str) -> str | None:
+        token = self._config.get(name)
+        return token.get("content") if isinstance(token, dict) else token
+
+    def _find_stop_id(self) -> int:
+        declared = self._declared("eos_token")
         for name in [declared] if declared else STOP_TOKEN_NAMES:
-            if (token_id := self._backend.token_to_id(name)) is not None:
+            if (token_id := self.token_id(name)) is not None:
                 return token_id
         raise UserError(
-            f"{folder}: no stop token found (eos_token is {declared!r}); set eos_token in {config_file.name}"
+            f"{self.path.parent}: no stop token found (eos_token is {declared!r}); set eos_token in "
+            "tokenizer_config.json, or give --stop-token"
         )
+
+    def token_id(self, token: str) -> int | None:
+        return self._backend.token_to_id(token)
 
     def encode_batch(self, texts: list[str]) -> list[list[int]]:
         return [encoding.ids for encoding in self._backend.encode_batch_fast(texts, add_special_tokens=False)]
@@ -80,8 +108,12 @@ class HFTokenizer(Tokenizer):
     def decode(self, ids: list[int]) -> str:
         return self._backend.decode(ids, skip_special_tokens=False)
 
+    @property
+    def chat_template(self) -> str | None:
+        return self._chat.chat_template
+
     def chat_prompt(self, prompt: str) -> str:
-        if self._chat.chat_template is None:
+        if self.chat_template is None:
             return super().chat_prompt(prompt)
         messages = [{"role": "user", "content": prompt}]
         return self._chat.apply_chat_template(messages, tokenize=False, add_generation_prompt=True)
@@ -96,12 +128,14 @@ class HFTokenizer(Tokenizer):
         for name in ("tokenizer.json", "tokenizer_config.json", "special_tokens_map.json", "chat_template.jinja"):
             if (self.path.parent / name).is_file():
                 shutil.copyfile(self.path.parent / name, folder / name)
+        if self._stop_token is not None:
+            write_json(folder / "tokenizer_config.json", {**self._config, "eos_token": self._stop_token})
 
 
 class SentencePieceTokenizer(Tokenizer):
     """A SentencePiece ``.model``; exported as an equivalent ``tokenizer.json``."""
 
-    def __init__(self, path: Path):
+    def __init__(self, path: Path, stop_token: str | None = None):
         import sentencepiece
 
         self.path = require_file(path)
@@ -110,9 +144,14 @@ class SentencePieceTokenizer(Tokenizer):
         except RuntimeError as error:
             raise UserError(f"{path} is not a SentencePiece model ({error}); give a .model file") from error
         self.vocab_size = self._processor.get_piece_size()
-        self.stop_id = self._processor.eos_id()
+        self.stop_id = self._processor.eos_id() if stop_token is None else self._require_token(stop_token)
         if self.stop_id < 0:
-            raise UserError(f"{path} has no end-of-sentence piece; train it with eos_id set")
+            raise UserError(f"{path} has no end-of-sentence piece; train it with eos_id set, or give --stop-token")
+        self.bos_id = self._processor.bos_id() if self._processor.bos_id() >= 0 else None
+
+    def token_id(self, token: str) -> int | None:
+        found = self._processor.piece_to_id(token)
+        return found if self._processor.id_to_piece(found) == token else None
 
     def encode_batch(self, texts: list[str]) -> list[list[int]]:
         return self._processor.encode(texts)
@@ -128,13 +167,16 @@ class SentencePieceTokenizer(Tokenizer):
         write_json(folder / "tokenizer_config.json", {"tokenizer_class": "PreTrainedTokenizerFast", "eos_token": eos})
 
 
-def load_tokenizer(path: Path | str) -> Tokenizer:
-    """Load an HF folder, its ``tokenizer.json``, or a SentencePiece ``.model``. Raises UserError for anything else."""
+def load_tokenizer(path: Path | str, stop_token: str | None = None) -> Tokenizer:
+    """Load an HF folder, its ``tokenizer.json``, or a SentencePiece ``.model``; responses end in ``stop_token``.
+
+    Without that, in the end-of-sequence token that the tokenizer declares. Raises UserError for anything else.
+    """
     path = Path(path)
     if path.is_dir():
-        return HFTokenizer(path)
+        return HFTokenizer(path, stop_token)
     if path.name == "tokenizer.json":
-        return HFTokenizer(path.parent)
+        return HFTokenizer(path.parent, stop_token)
     if path.suffix == ".model":
-        return SentencePieceTokenizer(path)
+        return SentencePieceTokenizer(path, stop_token)
     raise UserError(f"no tokenizer at {path}; give an HF folder with a tokenizer.json or a SentencePiece .model file")

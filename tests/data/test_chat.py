@@ -8,7 +8,8 @@ from tokenizers import Tokenizer as Backend
 
 from megatron_rfft.common.errors import UserError
 from megatron_rfft.corpus import read_records
-from megatron_rfft.data.documents import Documents, tokenize_corpus
+from megatron_rfft.data.documents import Documents
+from megatron_rfft.data.tokenize import tokenize_corpus
 from megatron_rfft.data.tokenizers import load_tokenizer
 from megatron_rfft.evaluation.questions import prepare_questions
 from megatron_rfft.tasks import load_task

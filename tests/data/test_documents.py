@@ -8,7 +8,8 @@ import pytest
 from megatron_rfft.common.errors import UserError
 from megatron_rfft.common.manifest import verify_manifest
 from megatron_rfft.corpus import read_records
-from megatron_rfft.data.documents import Documents, tokenize_corpus
+from megatron_rfft.data.documents import Documents
+from megatron_rfft.data.tokenize import tokenize_corpus
 from megatron_rfft.data.tokenizers import load_tokenizer
 from tests.conftest import run_python
 

@@ -1,0 +1,83 @@
+"""Work that is done in parts, by one run or several at the same time: locks, proofs of finished parts, and shares."""
+
+import fcntl
+import os
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from megatron_rfft.common.errors import UserError
+from megatron_rfft.common.files import read_json, sha256_file, write_json
+
+
+@dataclass(frozen=True)
+class Part:
+    """Every ``count``-th piece of work from ``number`` on: what one of several runs does (``number`` from 0)."""
+
+    number: int = 0
+    count: int = 1
+
+    @classmethod
+    def parse(cls, text: str) -> "Part":
+        """Parse ``"3/8"``. Raises UserError unless 0 <= 3 < 8."""
+        number, slash, count = text.partition("/")
+        if not (slash and number.isdecimal() and count.isdecimal() and int(number) < int(count)):
+            raise UserError(f"part {text!r} is none; write i/n with i from 0 to n - 1, for example 0/8")
+        return cls(int(number), int(count))
+
+
+@contextmanager
+def held(path: Path, shared: bool, output: Path) -> Iterator[None]:
+    """Hold ``path``, a folder or a file that is made, against other runs; runs with ``shared`` let each other in.
+
+    The lock ends with the process, however that ends. Raises UserError if a run that writes ``output`` holds it.
+    """
+    flags = os.O_RDONLY if path.is_dir() else os.O_RDWR | os.O_CREAT
+    while True:
+        descriptor = os.open(path, flags, 0o644)
+        try:
+            fcntl.flock(descriptor, (fcntl.LOCK_SH if shared else fcntl.LOCK_EX) | fcntl.LOCK_NB)
+            if not _is_still(descriptor, path):  # the run that held it has finished and removed it
+                continue
+            yield
+            return
+        except BlockingIOError:
+            raise UserError(f"another run is writing {output}; wait for it, or give another --output") from None
+        finally:
+            os.close(descriptor)
+
+
+def _is_still(descriptor: int, path: Path) -> bool:
+    try:
+        return os.path.samestat(os.fstat(descriptor), path.stat())
+    except FileNotFoundError:
+        return False
+
+
+@contextmanager
+def in_turn(path: Path) -> Iterator[None]:
+    """Let runs that come here at the same time pass one after the other; ``path`` is the lock's file."""
+    with open(path, "w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        yield
+
+
+def write_proof(path: Path, checksums: Mapping[str, str], **facts: Any) -> None:
+    """Note the finished files of one part, by name, with their checksums, and whatever else is to be kept of it."""
+    write_json(path, {"sha256": dict(checksums), **facts})
+
+
+def read_proof(path: Path, folder: Path, hashed: bool) -> dict[str, Any] | None:
+    """The proof of a part whose files in ``folder`` are all there (and, with ``hashed``, whole); else None."""
+    if not path.exists():
+        return None
+    proof = read_json(path)
+    if not isinstance(proof["sha256"], dict):  # of an older version
+        return None
+    for name, checksum in proof["sha256"].items():
+        file = folder / name
+        if not file.exists() or (hashed and sha256_file(file) != checksum):
+            return None
+    return proof

@@ -1,0 +1,174 @@
+"""Documents to tokens: prompt, response and stop token, many at a time and without a Python object per token."""
+
+from collections import Counter
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from functools import lru_cache
+from pathlib import Path
+
+import numpy as np
+
+from megatron_rfft.common.errors import UserError
+from megatron_rfft.data.engines import FlatIds, flatten, load_engine
+from megatron_rfft.data.indexed import token_dtype
+from megatron_rfft.data.records import Document, Fields, Piece, Skipped, read_documents
+from megatron_rfft.data.tokenizers import load_tokenizer
+
+PART_DTYPE = np.dtype([("tokens", "<i4"), ("response_start", "<i4"), ("task", "<u2"), ("length", "<u2")])
+"""One row per document of a part: its tokens, and the row of ``.docs.npy`` with the part's own numbers of tasks."""
+
+_BATCH_DOCUMENTS, _BATCH_CHARACTERS = 1000, 4 << 20
+
+
+@dataclass(frozen=True)
+class Encoding:
+    """All that decides how records become tokens; small, so that it travels to worker processes."""
+
+    tokenizer: Path
+    engine: str
+    """fastokens, tokenizers or sentencepiece."""
+    vocab_size: int
+    stop_id: int
+    bos_id: int | None = None
+    """Put before each prompt, unless None."""
+    stop_token: str | None = None
+    """Given where the tokenizer declares none or another one."""
+    chat: bool = False
+    max_tokens: int | None = None
+    skip_too_long: bool = False
+    fields: Fields = field(default_factory=Fields)
+
+    @property
+    def dtype(self) -> np.dtype:
+        return token_dtype(self.vocab_size)
+
+
+@dataclass
+class Batch:
+    """Documents end to end."""
+
+    tokens: np.ndarray
+    """Ids of all documents, ``Encoding.dtype``."""
+    rows: np.ndarray
+    """PART_DTYPE, one per document."""
+    documents: list[Document]
+
+
+@dataclass
+class PieceSummary:
+    """What a piece was found to hold, filled while it is encoded."""
+
+    tasks: list[str] = field(default_factory=list)
+    """In the order in which they occur."""
+    form: str | None = None
+    lengths: dict[str, set[int]] = field(default_factory=dict)
+    counts: Counter[tuple[str, str]] = field(default_factory=Counter)
+    """By task and one of documents, tokens, target_tokens."""
+    skipped: Skipped = field(default_factory=Skipped)
+
+
+def encode_piece(piece: Piece, encoding: Encoding, summary: PieceSummary) -> Iterator[Batch]:
+    """The documents of a piece, in batches. Raises UserError for documents that are refused, with file and line."""
+    encode, wrap = _encoder(encoding.tokenizer, encoding.engine, encoding.chat, encoding.stop_token)
+    numbers: dict[str, int] = {}
+    for documents in _batches(read_documents(piece, encoding.fields, summary.skipped)):
+        for document in documents:
+            _check_form(document, piece, summary)
+            if numbers.setdefault(document.task, len(numbers)) == len(summary.tasks):
+                summary.tasks.append(document.task)
+        texts = [text for document in documents for text in (wrap(document.prompt), document.response)]
+        batch = _assemble(documents, encode(texts), numbers, encoding)
+        batch = _without_too_long(batch, piece, encoding, summary)
+        if len(batch.rows):
+            _count(batch, summary)
+            yield batch
+
+
+@lru_cache(maxsize=1)
+def _encoder(
+    tokenizer: Path, engine: str, chat: bool, stop_token: str | None
+) -> tuple[Callable[[list[str]], FlatIds], Callable[[str], str]]:
+    """How texts are encoded, and prompts put into the chat template; loaded once in each process."""
+    wrap = load_tokenizer(tokenizer, stop_token).chat_prompt if chat else str
+    if engine == "sentencepiece":
+        loaded = load_tokenizer(tokenizer, stop_token)
+        return lambda texts: flatten(loaded.encode_batch(texts)), wrap
+    return load_engine(engine, tokenizer), wrap
+
+
+def _batches(documents: Iterator[Document]) -> Iterator[list[Document]]:
+    batch: list[Document] = []
+    characters = 0
+    for document in documents:
+        batch.append(document)
+        characters += len(document.prompt) + len(document.response)
+        if len(batch) == _BATCH_DOCUMENTS or characters >= _BATCH_CHARACTERS:
+            yield batch
+            batch, characters = [], 0
+    if batch:
+        yield batch
+
+
+def _check_form(document: Document, piece: Piece, summary: PieceSummary) -> None:
+    if summary.form is None:
+        summary.form = document.form
+    if document.form != summary.form:
+        raise UserError(
+            f"{piece.place(document.row)}: form {document.form!r} among {summary.form!r}; make one data set a form"
+        )
+
+
+def _assemble(documents: list[Document], encoded: FlatIds, numbers: dict[str, int], encoding: Encoding) -> Batch:
+    """Put the stop token (and that of the beginning) between the ids of prompts and responses that alternate."""
+    ids, offsets = encoded
+    starts, responses, ends = offsets[:-1:2], offsets[1::2], offsets[2::2]
+    has_bos = encoding.bos_id is not None
+    if has_bos:
+        places = np.column_stack([starts, ends]).ravel()
+        tokens = np.insert(ids, places, np.tile([encoding.bos_id, encoding.stop_id], len(documents)))
+    else:
+        tokens = np.insert(ids, ends, encoding.stop_id)
+    rows = np.empty(len(documents), PART_DTYPE)
+    rows["tokens"] = ends - starts + 1 + has_bos
+    rows["response_start"] = responses - starts + has_bos
+    rows["task"] = [numbers[document.task] for document in documents]
+    rows["length"] = [document.length for document in documents]
+    return Batch(tokens.astype(encoding.dtype), rows, documents)
+
+
+def _without_too_long(batch: Batch, piece: Piece, encoding: Encoding, summary: PieceSummary) -> Batch:
+    """The batch without documents over the limit, noted in ``summary``; with no skipping, UserError for the first."""
+    empty = np.flatnonzero(batch.rows["response_start"] == 0)
+    if len(empty):
+        place = piece.place(batch.documents[empty[0]].row)
+        raise UserError(f"{place}: the prompt has no tokens, so its response's first could not be predicted; mend it")
+    if encoding.max_tokens is None or batch.rows["tokens"].max() <= encoding.max_tokens:
+        return batch
+    kept = batch.rows["tokens"] <= encoding.max_tokens
+    for number in np.flatnonzero(~kept):
+        named = len(summary.skipped.first) < 5 or not encoding.skip_too_long
+        message = (
+            f"{piece.place(batch.documents[number].row)}: the document has {batch.rows['tokens'][number]} tokens, "
+            f"over the limit of {encoding.max_tokens}"
+            if named
+            else ""
+        )
+        if not encoding.skip_too_long:
+            raise UserError(f"{message}; raise --max-tokens, or leave such documents out with --too-long skip")
+        summary.skipped.too_long += 1
+        summary.skipped.note(message)
+    tokens = batch.tokens[np.repeat(kept, batch.rows["tokens"])]
+    documents = [document for document, keep in zip(batch.documents, kept, strict=True) if keep]
+    return Batch(tokens, batch.rows[kept], documents)
+
+
+def _count(batch: Batch, summary: PieceSummary) -> None:
+    rows = batch.rows
+    targets = rows["tokens"] - rows["response_start"]
+    for number in np.unique(rows["task"]):
+        mine = rows["task"] == number
+        task = summary.tasks[number]
+        summary.lengths.setdefault(task, set()).update(np.unique(rows["length"][mine]).tolist())
+        summary.counts[task, "documents"] += int(mine.sum())
+        summary.counts[task, "tokens"] += int(rows["tokens"][mine].sum(dtype=np.int64))
+        summary.counts[task, "target_tokens"] += int(targets[mine].sum(dtype=np.int64))

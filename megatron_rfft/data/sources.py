@@ -1,0 +1,150 @@
+"""What is tokenized: corpus folders, JSONL and Parquet files, or a preset, cut into pieces in one fixed order.
+
+The pieces depend on the input alone, never on the number of workers, and neither does their order: that of the
+arguments, of the sorted names a pattern stands for, and of the lines in a file.
+"""
+
+import glob
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from itertools import islice, pairwise
+from pathlib import Path
+from typing import Any
+
+from megatron_rfft.common.errors import UserError
+from megatron_rfft.common.files import sha256_file
+from megatron_rfft.corpus.config import CorpusConfig
+from megatron_rfft.corpus.generate import make_plan
+from megatron_rfft.corpus.read import corpus_manifest
+from megatron_rfft.data.records import (
+    CompressedPiece,
+    Document,
+    Fields,
+    LinesPiece,
+    ParquetPiece,
+    Piece,
+    PresetPiece,
+    Skipped,
+    read_documents,
+)
+
+PIECE_BYTES = 64 << 20
+_SAMPLED_PIECES, _SAMPLED_DOCUMENTS = 8, 40
+_OPTIONAL = ("task", "length", "form")
+
+
+@dataclass(frozen=True)
+class Source:
+    """What is to be tokenized: ``identity`` (JSON values, without folders) says what it is, in checksums."""
+
+    identity: dict[str, Any]
+    files: tuple[Path, ...] = ()
+    preset: CorpusConfig | None = None
+
+    def pieces(self, fields: Fields, parallel_map: Callable = map, piece_bytes: int = PIECE_BYTES) -> list[Piece]:
+        """The pieces in their order. Raises UserError for a file that cannot be cut up."""
+        if self.preset is not None:
+            plan = make_plan(self.preset, parallel_map)
+            return [PresetPiece(self.preset, plan, number) for number in range(self.preset.num_shards)]
+        return [piece for file in self.files for piece in _pieces_of(file, fields, piece_bytes)]
+
+
+def open_preset(config: CorpusConfig) -> Source:
+    """A corpus that is made while it is tokenized."""
+    return Source({"preset": config.record()}, preset=config)
+
+
+def open_inputs(inputs: Sequence[Path | str], num_threads: int = 1) -> Source:
+    """The corpus folders, files and patterns ``inputs``, in their order.
+
+    Files are hashed, since their checksums say later whether a data set is made from them; a corpus has a manifest
+    that states them. Raises UserError for what is not there, for other kinds of files, and for corpora of two forms.
+    """
+    entries: list[dict[str, Any]] = []
+    files: list[Path] = []
+    forms: dict[str, str] = {}
+    for item in inputs:
+        if Path(item).is_dir():
+            manifest = corpus_manifest(item)
+            forms.setdefault(manifest["config"]["form"], str(item))
+            for name, entry in manifest["files"].items():
+                files.append(_whole_shard(Path(item) / name, entry["bytes"]))
+                entries.append({"name": name, "sha256": entry["sha256"]})
+        else:
+            for path in _expand(item):
+                files.append(path)
+                entries.append({"name": path.name})
+    if len(forms) > 1:
+        (form, first), (other, second) = list(forms.items())[:2]
+        raise UserError(f"{second} has form {other!r}, {first} has {form!r}; make one data set a form")
+    unknown = [number for number, entry in enumerate(entries) if "sha256" not in entry]
+    with ThreadPoolExecutor(num_threads) as threads:
+        for number, checksum in zip(unknown, threads.map(sha256_file, [files[n] for n in unknown]), strict=True):
+            entries[number]["sha256"] = checksum
+    return Source({"files": entries}, tuple(files))
+
+
+def sample_documents(pieces: Sequence[Piece], fields: Fields) -> Iterator[Document]:
+    """The first usable documents of pieces all over the input."""
+    chosen = pieces[:: max(1, len(pieces) // _SAMPLED_PIECES)][:_SAMPLED_PIECES]
+    if isinstance(pieces[0], PresetPiece):
+        chosen = chosen[:1]  # it makes a whole shard, in which every task occurs, to show its first records
+    lenient = Fields(fields.prompt, fields.response, skip_bad=True)
+    for piece in chosen:
+        yield from islice(read_documents(piece, lenient, Skipped()), _SAMPLED_DOCUMENTS)
+
+
+def _whole_shard(path: Path, size: int) -> Path:
+    if not path.is_file():
+        raise UserError(f"{path} is missing from its corpus; generate it again")
+    if path.stat().st_size != size:
+        raise UserError(f"{path} has {path.stat().st_size} bytes, its manifest says {size}; generate the corpus again")
+    return path
+
+
+def _expand(item: Path | str) -> list[Path]:
+    """The files that one argument names."""
+    paths = [Path(item)] if Path(item).is_file() else [Path(p) for p in sorted(glob.glob(str(item), recursive=True))]
+    paths = [path for path in paths if path.is_file()]
+    if not paths:
+        raise UserError(f"no such file or corpus folder: {item}; check the path or pattern")
+    for path in paths:
+        if not path.name.endswith((".jsonl", ".json", ".jsonl.gz", ".json.gz", ".jsonl.zst", ".json.zst", ".parquet")):
+            raise UserError(f"{path} is no input; give JSONL (.jsonl, plain, .gz or .zst), .parquet or a corpus folder")
+    return paths
+
+
+def _pieces_of(path: Path, fields: Fields, piece_bytes: int) -> Iterator[Piece]:
+    if path.suffix in (".gz", ".zst"):
+        yield CompressedPiece(str(path))
+    elif path.suffix == ".parquet":
+        yield from _parquet_pieces(path, fields, piece_bytes)
+    else:
+        size = path.stat().st_size
+        count = max(1, round(size / piece_bytes))
+        bounds = [size * number // count for number in range(count + 1)]
+        yield from (LinesPiece(str(path), *pair) for pair in pairwise(bounds))
+
+
+def _parquet_pieces(path: Path, fields: Fields, piece_bytes: int) -> Iterator[Piece]:
+    import pyarrow
+    import pyarrow.parquet
+
+    try:
+        metadata = pyarrow.parquet.read_metadata(path)
+        names = metadata.schema.to_arrow_schema().names
+    except (pyarrow.ArrowException, OSError) as error:
+        raise UserError(f"{path} is no whole Parquet file ({' '.join(str(error).split())}); restore it") from error
+    for name in (fields.prompt, fields.response):
+        if name not in names:
+            raise UserError(
+                f"{path} has no column {name!r} but {', '.join(names)}; name it with --prompt-field, --response-field"
+            )
+    columns = tuple(name for name in (fields.prompt, fields.response, *_OPTIONAL) if name in names)
+    start, size = 0, 0
+    for group in range(metadata.num_row_groups):
+        size += metadata.row_group(group).total_byte_size
+        if size >= piece_bytes or group == metadata.num_row_groups - 1:
+            yield ParquetPiece(str(path), start, group + 1, columns)
+            start, size = group + 1, 0

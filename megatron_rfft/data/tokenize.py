@@ -1,0 +1,299 @@
+"""Tokenizing: parts that are pure functions of their piece of the input, then joined into one data set.
+
+While runs are under way, ``PREFIX.parts/`` holds the settings, the files of each finished part with their checksums,
+and the tokenizer. Several runs, each with a share of the parts, may make one data set: the one that finishes last joins
+the parts, whose order is that of the input.
+"""
+
+import glob
+import hashlib
+import shutil
+import sys
+import tempfile
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, dataclass, field
+from itertools import repeat
+from pathlib import Path
+from typing import Any
+
+from megatron_rfft.common.errors import UserError
+from megatron_rfft.common.files import atomic_write, full_disk_reported, read_json, write_json
+from megatron_rfft.common.manifest import finished_manifest, read_manifest
+from megatron_rfft.common.parts import Part, held, in_turn, read_proof, write_proof
+from megatron_rfft.common.progress import progress_bar
+from megatron_rfft.corpus.workers import worker_map
+from megatron_rfft.data.documents import MANIFEST_KIND, DatasetPaths
+from megatron_rfft.data.encode import Encoding, PieceSummary, encode_piece
+from megatron_rfft.data.engines import ENGINES, why_not_fast
+from megatron_rfft.data.join import join_parts
+from megatron_rfft.data.records import Fields, Piece
+from megatron_rfft.data.sources import PIECE_BYTES, Source, open_inputs, sample_documents
+from megatron_rfft.data.tokenizers import HFTokenizer, Tokenizer, load_tokenizer
+
+_SAMPLE_CHARACTERS = 400_000
+
+
+@dataclass(frozen=True)
+class Options:
+    """How to tokenize; all but ``engine`` decides the data set's bytes. Raises UserError for what cannot be."""
+
+    tokenizer: Path
+    chat: bool = False
+    bos: bool = False
+    stop_token: str | None = None
+    max_tokens: int | None = None
+    skip_too_long: bool = False
+    fields: Fields = field(default_factory=Fields)
+    engine: str = "auto"
+    """auto, fastokens or tokenizers; they give the same ids."""
+
+    def __post_init__(self) -> None:
+        if self.engine not in ENGINES:
+            raise UserError(f"engine {self.engine!r} is unknown; choose one of {', '.join(ENGINES)}")
+        if self.max_tokens is not None and self.max_tokens < 1:
+            raise UserError(f"--max-tokens is {self.max_tokens}; allow at least 1, or leave it out")
+        if self.skip_too_long and self.max_tokens is None:
+            raise UserError("--too-long skip needs a limit; give --max-tokens")
+
+    def load(self) -> Tokenizer:
+        """The tokenizer. Raises UserError if it lacks what the options ask for."""
+        tokenizer = load_tokenizer(self.tokenizer, self.stop_token)
+        if self.chat:
+            wrapped = tokenizer.chat_prompt("x")
+            if self.bos and tokenizer.bos_id in tokenizer.encode(wrapped)[:1]:
+                raise UserError("the chat template itself writes the token of the beginning; leave --bos out")
+        if self.bos and tokenizer.bos_id is None:
+            raise UserError(f"{self.tokenizer} has no token of the beginning (bos_token); leave --bos out")
+        return tokenizer
+
+    def encoding(self, tokenizer: Tokenizer, engine: str) -> Encoding:
+        """What worker processes need to know."""
+        return Encoding(
+            tokenizer=tokenizer.path,
+            engine=engine,
+            vocab_size=tokenizer.vocab_size,
+            stop_id=tokenizer.stop_id,
+            bos_id=tokenizer.bos_id if self.bos else None,
+            stop_token=self.stop_token,
+            chat=self.chat,
+            max_tokens=self.max_tokens,
+            skip_too_long=self.skip_too_long,
+            fields=self.fields,
+        )
+
+    def inputs(self, source: Source, tokenizer: Tokenizer) -> dict[str, Any]:
+        """For the manifest: what the data set is made from, in checksums."""
+        template = tokenizer.chat_template if self.chat else None
+        return {
+            "source": source.identity,
+            "tokenizer_sha256": tokenizer.sha256,
+            "stop_id": tokenizer.stop_id,
+            "bos_id": tokenizer.bos_id if self.bos else None,
+            "chat": self.chat,
+            "chat_template_sha256": template and hashlib.sha256(template.encode()).hexdigest(),
+            "max_tokens": self.max_tokens,
+            "skip_too_long": self.skip_too_long,
+            "fields": asdict(self.fields),
+        }
+
+
+def tokenize_corpus(
+    corpus: Path | str | Sequence[Path | str],
+    tokenizer_path: Path,
+    prefix: Path | str,
+    max_tokens: int | None = None,
+    chat: bool = False,
+) -> dict[str, Any]:
+    """Tokenize a corpus folder, or files, into the data set ``prefix``; the manifest.
+
+    A finished one of the same inputs is left as it is. A document over ``max_tokens`` raises UserError.
+    """
+    source = open_inputs([corpus] if isinstance(corpus, str | Path) else corpus)
+    manifest = tokenize(source, Options(tokenizer_path, chat=chat, max_tokens=max_tokens), prefix)
+    assert manifest is not None  # one run makes all parts
+    return manifest
+
+
+def tokenize(
+    source: Source,
+    options: Options,
+    prefix: Path | str,
+    num_workers: int = 1,
+    part: Part | None = None,
+    piece_bytes: int = PIECE_BYTES,
+) -> dict[str, Any] | None:
+    """Make the data set ``prefix``, or a run's share of its parts; whole parts found there are kept.
+
+    Returns the manifest, or None if parts of other runs are still missing. The bytes depend on ``source`` and
+    ``options`` alone. Raises UserError for bad input and if a data set of other inputs is there or in the making,
+    CommandFailed if a worker dies or the disk is full.
+    """
+    if num_workers < 1:
+        raise UserError(f"the number of workers is {num_workers}; ask for at least 1")
+    paths = DatasetPaths(Path(prefix))
+    tokenizer = options.load()
+    inputs = options.inputs(source, tokenizer)
+    with full_disk_reported(paths.prefix.parent):
+        paths.prefix.parent.mkdir(parents=True, exist_ok=True)
+        with held(paths.lock, part is not None, paths.prefix):
+            if finished := finished_manifest(paths.manifest, MANIFEST_KIND, inputs):
+                clean_up(paths)
+                return finished
+            _open_folder(paths, {**inputs, "piece_bytes": piece_bytes}, alone=part is None)
+            with worker_map(num_workers) as parallel_map:
+                pieces = source.pieces(options.fields, parallel_map, piece_bytes)
+                engine = _settle(paths, pieces, options, tokenizer, num_workers, parallel_map)
+                _write_parts(paths, pieces, options.encoding(tokenizer, engine), part or Part(), parallel_map)
+            return _finish(paths, pieces, options.encoding(tokenizer, engine), inputs)
+
+
+def part_files(folder: Path, number: int) -> tuple[Path, Path, Path]:
+    """Tokens, rows (PART_DTYPE, bare) and proof of one part."""
+    stem = f"part-{number:06d}"
+    return folder / f"{stem}.bin", folder / f"{stem}.rows", folder / f"{stem}.json"
+
+
+def _open_folder(paths: DatasetPaths, settings: dict[str, Any], alone: bool) -> None:
+    """Prepare the folder of parts for these settings. Raises UserError if it holds those of others."""
+    if alone:  # we hold the lock: what is temporary is of a killed run
+        names = [glob.escape(f".{file.name}") + ".*.tmp" for file in (*paths.binaries, paths.manifest)]
+        for leftover in (*paths.parts.glob(".*.tmp"), *(f for name in names for f in paths.prefix.parent.glob(name))):
+            shutil.rmtree(leftover) if leftover.is_dir() else leftover.unlink()
+    file = paths.parts / "settings.json"
+    if not file.exists():
+        write_json(file, settings)
+    elif (found := read_json(file)) != settings:
+        differing = next(key for key in settings if found.get(key) != settings[key])
+        raise UserError(
+            f"{paths.parts} holds the beginning of a data set with another {differing}; "
+            f"give another --output, or remove that folder"
+        )
+
+
+def _settle(
+    paths: DatasetPaths,
+    pieces: Sequence[Piece],
+    options: Options,
+    tokenizer: Tokenizer,
+    num_workers: int,
+    parallel_map: Callable,
+) -> str:
+    """Choose the engine by a sample of the texts, and save the tokenizer, proven on them. Once for all runs."""
+    settled = paths.parts / "engine.json"
+    if settled.exists():
+        return read_json(settled)["engine"]
+    if not pieces:
+        raise UserError(f"the input for {paths.prefix} holds no records; generate it again")
+    texts = sample_texts(pieces, options, tokenizer)
+    engine = choose_engine(tokenizer, options.engine, texts, num_workers, parallel_map)
+    _save_tokenizer(paths.parts / "tokenizer", tokenizer, texts[:2000])
+    write_json(settled, {"engine": engine})
+    return engine
+
+
+def sample_texts(pieces: Sequence[Piece], options: Options, tokenizer: Tokenizer) -> list[str]:
+    """Texts from all over the input, as they are encoded, on which engines and exports are proven."""
+    texts: list[str] = []
+    characters = 0
+    for document in sample_documents(pieces, options.fields):
+        texts += [tokenizer.chat_prompt(document.prompt) if options.chat else document.prompt, document.response]
+        characters += len(texts[-2]) + len(texts[-1])
+        if characters >= _SAMPLE_CHARACTERS:
+            break
+    return texts
+
+
+def choose_engine(
+    tokenizer: Tokenizer, asked: str, texts: Sequence[str], num_workers: int = 1, parallel_map: Callable = map
+) -> str:
+    """fastokens if it gives the ids of tokenizers on all ``texts``, else tokenizers, with a note on stderr.
+
+    Raises UserError if fastokens is asked for and is not exact.
+    """
+    if not isinstance(tokenizer, HFTokenizer):
+        return "sentencepiece"
+    if asked == "tokenizers":
+        return asked
+    reason = why_not_fast(tokenizer.path, texts, num_workers, parallel_map)
+    if reason is None:
+        return "fastokens"
+    if asked == "fastokens":
+        raise UserError(f"{reason}; leave --engine out")
+    print(f"note: {reason}; encoding with tokenizers, which is slower", file=sys.stderr)
+    return "tokenizers"
+
+
+def _save_tokenizer(folder: Path, tokenizer: Tokenizer, sample: Sequence[str]) -> None:
+    if folder.exists():
+        return
+    temporary = Path(tempfile.mkdtemp(".tmp", ".tokenizer.", folder.parent))
+    temporary.chmod(0o755)
+    tokenizer.save_pretrained(temporary, sample)
+    try:
+        temporary.rename(folder)
+    except OSError:  # another run was faster
+        shutil.rmtree(temporary)
+
+
+def _write_parts(
+    paths: DatasetPaths, pieces: Sequence[Piece], encoding: Encoding, part: Part, parallel_map: Callable
+) -> None:
+    numbers = range(part.number, len(pieces), part.count)
+    mine = [pieces[number] for number in numbers]
+    with progress_bar(len(mine), f"tokenize {paths.prefix.name}", "parts") as bar:
+        for _ in parallel_map(_write_part, repeat(paths.parts), numbers, mine, repeat(encoding)):
+            bar.update(1)
+
+
+def _write_part(folder: Path, number: int, piece: Piece, encoding: Encoding) -> None:
+    """Write the files of one part unless they are there and proven."""
+    tokens_file, rows_file, proof = part_files(folder, number)
+    if read_proof(proof, folder, hashed=True):
+        return
+    summary, digests = PieceSummary(), (hashlib.sha256(), hashlib.sha256())
+    documents = 0
+    with atomic_write(tokens_file, "wb") as tokens, atomic_write(rows_file, "wb") as rows:
+        for batch in encode_piece(piece, encoding, summary):
+            documents += len(batch.rows)
+            for handle, digest, array in zip((tokens, rows), digests, (batch.tokens, batch.rows), strict=True):
+                handle.write(array)
+                digest.update(array)
+    counts: dict[str, dict[str, int]] = {}
+    for (task, what), count in summary.counts.items():
+        counts.setdefault(task, {})[what] = count
+    checksums = {f.name: digest.hexdigest() for f, digest in zip((tokens_file, rows_file), digests, strict=True)}
+    write_proof(
+        proof,
+        checksums,
+        documents=documents,
+        form=summary.form,
+        tasks=summary.tasks,
+        counts=counts,
+        lengths={task: sorted(lengths) for task, lengths in summary.lengths.items()},
+        skipped=asdict(summary.skipped),
+    )
+
+
+def _finish(
+    paths: DatasetPaths, pieces: Sequence[Piece], encoding: Encoding, inputs: dict[str, Any]
+) -> dict[str, Any] | None:
+    """Join the parts once all are there, whichever run that falls to; None if some are missing."""
+    if paths.manifest.exists() and not paths.parts.exists():  # another run has joined them meanwhile
+        return read_manifest(paths.manifest, MANIFEST_KIND)
+    with in_turn(paths.lock.with_suffix(".join")):
+        if not paths.parts.exists():
+            return read_manifest(paths.manifest, MANIFEST_KIND)
+        files = [part_files(paths.parts, number) for number in range(len(pieces))]
+        proofs = [read_proof(proof, paths.parts, hashed=False) for _, _, proof in files]
+        if not all(proofs):
+            return None
+        manifest = join_parts(paths, [pair[:2] for pair in files], proofs, encoding, inputs)
+        clean_up(paths)
+    return manifest
+
+
+def clean_up(paths: DatasetPaths) -> None:
+    """Remove what only runs under way need."""
+    shutil.rmtree(paths.parts, ignore_errors=True)
+    paths.lock.with_suffix(".join").unlink(missing_ok=True)
+    paths.lock.unlink(missing_ok=True)
