@@ -23,6 +23,7 @@ setup(
         "torch>=2.8",
         # PyPI's wheels exist for 3.11 but declare 3.12; tools/setup_cpu.sh installs one there.
         "megatron-core>=0.19.2,<0.20; python_version>='3.12'",
+        "fastokens>=0.3.5,<0.4",
         "jinja2>=3.1",
         "markupsafe>=2.1",
         "msgspec>=0.19",
@@ -37,6 +38,7 @@ setup(
         "tokenizers>=0.21",
         "tqdm>=4.66",
         "transformers>=5.8,<6",
+        "zstandard>=0.22",
         "matplotlib>=3.9",
     ],
     extras_require={
