@@ -46,7 +46,8 @@ def prove_fuzzed(tokenizer: Path) -> int:
 def timed_command(words: list[Any], cwd: Path = ROOT) -> float:
     """Wall seconds of a command that has to succeed."""
     started = time.perf_counter()
-    environment = {**os.environ, "PYTHONPATH": str(cwd), "OMP_NUM_THREADS": "1"}
+    search = os.pathsep.join(filter(None, [str(cwd), os.environ.get("PYTHONPATH")]))
+    environment = {**os.environ, "PYTHONPATH": search, "OMP_NUM_THREADS": "1"}
     done = subprocess.run([sys.executable, *map(str, words)], cwd=cwd, capture_output=True, text=True, env=environment)
     if done.returncode:
         raise CommandFailed(f"{words[0]} failed: {done.stderr.strip()[-400:]}")
