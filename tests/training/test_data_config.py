@@ -1,0 +1,61 @@
+"""data.train and data.cache in the config: every form of a blend, written back as it reads; what a resume allows."""
+
+import pytest
+import yaml
+
+from megatron_rfft.common.errors import UserError
+from megatron_rfft.data.blend import DataSource
+from megatron_rfft.train import write_run_config
+from megatron_rfft.training.config import config_from_dict, load_config
+from tests.conftest import run_python
+from tests.training.conftest import small_config
+
+
+@pytest.mark.parametrize(
+    ("override", "expected"),
+    [
+        ("a", [DataSource("a")]),
+        ("[a, b]", [DataSource("a"), DataSource("b")]),
+        ("{a: 2, b: 0.5}", [DataSource("a", 2.0), DataSource("b", 0.5)]),
+        ("[a, {path: b, weight: 0.5}]", [DataSource("a"), DataSource("b", 0.5)]),
+    ],
+)
+def test_a_blend_is_set_in_the_file_or_as_an_override(config_file, tmp_path, override, expected):
+    config = load_config(config_file, ["--data.train", override])
+    assert config.data.train == expected
+    raw = yaml.safe_load(config_file.read_text())
+    raw["data"]["train"] = yaml.safe_load(override)
+    assert config_from_dict(raw) == config
+    assert config_from_dict(yaml.safe_load(yaml.safe_dump(config.as_dict()))) == config
+
+
+def test_wrong_weights_end_in_one_line(small_data, config_file):
+    for value, message in (("{a: much}", "the weight of a is 'much'"), (f"{{{small_data.prefix}: 0.001}}", "1/420")):
+        done = run_python("-m", "megatron_rfft.train", "--config", config_file, "--data.train", value, check=False)
+        assert done.returncode == 2
+        assert message in done.stderr
+        assert done.stderr.count("\n") == 1
+
+
+def test_a_resumed_run_may_move_its_cache_and_not_its_weights(small_data, tmp_path):
+    def config(train, **data):
+        raw = small_config(small_data.prefix, tmp_path)
+        raw["data"].update(train=train, **data)
+        return config_from_dict(raw)
+
+    write_run_config(config(["a"]), tmp_path)
+    assert yaml.safe_load((tmp_path / "config.yaml").read_text())["data"]["train"] == ["a"]
+    write_run_config(config("a", cache=str(tmp_path / "cache")), tmp_path)
+    with pytest.raises(UserError, match=r"holds a run with data\.train \['a'\], this one has \[{'path': 'a', 'weight"):
+        write_run_config(config({"a": 2}), tmp_path)
+
+
+def test_the_section_opens_the_data_set_it_describes(small_data, tmp_path):
+    raw = small_config(small_data.prefix, tmp_path)
+    raw["data"].update(train={str(small_data.prefix): 2}, packed=False, cache=str(tmp_path / "cache"))
+    dataset = config_from_dict(raw).data.open(seed=9)
+    assert dataset.epoch_length == 2 * len(dataset.lengths)
+    assert dataset.seed == 9
+    raw["data"]["packed"] = True
+    config_from_dict(raw).data.open(seed=9).packing(0)
+    assert list((tmp_path / "cache").glob("packing-*.npy"))
