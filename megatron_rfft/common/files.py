@@ -13,10 +13,11 @@ from megatron_rfft.common.errors import CommandFailed, UserError
 
 
 @contextmanager
-def atomic_write(path: Path | str, mode: str = "w") -> Iterator[IO]:
+def atomic_write(path: Path | str, mode: str = "w", durable: bool = True) -> Iterator[IO]:
     """Open a temporary neighbour of ``path``; on a clean exit it is synced and renamed to ``path``.
 
-    A process killed half-way leaves a ``.tmp`` file and never a plausible final name.
+    A process killed half-way leaves a ``.tmp`` file and never a plausible final name. Without ``durable`` a power loss
+    may damage the file: for what is proven by its checksum before it is used again.
     """
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
@@ -25,9 +26,11 @@ def atomic_write(path: Path | str, mode: str = "w") -> Iterator[IO]:
         with open(temporary, mode, encoding=None if "b" in mode else "utf-8") as handle:
             yield handle
             handle.flush()
-            os.fsync(handle.fileno())
+            if durable:
+                os.fsync(handle.fileno())
         os.replace(temporary, path)
-        sync_directory(path.parent)
+        if durable:
+            sync_directory(path.parent)
     finally:
         temporary.unlink(missing_ok=True)
 

@@ -3,7 +3,7 @@
 A manifest holds no time stamps and no absolute paths, so that equal inputs give equal bytes.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -14,17 +14,24 @@ from megatron_rfft.common.files import read_json, sha256_file, write_json
 FORMAT = 1
 
 
-def write_manifest(path: Path | str, kind: str, files: Iterable[Path | str], **sections: Any) -> dict:
+def write_manifest(
+    path: Path | str,
+    kind: str,
+    files: Iterable[Path | str],
+    checksums: Mapping[Path, str] | None = None,
+    **sections: Any,
+) -> dict:
     """Write the manifest of ``files`` (which lie below the manifest's folder) and return it.
 
     ``kind`` names the artifact ("corpus", "dataset", "checkpoint", ...); ``sections`` are JSON values such as
-    ``config=``, ``counts=`` and ``inputs=``.
+    ``config=``, ``counts=`` and ``inputs=``. Of files in ``checksums`` the SHA-256 is known: they are not read again.
     """
     path = Path(path)
+    known = checksums or {}
     entries = {}
     for file in sorted(Path(f) for f in files):
         name = file.relative_to(path.parent).as_posix()
-        entries[name] = {"bytes": file.stat().st_size, "sha256": sha256_file(file)}
+        entries[name] = {"bytes": file.stat().st_size, "sha256": known.get(file) or sha256_file(file)}
     manifest = {"kind": kind, "format": FORMAT, "megatron_rfft": __version__, **sections, "files": entries}
     write_json(path, manifest)
     return manifest

@@ -1,15 +1,18 @@
 """Parts of a data set joined into one, by concatenation, in bounded memory."""
 
 import hashlib
+import os
 import shutil
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from megatron_rfft.common.errors import CommandFailed, UserError
-from megatron_rfft.common.files import atomic_write
+from megatron_rfft.common.files import atomic_write, read_json
 from megatron_rfft.common.manifest import write_manifest
 from megatron_rfft.data.documents import DOCUMENT_DTYPE, MANIFEST_KIND, DatasetPaths
 from megatron_rfft.data.encode import PART_DTYPE, Encoding
@@ -21,61 +24,92 @@ _BLOCK_ROWS = 1 << 18
 _COUNTS = ("documents", "tokens", "target_tokens")
 
 
-def join_parts(
-    paths: DatasetPaths,
-    files: Sequence[tuple[Path, Path]],
-    proofs: Sequence[dict[str, Any]],
-    encoding: Encoding,
-    inputs: dict[str, Any],
-) -> dict[str, Any]:
-    """Write the files of the data set from its parts (tokens and rows of each) and return the manifest, which is last.
+@dataclass(frozen=True)
+class PartFiles:
+    """What is kept of a finished part."""
 
-    Raises UserError if the parts hold no document or documents of several forms, CommandFailed if a part has been
-    damaged since it was proven.
+    tokens: Path
+    rows: Path
+    """PART_DTYPE, bare."""
+    proof: Path
+
+    @classmethod
+    def of(cls, folder: Path, number: int) -> "PartFiles":
+        """The files of part ``number`` in ``folder``."""
+        stem = f"part-{number:06d}"
+        return cls(folder / f"{stem}.bin", folder / f"{stem}.rows", folder / f"{stem}.json")
+
+
+def join_parts(
+    paths: DatasetPaths, parts: Iterable[PartFiles], encoding: Encoding, inputs: dict[str, Any], check: bool = False
+) -> dict[str, Any]:
+    """Write the files of the data set from its parts and return the manifest, which is last.
+
+    The tokens of a part are appended when ``parts`` yields it, while later ones are still being made. With ``check``
+    they are compared with the part's proof. Raises UserError if the parts hold no document or documents of several
+    forms, CommandFailed if a part was damaged after it was proven.
     """
-    skipped = Skipped()
-    for proof in proofs:
-        skipped.add(Skipped(**proof["skipped"]))
-    num_documents = sum(proof["documents"] for proof in proofs)
-    if not num_documents:
-        left_out = f" ({skipped.bad} bad, {skipped.too_long} too long)" if skipped.first else ""
-        raise UserError(f"the input for {paths.prefix} holds no records that can be used{left_out}; give another")
-    forms = sorted({str(proof["form"]) for proof in proofs if proof["documents"]})
-    if len(forms) > 1:
-        raise UserError(f"the input for {paths.prefix} has records of forms {', '.join(forms)}; make one data set each")
+    joined = _Joined(paths.prefix)
+    binary, index = with_suffix(paths.prefix, ".bin"), with_suffix(paths.prefix, ".idx")
+    checksum = _join_tokens(binary, joined.look_at(parts), check)
+    rows, proofs = [part.rows for part in joined.parts], joined.proofs
+    write_index(index, lambda: (block["tokens"] for file in rows for block in _blocks(file)), encoding.dtype)
     tasks = list(dict.fromkeys(task for proof in proofs for task in proof["tasks"]))
-    if len(tasks) > 2**16:
-        raise UserError(f"the input has {len(tasks)} tasks, at most {2**16} can be told apart; name fewer")
-    _join_tokens(with_suffix(paths.prefix, ".bin"), [tokens for tokens, _ in files], proofs)
-    rows = [rows for _, rows in files]
-    write_index(
-        with_suffix(paths.prefix, ".idx"), lambda: (b["tokens"] for f in rows for b in _blocks(f)), encoding.dtype
-    )
-    longest = _write_rows(paths.documents, rows, proofs, tasks, num_documents)
+    longest = _write_rows(paths.documents, rows, proofs, tasks)
     if (paths.parts / "tokenizer").exists():  # else a killed run has come this far
         shutil.rmtree(paths.tokenizer, ignore_errors=True)
         (paths.parts / "tokenizer").rename(paths.tokenizer)
     per_task = _per_task(proofs)
+    config = {"vocab_size": encoding.vocab_size, "stop_id": encoding.stop_id, "bos_id": encoding.bos_id}
     return write_manifest(
         paths.manifest,
         MANIFEST_KIND,
         [*paths.binaries, *(file for file in paths.tokenizer.iterdir() if file.is_file())],
-        config={
-            "vocab_size": encoding.vocab_size,
-            "stop_id": encoding.stop_id,
-            "bos_id": encoding.bos_id,
-            "max_tokens": longest,
-        },
+        checksums={binary: checksum},
+        config={**config, "max_tokens": longest},
         inputs=inputs,
         engine=encoding.engine,
-        form=next((proof["form"] for proof in proofs if proof["documents"]), None),
+        form=joined.form,
         chat=encoding.chat,
         tasks=tasks,
         lengths=_lengths(proofs),
         counts={what: sum(counts[what] for counts in per_task.values()) for what in _COUNTS},
         per_task=per_task,
-        skipped={"bad": skipped.bad, "too_long": skipped.too_long, "first": skipped.first},
+        skipped=asdict(joined.skipped),
     )
+
+
+class _Joined:
+    """The parts that have been looked at, whose documents have one form and no more tasks than can be numbered."""
+
+    def __init__(self, prefix: Path):
+        self.prefix = prefix
+        self.parts: list[PartFiles] = []
+        self.proofs: list[dict[str, Any]] = []
+        self.skipped = Skipped()
+        self.form: str | None = None
+
+    def look_at(self, parts: Iterable[PartFiles]) -> Iterator[tuple[PartFiles, dict[str, Any]]]:
+        found = False
+        tasks: set[str] = set()
+        for part in parts:
+            proof = read_json(part.proof)
+            self.parts.append(part)
+            self.proofs.append(proof)
+            self.skipped.add(Skipped(**proof["skipped"]))
+            tasks.update(proof["tasks"])
+            if len(tasks) > 2**16:
+                raise UserError(f"{self.prefix}: there are more than {2**16} tasks; name fewer in field task")
+            if proof["documents"]:
+                if found and proof["form"] != self.form:
+                    raise UserError(
+                        f"{self.prefix}: form {proof['form']!r} among {self.form!r}; make one data set a form"
+                    )
+                found, self.form = True, proof["form"]
+            yield part, proof
+        if not found:
+            left_out = f" ({self.skipped.bad} bad, {self.skipped.too_long} too long)" if self.skipped.first else ""
+            raise UserError(f"the input for {self.prefix} holds no records that can be used{left_out}; give another")
 
 
 def _blocks(rows_file: Path) -> Iterator[np.ndarray]:
@@ -84,30 +118,35 @@ def _blocks(rows_file: Path) -> Iterator[np.ndarray]:
             yield block
 
 
-def _join_tokens(path: Path, files: Sequence[Path], proofs: Sequence[dict[str, Any]]) -> None:
-    with atomic_write(path, "wb") as joined:
-        for file, proof in zip(files, proofs, strict=True):
-            digest = hashlib.sha256()
-            with open(file, "rb") as handle:
+def _join_tokens(path: Path, parts: Iterable[tuple[PartFiles, dict[str, Any]]], check: bool) -> str:
+    """Append the tokens of all parts; the checksum of the whole."""
+    whole = hashlib.sha256()
+    with atomic_write(path, "wb") as joined, ThreadPoolExecutor(1) as background:
+        for part, proof in parts:
+            alone = hashlib.sha256()
+            with open(part.tokens, "rb", buffering=0) as handle:
                 while block := handle.read(_BLOCK_BYTES):
-                    digest.update(block)
+                    whole.update(block)
                     joined.write(block)
-            if digest.hexdigest() != proof["sha256"][file.name]:
-                raise CommandFailed(f"{file} was damaged after it was written; run the command again, it makes it anew")
+                    if check:
+                        alone.update(block)
+            if check and alone.hexdigest() != proof["sha256"][part.tokens.name]:
+                raise CommandFailed(
+                    f"{part.tokens} was damaged after it was written; run the command again, it makes it anew"
+                )
+            joined.flush()
+            background.submit(os.fdatasync, joined.fileno())  # the disk works while the next part is made
+    return whole.hexdigest()
 
 
-def _write_rows(
-    path: Path, files: Sequence[Path], proofs: Sequence[dict[str, Any]], tasks: list[str], num_documents: int
-) -> int:
+def _write_rows(path: Path, files: Sequence[Path], proofs: Sequence[dict[str, Any]], tasks: list[str]) -> int:
     """Write ``.docs.npy`` and return the tokens of the longest document."""
     numbers = {task: number for number, task in enumerate(tasks)}
+    shape = (sum(proof["documents"] for proof in proofs),)
     longest = 0
     with atomic_write(path, "wb") as handle:
-        header = {
-            "descr": np.lib.format.dtype_to_descr(DOCUMENT_DTYPE),
-            "fortran_order": False,
-            "shape": (num_documents,),
-        }
+        described = np.lib.format.dtype_to_descr(DOCUMENT_DTYPE)
+        header = {"descr": described, "fortran_order": False, "shape": shape}
         np.lib.format.write_array_header_1_0(handle, header)
         for file, proof in zip(files, proofs, strict=True):
             here = np.array([numbers[task] for task in proof["tasks"]], "<u2")

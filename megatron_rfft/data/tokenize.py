@@ -10,7 +10,7 @@ import hashlib
 import shutil
 import sys
 import tempfile
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, dataclass, field
 from itertools import repeat
 from pathlib import Path
@@ -25,7 +25,7 @@ from megatron_rfft.corpus.workers import worker_map
 from megatron_rfft.data.documents import MANIFEST_KIND, DatasetPaths
 from megatron_rfft.data.encode import Encoding, PieceSummary, encode_piece
 from megatron_rfft.data.engines import ENGINES, why_not_fast
-from megatron_rfft.data.join import join_parts
+from megatron_rfft.data.join import PartFiles, join_parts
 from megatron_rfft.data.records import Fields, Piece
 from megatron_rfft.data.sources import PIECE_BYTES, Source, open_inputs, sample_documents
 from megatron_rfft.data.tokenizers import HFTokenizer, Tokenizer, load_tokenizer
@@ -143,14 +143,15 @@ def tokenize(
             with worker_map(num_workers) as parallel_map:
                 pieces = source.pieces(options.fields, parallel_map, piece_bytes)
                 engine = _settle(paths, pieces, options, tokenizer, num_workers, parallel_map)
-                _write_parts(paths, pieces, options.encoding(tokenizer, engine), part or Part(), parallel_map)
-            return _finish(paths, pieces, options.encoding(tokenizer, engine), inputs)
-
-
-def part_files(folder: Path, number: int) -> tuple[Path, Path, Path]:
-    """Tokens, rows (PART_DTYPE, bare) and proof of one part."""
-    stem = f"part-{number:06d}"
-    return folder / f"{stem}.bin", folder / f"{stem}.rows", folder / f"{stem}.json"
+                encoding = options.encoding(tokenizer, engine)
+                parts = _write_parts(paths, pieces, encoding, part or Part(), parallel_map)
+                if part is None:
+                    manifest = join_parts(paths, parts, encoding, inputs)
+                    clean_up(paths)
+                    return manifest
+                for _ in parts:
+                    pass
+            return _finish(paths, len(pieces), encoding, inputs)
 
 
 def _open_folder(paths: DatasetPaths, settings: dict[str, Any], alone: bool) -> None:
@@ -237,22 +238,25 @@ def _save_tokenizer(folder: Path, tokenizer: Tokenizer, sample: Sequence[str]) -
 
 def _write_parts(
     paths: DatasetPaths, pieces: Sequence[Piece], encoding: Encoding, part: Part, parallel_map: Callable
-) -> None:
+) -> Iterator[PartFiles]:
+    """Make the run's share of the parts, and yield each, in their order, as soon as it is there."""
     numbers = range(part.number, len(pieces), part.count)
     mine = [pieces[number] for number in numbers]
     with progress_bar(len(mine), f"tokenize {paths.prefix.name}", "parts") as bar:
-        for _ in parallel_map(_write_part, repeat(paths.parts), numbers, mine, repeat(encoding)):
+        for files in parallel_map(_write_part, repeat(paths.parts), numbers, mine, repeat(encoding)):
             bar.update(1)
+            yield files
 
 
-def _write_part(folder: Path, number: int, piece: Piece, encoding: Encoding) -> None:
+def _write_part(folder: Path, number: int, piece: Piece, encoding: Encoding) -> PartFiles:
     """Write the files of one part unless they are there and proven."""
-    tokens_file, rows_file, proof = part_files(folder, number)
-    if read_proof(proof, folder, hashed=True):
-        return
+    files = PartFiles.of(folder, number)
+    if read_proof(files.proof, folder, hashed=True):
+        return files
     summary, digests = PieceSummary(), (hashlib.sha256(), hashlib.sha256())
     documents = 0
-    with atomic_write(tokens_file, "wb") as tokens, atomic_write(rows_file, "wb") as rows:
+    # Not durable: a power loss costs the latest parts, which their proofs then show to be damaged.
+    with atomic_write(files.tokens, "wb", False) as tokens, atomic_write(files.rows, "wb", False) as rows:
         for batch in encode_piece(piece, encoding, summary):
             documents += len(batch.rows)
             for handle, digest, array in zip((tokens, rows), digests, (batch.tokens, batch.rows), strict=True):
@@ -261,10 +265,9 @@ def _write_part(folder: Path, number: int, piece: Piece, encoding: Encoding) -> 
     counts: dict[str, dict[str, int]] = {}
     for (task, what), count in summary.counts.items():
         counts.setdefault(task, {})[what] = count
-    checksums = {f.name: digest.hexdigest() for f, digest in zip((tokens_file, rows_file), digests, strict=True)}
     write_proof(
-        proof,
-        checksums,
+        files.proof,
+        {f.name: digest.hexdigest() for f, digest in zip((files.tokens, files.rows), digests, strict=True)},
         documents=documents,
         form=summary.form,
         tasks=summary.tasks,
@@ -272,22 +275,20 @@ def _write_part(folder: Path, number: int, piece: Piece, encoding: Encoding) -> 
         lengths={task: sorted(lengths) for task, lengths in summary.lengths.items()},
         skipped=asdict(summary.skipped),
     )
+    return files
 
 
-def _finish(
-    paths: DatasetPaths, pieces: Sequence[Piece], encoding: Encoding, inputs: dict[str, Any]
-) -> dict[str, Any] | None:
+def _finish(paths: DatasetPaths, num_parts: int, encoding: Encoding, inputs: dict[str, Any]) -> dict[str, Any] | None:
     """Join the parts once all are there, whichever run that falls to; None if some are missing."""
     if paths.manifest.exists() and not paths.parts.exists():  # another run has joined them meanwhile
         return read_manifest(paths.manifest, MANIFEST_KIND)
     with in_turn(paths.lock.with_suffix(".join")):
         if not paths.parts.exists():
             return read_manifest(paths.manifest, MANIFEST_KIND)
-        files = [part_files(paths.parts, number) for number in range(len(pieces))]
-        proofs = [read_proof(proof, paths.parts, hashed=False) for _, _, proof in files]
-        if not all(proofs):
+        parts = [PartFiles.of(paths.parts, number) for number in range(num_parts)]
+        if not all(read_proof(part.proof, paths.parts, hashed=False) for part in parts):
             return None
-        manifest = join_parts(paths, [pair[:2] for pair in files], proofs, encoding, inputs)
+        manifest = join_parts(paths, parts, encoding, inputs, check=True)
         clean_up(paths)
     return manifest
 
