@@ -58,13 +58,15 @@ def test_parts_run_at_the_same_time(tmp_path, whole):
 
 def test_killed_at_random_moments_it_ends_in_the_same_bytes(tmp_path):
     words = [*map(str, COMMAND[:3]), "--samples", "400", "--num-shards", "9"]
+    started = time.monotonic()
     run_python(*words, "--output", tmp_path / "whole")
+    undisturbed = time.monotonic() - started
     environment = {**os.environ, "PYTHONPATH": str(ROOT)}
     moments, killed = random.Random(7), 0
     for _ in range(6):
         command = [sys.executable, *words, "--workers", "2", "--output", str(tmp_path / "corpus")]
         run = subprocess.Popen(command, cwd=ROOT, env=environment, stderr=subprocess.DEVNULL, stdout=subprocess.DEVNULL)
-        time.sleep(moments.uniform(0.3, 1.6))
+        time.sleep(moments.uniform(0.1, 0.6) * undisturbed)
         if run.poll() is None:
             run.send_signal(signal.SIGKILL)
             killed += 1

@@ -116,13 +116,15 @@ def test_killed_at_random_moments_it_ends_in_the_same_bytes(small_data, tmp_path
     corpus = tmp_path / "corpus"
     generate_corpus(CorpusConfig({"add_int": range(4, 16)}, samples=250, num_shards=12), corpus)
     words = (COMMAND, "--input", corpus, "--tokenizer", small_data.tokenizer, "--output")
+    started = time.monotonic()
     run_python(*words, tmp_path / "whole")
+    undisturbed = time.monotonic() - started
     environment = {**os.environ, "PYTHONPATH": str(ROOT)}
     moments, killed = random.Random(3), 0
     for _ in range(6):
         command = [sys.executable, *map(str, words), str(tmp_path / "data"), "--workers", "2"]
         run = subprocess.Popen(command, cwd=ROOT, env=environment, stderr=subprocess.DEVNULL, stdout=subprocess.DEVNULL)
-        time.sleep(moments.uniform(0.5, 2.0))
+        time.sleep(moments.uniform(0.2, 0.7) * undisturbed)
         if run.poll() is None:
             run.send_signal(signal.SIGKILL)
             killed += 1
