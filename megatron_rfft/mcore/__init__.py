@@ -32,6 +32,7 @@ from megatron.core.distributed import (  # noqa: E402
     finalize_model_grads,
 )
 from megatron.core.extensions import transformer_engine as te_extension  # noqa: E402
+from megatron.core.fp8_utils import is_first_last_bf16_layer  # noqa: E402
 from megatron.core.models.gpt import GPTModel  # noqa: E402
 from megatron.core.num_microbatches_calculator import (  # noqa: E402
     init_num_microbatches_calculator,
@@ -75,7 +76,9 @@ __all__ = [
     "get_forward_backward_func",
     "get_megatron_optimizer",
     "init_num_microbatches_calculator",
+    "is_first_last_bf16_layer",
     "parallel_state",
+    "te_extension",
     "tensor_parallel",
     "unset_num_microbatches_calculator",
 ]
