@@ -13,9 +13,13 @@ STEPS, CHECKPOINT, KILL = 6, 3, 4
 PADDED = ["--data.document_multiple", "4"]
 """Context parallelism cuts each document into four pieces; its reference packs the same."""
 
+LLAMA = ["--model.architecture=llama", "--model.rope_scaling_factor=8", "--model.tie_embeddings=false"]
+
 LAYOUTS = {
     1: {
         "one process": [],
+        "one process, bf16": ["--precision.dtype", "bf16"],
+        "one process, Llama": LLAMA,
         "one process, padded documents": PADDED,
         "selective recompute": ["--memory.recompute", "selective"],
         "full recompute": ["--memory.recompute", "full"],
@@ -38,9 +42,18 @@ LAYOUTS = {
 NAMES = [name for names in LAYOUTS.values() for name in names]
 
 
-def reference_of(name: str) -> str:
-    """The layout of one process that reads the same sequences."""
+GOLDEN = {
+    name: Path(__file__).parent / "golden" / f"{name.removeprefix('one process').strip(', ').lower() or 'qwen2'}.txt"
+    for name in ("one process", "one process, bf16", "one process, Llama")
+}
+"""Losses on record: step, loss and gradient norm of each step."""
+
+
+def reference_of(name: str) -> str | None:
+    """The layout of one process that computes the same; None where there is none."""
     overrides = next(layouts[name] for layouts in LAYOUTS.values() if name in layouts)
+    if name.startswith("one process"):
+        return None
     return "one process, padded documents" if PADDED[0] in overrides else "one process"
 
 

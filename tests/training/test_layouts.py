@@ -5,10 +5,10 @@ import json
 import pytest
 
 from tests.conftest import ROOT, torchrun
-from tests.training.conftest import CHECKPOINT, KILL, NAMES, STEPS, reference_of
+from tests.training.conftest import CHECKPOINT, GOLDEN, KILL, NAMES, STEPS, reference_of
 
 
-@pytest.mark.parametrize("name", NAMES[1:])
+@pytest.mark.parametrize("name", [name for name in NAMES if reference_of(name)])
 def test_losses_agree_with_one_process(runs, name):
     reference, ours = runs[reference_of(name)]["whole"][:STEPS], runs[name]["whole"][:STEPS]
     assert len(ours) == STEPS
@@ -16,6 +16,17 @@ def test_losses_agree_with_one_process(runs, name):
         assert row[0] == pytest.approx(expected[0], abs=1e-5)
         assert row[1] == pytest.approx(expected[1], rel=1e-4)
         assert row[2] == expected[2]
+
+
+@pytest.mark.parametrize("name", GOLDEN)
+def test_losses_are_those_on_record(runs, name):
+    """A changed number is a changed model: to accept it, run ``python -m tests.training.write_golden``."""
+    recorded = [line.split() for line in GOLDEN[name].read_text().splitlines() if not line.startswith("#")]
+    tolerance = 2e-2 if "bf16" in name else 1e-5  # what another CPU's kernels may round differently
+    assert len(recorded) == STEPS
+    for (step, loss, grad_norm), row in zip(recorded, runs[name]["whole"], strict=False):
+        assert row[0] == pytest.approx(float(loss), abs=tolerance), step
+        assert row[1] == pytest.approx(float(grad_norm), rel=10 * tolerance), step
 
 
 def test_the_model_learns(runs):
