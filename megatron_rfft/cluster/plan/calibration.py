@@ -22,7 +22,7 @@ class Published:
     layout: Layout
     tokens: float
     """Tokens per second and GPU."""
-    practice: Practice = Practice()
+    practice: Practice | None = None
     gpu: str = "h100-80g"
     fitted: bool = False
     """The efficiencies were fitted to it; the other rows are a test of them."""

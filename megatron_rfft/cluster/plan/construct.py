@@ -1,8 +1,8 @@
 """One rank of a large run, really constructed: the trainer of that rank under a fake process group.
 
-megatron-core is told that this process is rank r of N; collectives return at once. On a CPU all tensors are fake (shapes
-without storage), so that a rank of a 32B model takes seconds and no memory: parameters, gradient buffers and optimizer
-states are counted to the byte. On a GPU they are real, a training step is run, and CUDA's own peak is read.
+megatron-core is told that this process is rank r of N; collectives return at once. On a CPU all tensors are fake
+(shapes without storage), so that a rank of a 32B model takes seconds and no memory: parameters, gradient buffers and
+optimizer states are counted to the byte. On a GPU they are real, steps are trained, and CUDA's own peak is read.
 
 The stand-ins reach into torch and last as long as the process: `construct_ranks` starts one for them.
 
@@ -53,21 +53,28 @@ class ConstructedRank:
 
 
 def construct_rank(
-    config: TrainConfig, world_size: int, rank: int, device: str = "cpu", *, steps: int = 2, activations: bool = True
+    config: TrainConfig,
+    world_size: int,
+    rank: int,
+    device: str = "cpu",
+    *,
+    steps: int | None = None,
+    forward: bool = True,
 ) -> ConstructedRank:
-    """Build rank ``rank`` of ``world_size`` and count its bytes; on ``device="cuda"`` train ``steps`` steps besides.
+    """Build rank ``rank`` of ``world_size`` and count its bytes; those of activations in a ``forward`` pass.
 
-    The process must not have a process group, and is good for nothing else afterwards.
+    With ``steps`` (default: 2 on ``device="cuda"``, none on "cpu") its tensors are real and it trains that many steps,
+    on data and messages without meaning. The process must not have a process group yet, and is good for nothing else
+    afterwards.
     """
+    steps = (2 if device == "cuda" else 0) if steps is None else steps
     model = config.model.resolve(0)
-    with _fake_world(config, model, world_size, rank):
-        fake = contextlib.nullcontext() if device == "cuda" else _fake_tensors()
-        with fake:
-            trainer = _trainer(config, model)
-            counted = _count(trainer)
-            if device == "cuda":
-                return ConstructedRank(rank, *counted, None, *_run(trainer, steps))
-            return ConstructedRank(rank, *counted, _saved_bytes(trainer) if activations else None)
+    with _fake_world(config, model, world_size, rank), contextlib.nullcontext() if steps else _fake_tensors():
+        trainer = _trainer(config, model)
+        counted = _count(trainer)
+        if not steps:
+            return ConstructedRank(rank, *counted, _saved_bytes(trainer) if forward else None)
+        return ConstructedRank(rank, *counted, None, *_train(trainer, steps, device))
 
 
 def construct_ranks(config: TrainConfig, world_size: int, ranks: list[int]) -> list[ConstructedRank]:
@@ -165,16 +172,22 @@ def _count(trainer) -> tuple[int, int, int]:
     model_bytes = _storages(weights)
     states: list[torch.Tensor] = []
     for optimizer in _optimizers(trainer):
-        if getattr(optimizer, "is_stub_optimizer", False):
-            continue
-        inner = optimizer.optimizer
-        main = [parameter for group in inner.param_groups for parameter in group["params"]]
-        if optimizer.init_state_fn is not None:
-            optimizer.init_state_fn(inner, optimizer.config)
-        states += main
-        states += [value for state in inner.state.values() for key, value in state.items() if key.startswith("exp_avg")]
+        if not getattr(optimizer, "is_stub_optimizer", False):
+            states += _optimizer_tensors(optimizer)
     held = {parameter.untyped_storage()._cdata for parameter in weights}
-    return model_bytes, _storages(gradients), _storages([s for s in states if s.untyped_storage()._cdata not in held])
+    states = [state for state in states if state.untyped_storage()._cdata not in held]
+    return model_bytes, _storages(gradients), _storages(states)
+
+
+def _optimizer_tensors(optimizer) -> list[torch.Tensor]:
+    """Main weights and moments, which are made for the count and then left for the first step to make."""
+    inner = optimizer.optimizer
+    if optimizer.init_state_fn is not None:
+        optimizer.init_state_fn(inner, optimizer.config)
+    main = [parameter for group in inner.param_groups for parameter in group["params"]]
+    moments = [state[key] for state in inner.state.values() for key in ("exp_avg", "exp_avg_sq")]
+    inner.state.clear()
+    return main + moments
 
 
 def _starts(chunk) -> list[torch.Tensor]:
@@ -220,11 +233,14 @@ def _innermost(module):
     return module
 
 
-def _run(trainer, steps: int) -> tuple[int, int]:
+def _train(trainer, steps: int, device: str) -> tuple[int | None, int | None]:
     """Train for ``steps`` steps; CUDA's peaks of allocated and of reserved bytes."""
-    torch.cuda.reset_peak_memory_stats()
+    if device == "cuda":
+        torch.cuda.reset_peak_memory_stats()
     for _ in range(steps):
         trainer.train_step()
+    if device != "cuda":
+        return None, None
     torch.cuda.synchronize()
     return torch.cuda.max_memory_allocated(), torch.cuda.max_memory_reserved()
 

@@ -27,7 +27,7 @@ class Gpu:
 
 
 # Memory: "total capacity" in torch's out-of-memory messages on such machines. Rates: NVIDIA's data sheets of the H100
-# (SXM5), H200 and A100 (SXM4, 80 GB); the H800 is an H100 with 400 instead of 900 GB/s of NVLink (export rules of 2022).
+# (SXM5), H200 and A100 (SXM4, 80 GB); the H800 is an H100 with 400 GB/s of NVLink instead of 900.
 # Network: one ConnectX-7 of 400 Gb/s for each GPU (DGX H100 and H200), one ConnectX-6 of 200 Gb/s (DGX A100).
 GPUS = {
     gpu.name: gpu

@@ -12,7 +12,7 @@ from megatron_rfft.cluster.plan.layout import Layout, Workload
 from megatron_rfft.models.config import ModelConfig
 
 # What no formula gives: the CUDA context and libraries (about 1 GiB), NCCL's buffers for the groups of a 3-D layout
-# (about 2), cuBLAS's and Transformer Engine's workspaces (about 1). An assumption until measured on the machine at hand.
+# (about 2), cuBLAS's and Transformer Engine's workspaces (about 1). An assumption, to be measured.
 OVERHEAD = 4 * GIB
 # The share of activations that the allocator loses in gaps (with expandable segments).
 FRAGMENTATION = 0.05

@@ -106,4 +106,5 @@ def format_paper(gpu: str = "h100-80g") -> str:
         for run, plan in paper_plans(gpu)
     ]
     header = ["all parameters", "", "layout", "tokens", "s/step", "tok/s/GPU", "GPU-hours", "the paper"]
-    return f"{format_table(header, rows)}\nestimates for {gpu}; {GLOBAL_BATCH} packed sequences of {SEQUENCE_LENGTH:,} tokens a step"
+    batch = f"{GLOBAL_BATCH} packed sequences of {SEQUENCE_LENGTH:,} tokens a step"
+    return f"{format_table(header, rows)}\nestimates for {gpu}; {batch}"

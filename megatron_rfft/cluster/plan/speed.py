@@ -30,9 +30,9 @@ ELEMENTWISE_HIDDEN, ELEMENTWISE_FFN = 72, 18
 QUANTIZE_HIDDEN, QUANTIZE_KEYS, QUANTIZE_FFN = 42, 14, 21
 LOSS_BYTES = 20  # per token and vocabulary entry: logits to fp32, softmax, gradient
 OPTIMIZER_BYTES = 30  # per own parameter: read gradient, main weight, moments; write the latter three and the weight
-# Tensor-parallel collectives per layer under sequence parallelism, in units of the hidden states: forward 4, backward 6.
-# 4 of the backward's run beside products (megatron-core with CUDA_DEVICE_MAX_CONNECTIONS=1); Transformer Engine's
-# user-buffer overlap, which NVIDIA's runs have and ours not, hides most of the rest.
+# Tensor-parallel collectives per layer under sequence parallelism, in units of the hidden states: 4 forward, 6 back.
+# 4 of the backward's run beside products (megatron-core with CUDA_DEVICE_MAX_CONNECTIONS=1). Transformer Engine's
+# user-buffer overlap, which NVIDIA's runs have and ours not, is worth one more by the fit.
 TENSOR_EXPOSED, TENSOR_EXPOSED_OVERLAPPED = 6, 5
 RECOMPUTED_ATTENTION = 1 / 3.5  # flash attention's forward, relative to forward and backward
 
