@@ -39,7 +39,7 @@ class Published:
 
 
 def _llama(layers: int, hidden: int, ffn: int, heads: int) -> ModelConfig:
-    return ModelConfig(layers, hidden, ffn, heads, 8, vocab_size=128256, tie_embeddings=False)
+    return ModelConfig(layers, hidden, ffn, heads, 8, "llama", vocab_size=128256, tie_embeddings=False)
 
 
 _LLAMA_8B = _llama(32, 4096, 14336, 32)

@@ -131,10 +131,9 @@ def _fake_tensors():
 
 def _trainer(config: TrainConfig, model: ModelConfig):
     """The trainer itself, without initial weights and without data."""
-    from megatron_rfft.training import trainer
+    from megatron_rfft.training.trainer import Trainer
 
-    trainer.initialize_weights = lambda *arguments, **keywords: None
-    return trainer.Trainer(config, model, _OneDocument(config.data.sequence_length, model.vocab_size))
+    return Trainer(config, model, _OneDocument(config.data.sequence_length, model.vocab_size), initialize=False)
 
 
 @dataclass(frozen=True)
@@ -154,11 +153,6 @@ class _OneDocument:
         return PackedBatch(tokens, tokens, np.ones(length * number, np.float32), positions, boundaries, length)
 
 
-def _chunks(trainer) -> list:
-    """The model chunks of this rank, each wrapped for data parallelism."""
-    return list(trainer.model) if isinstance(trainer.model, list | tuple) else [trainer.model]
-
-
 def _optimizers(trainer) -> list:
     optimizer = trainer.optimizer
     return list(getattr(optimizer, "chained_optimizers", [optimizer]))
@@ -166,8 +160,8 @@ def _optimizers(trainer) -> list:
 
 def _count(trainer) -> tuple[int, int, int]:
     """Bytes of parameters, gradients and optimizer states, from the storages that hold them."""
-    weights = [parameter for chunk in _chunks(trainer) for parameter in (*chunk.parameters(), *_starts(chunk))]
-    buffers = [buffer for chunk in _chunks(trainer) for buffer in (*chunk.buffers, *chunk.expert_parallel_buffers)]
+    weights = [parameter for chunk in trainer.model for parameter in (*chunk.parameters(), *_starts(chunk))]
+    buffers = [buffer for chunk in trainer.model for buffer in (*chunk.buffers, *chunk.expert_parallel_buffers)]
     gradients = [buffer.grad_data for buffer in buffers]
     model_bytes = _storages(weights)
     states: list[torch.Tensor] = []
@@ -204,7 +198,7 @@ def _saved_bytes(trainer) -> int:
     """What one forward pass of a micro-batch through this rank's chunks keeps for the backward pass."""
     seen: dict[int, int] = {}
     kept: list[torch.Tensor] = []
-    own = {p.untyped_storage()._cdata for chunk in _chunks(trainer) for p in chunk.parameters()}
+    own = {p.untyped_storage()._cdata for chunk in trainer.model for p in chunk.parameters()}
 
     def pack(tensor: torch.Tensor) -> torch.Tensor:
         key = tensor.untyped_storage()._cdata
@@ -218,19 +212,14 @@ def _saved_bytes(trainer) -> int:
     split = settings.tensor_model_parallel_size if settings.sequence_parallel else 1
     ids = torch.zeros(1, length, dtype=torch.long)
     with torch.autograd.graph.saved_tensors_hooks(pack, lambda tensor: tensor):
-        for chunk in _chunks(trainer):
-            stage = _innermost(chunk)
+        for chunk, stage in zip(trainer.model, trainer.stages, strict=True):
+            if chunk.ddp_config.overlap_param_gather:  # its coalesced collectives know no fake tensors
+                chunk.disable_forward_pre_hook(param_sync=False)
             if not stage.pre_process:
                 shape = (length // split, 1, settings.hidden_size)
                 stage.set_input_tensor(torch.empty(shape, dtype=settings.params_dtype, requires_grad=True))
             kept.append(chunk(ids, ids, None, labels=ids if stage.post_process else None))
     return sum(seen.values())
-
-
-def _innermost(module):
-    while hasattr(module, "module"):
-        module = module.module
-    return module
 
 
 def _train(trainer, steps: int, device: str) -> tuple[int | None, int | None]:

@@ -7,8 +7,6 @@ from typing import Any
 from megatron_rfft.common.errors import UserError
 from megatron_rfft.training.config import TrainConfig
 
-RECOMPUTE = ("none", "selective", "full")
-
 
 @dataclass(frozen=True, kw_only=True)
 class Workload:
@@ -75,7 +73,7 @@ class Layout:
     micro_batch: int = 1
     """Sequences per forward pass."""
     recompute: str = "none"
-    """Activations computed again in the backward pass: none, selective (the attention core) or full (whole layers)."""
+    """Activations computed again in the backward pass: none, selective (the MLP) or full (whole layers)."""
 
     @property
     def gpus(self) -> int:
@@ -134,10 +132,10 @@ def workload_from_config(config: TrainConfig, document_tokens: float | None = No
         global_batch_size=config.batch.global_batch_size,
         steps=config.run.steps,
         dtype=config.precision.dtype,
-        fp8=getattr(config.precision, "fp8", "none"),
-        fp8_first_last_bf16=getattr(config.precision, "fp8_first_last_bf16", True),
+        fp8=config.precision.fp8,
+        fp8_first_last_bf16=config.precision.fp8_first_last_bf16,
         distributed_optimizer=config.optimizer.distributed,
-        overlap=getattr(config.parallel, "overlap", True),
+        overlap=config.parallel.overlap,
         document_tokens=document_tokens,
         **adapters,
     )
@@ -145,7 +143,7 @@ def workload_from_config(config: TrainConfig, document_tokens: float | None = No
 
 def layout_from_config(config: TrainConfig, gpus: int) -> Layout:
     """The layout that ``config`` has on ``gpus`` GPUs. Raises UserError if it does not divide them."""
-    values = {name: _get(config, *key, default=getattr(Layout, name)) for name, key in _KEYS.items()}
+    values = {name: getattr(getattr(config, section), key) for name, (section, key) in _KEYS.items()}
     ranks = values["tensor"] * values["pipeline"] * values["context"]
     if gpus % ranks:
         raise UserError(
@@ -156,17 +154,9 @@ def layout_from_config(config: TrainConfig, gpus: int) -> Layout:
 
 
 def with_layout(config: TrainConfig, layout: Layout) -> TrainConfig:
-    """``config`` in another layout. Raises UserError if the config has no key for a part of it."""
+    """``config`` in another layout."""
     sections: dict[str, dict[str, Any]] = {}
     for name, (section, key) in _KEYS.items():
-        value = getattr(layout, name)
-        if value != _get(config, section, key, default=getattr(Layout, name)):
-            if not hasattr(getattr(config, section, None), key):
-                raise UserError(f"the config has no key {section}.{key}")
-            sections.setdefault(section, {})[key] = value
+        sections.setdefault(section, {})[key] = getattr(layout, name)
     replaced = {name: dataclasses.replace(getattr(config, name), **values) for name, values in sections.items()}
     return dataclasses.replace(config, **replaced)
-
-
-def _get(config: TrainConfig, section: str, key: str, default: Any) -> Any:
-    return getattr(getattr(config, section, None), key, default)

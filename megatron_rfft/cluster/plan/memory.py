@@ -66,7 +66,7 @@ def chunk_parameters(model: ModelConfig, work: Workload, layout: Layout, first: 
     tied_apart = model.tie_embeddings and layout.pipeline > 1
     linears = {
         "linear_proj": (hidden, hidden // tensor, False),
-        "linear_qkv": (qkv // tensor, hidden, getattr(model, "qkv_bias", True)),
+        "linear_qkv": (qkv // tensor, hidden, model.qkv_bias),
         "linear_fc1": (2 * ffn // tensor, hidden, False),
         "linear_fc2": (hidden, ffn // tensor, False),
     }
@@ -179,15 +179,17 @@ def _bucket_size(work: Workload, layout: Layout, stage: int, chunk: int) -> int 
     return max(BUCKET[0], BUCKET[1] * layout.data)
 
 
-def layer_activations(model: ModelConfig, work: Workload, layout: Layout) -> int:
-    """Bytes that one layer keeps of one micro-batch, without recomputation.
+def layer_activations(model: ModelConfig, work: Workload, layout: Layout, recompute: str = "none") -> int:
+    """Bytes that one layer keeps of one micro-batch.
 
-    Both norms' inputs and outputs, Q, K and V, the attention's output, both halves of the gate and their product.
+    Both norms' inputs and outputs, Q, K and V, the attention's output, both halves of the gate and their product;
+    selective recomputation leaves out what is inside the MLP and its norm, full all but the layer's input.
     """
     hidden, keys = model.hidden_size, model.num_query_groups * model.head_dim
-    residual = 4 * hidden / (layout.tensor if layout.sequence else 1)
-    split = (2 * hidden + 2 * keys + 3 * model.ffn_hidden_size) / layout.tensor
-    return round(_tokens(work, layout) * work.width * (residual + split))
+    residual = {"none": 4, "selective": 3, "full": 1}[recompute] * hidden
+    split = {"none": 2 * hidden + 2 * keys + 3 * model.ffn_hidden_size, "selective": 2 * hidden + 2 * keys, "full": 0}
+    elements = residual / (layout.tensor if layout.sequence else 1) + split[recompute] / layout.tensor
+    return round(_tokens(work, layout) * work.width * elements)
 
 
 def _tokens(work: Workload, layout: Layout) -> float:
@@ -207,14 +209,13 @@ def rank_memory(model: ModelConfig, work: Workload, layout: Layout, stage: int, 
     weights, gradients, optimizer = state_bytes(model, work, layout, stage, shard)
     tokens, width, hidden = _tokens(work, layout), work.width, model.hidden_size
     layers = model.num_layers // (layout.pipeline * layout.virtual_pipeline)
-    layer = layer_activations(model, work, layout)
+    kept = layer_activations(model, work, layout, layout.recompute)
     residual = tokens * width * hidden / (layout.tensor if layout.sequence else 1)
-    kept = residual if layout.recompute == "full" else layer
     activations = kept * layers * live_micro_batches(layout, stage, layout.micro_batches(work))
-    # In the backward pass of a layer: gradients of the MLP's inner activations, the gathered input, and with full
-    # recomputation the layer's own activations.
+    # In the backward pass of a layer: gradients of the MLP's inner activations, the gathered input, and what is
+    # computed again.
     workspace = tokens * width * (3 * model.ffn_hidden_size / layout.tensor + 2 * hidden)
-    workspace += layer if layout.recompute == "full" else 0
+    workspace += layer_activations(model, work, layout) - layer_activations(model, work, layout, layout.recompute)
     logits = 0.0
     if stage == layout.pipeline - 1:
         logits = tokens * model.padded_vocab_size / layout.tensor * (width + LOGIT_LOSS_BYTES) + 2 * residual

@@ -14,8 +14,8 @@ from megatron_rfft.training.config import TrainConfig
 from megatron_rfft.training.layout_check import check_layout
 
 MAX_PIPELINE, MAX_VIRTUAL, MAX_MICRO_BATCH = 16, 10, 8
-# Selective recomputation is left out: with flash attention it saves nothing (memory.py) and costs its forward pass.
-_RECOMPUTE = ("none", "full")
+# Tokens of a micro-batch on a rank, of which the recipes' matrix products need a multiple.
+FP8_MULTIPLE = {"none": 1, "tensorwise": 16, "delayed": 16, "blockwise": 128}
 
 
 @dataclass(frozen=True)
@@ -131,7 +131,7 @@ def _variants(model: ModelConfig, tensor: int, pipeline: int, context: int, gpus
     layers = model.num_layers // pipeline
     chunks = [size for size in range(1, MAX_VIRTUAL + 1) if layers % size == 0] if pipeline > 1 else [1]
     micro_batches = [2**power for power in range(MAX_MICRO_BATCH.bit_length())]
-    for virtual, micro_batch, recompute in itertools.product(chunks, micro_batches, _RECOMPUTE):
+    for virtual, micro_batch, recompute in itertools.product(chunks, micro_batches, ("none", "selective", "full")):
         yield Layout(
             tensor=tensor,
             pipeline=pipeline,
@@ -150,19 +150,8 @@ def refusal(config: TrainConfig, model: ModelConfig, layout: Layout) -> str | No
         check_layout(with_layout(config, layout), model, layout.gpus)
     except UserError as error:
         return str(error)
-    length, batch = config.data.sequence_length, config.batch.global_batch_size
-    if layout.tensor > GPUS_PER_NODE:
-        return f"tensor {layout.tensor} does not stay within a node of {GPUS_PER_NODE} GPUs"
-    if layout.context > 1 and length % (2 * layout.context * layout.tensor):
-        return (
-            f"data.sequence_length {length} is not a multiple of 2 x context {layout.context} x tensor {layout.tensor}"
-        )
-    layers = layout.pipeline * layout.virtual_pipeline
-    if model.num_layers % layers:
-        return f"{model.num_layers} layers are not a multiple of pipeline x virtual_pipeline {layers}"
-    if layout.virtual_pipeline > 1 and batch // (layout.micro_batch * layout.data) % layout.pipeline:
-        return (
-            f"the micro-batches of a step are not a multiple of pipeline {layout.pipeline}, as interleaving needs; "
-            "change batch.global_batch_size"
-        )
+    split = layout.context * (layout.tensor if layout.sequence else 1)
+    if config.data.sequence_length * layout.micro_batch // split % FP8_MULTIPLE[config.precision.fp8]:
+        multiple = split * FP8_MULTIPLE[config.precision.fp8]
+        return f"precision.fp8 {config.precision.fp8} needs data.sequence_length to be a multiple of {multiple}"
     return None

@@ -35,6 +35,8 @@ OPTIMIZER_BYTES = 30  # per own parameter: read gradient, main weight, moments; 
 # user-buffer overlap, which NVIDIA's runs have and ours not, is worth one more by the fit.
 TENSOR_EXPOSED, TENSOR_EXPOSED_OVERLAPPED = 6, 5
 RECOMPUTED_ATTENTION = 1 / 3.5  # flash attention's forward, relative to forward and backward
+# Forward passes that recomputation adds: of attention with its matrices, of the MLP.
+_AGAIN = {"none": (0, 0), "selective": (0, 1), "full": (1, 1)}
 
 
 @dataclass(frozen=True)
@@ -122,28 +124,30 @@ def _layer_time(model: ModelConfig, work: Workload, layout: Layout, gpu: Gpu, pr
     rows = work.sequence_length * layout.micro_batch / layout.context
     hidden, ffn = model.hidden_size, model.ffn_hidden_size
     keys = model.num_query_groups * model.head_dim
-    recomputed = layout.recompute == "full"
-    passes = (2 if work.adapter_rank else 3) + recomputed
-    again = 4 / 3 if recomputed else 1.0  # a third of the traffic is the forward pass's
+    attention_again, mlp_again = _AGAIN[layout.recompute]
+    passes = 2 if work.adapter_rank else 3
     shapes = [
-        (n / tensor, k) if index % 2 == 0 else (n, k / tensor) for index, (n, k) in enumerate(_layer_products(model))
+        (n / tensor, k) if column else (n, k / tensor)
+        for column, (n, k) in zip((1, 0, 1, 0), _layer_products(model), strict=True)
     ]
-    bf16 = sum(_matmul_seconds(gpu, False, rows, n, k, passes) for n, k in shapes)
-    matmul, cast = bf16, 0.0
+    repeats = (attention_again, attention_again, mlp_again, mlp_again)
+    products = [(n, k, passes + again) for (n, k), again in zip(shapes, repeats, strict=True)]
+    matmul, cast = sum(_matmul_seconds(gpu, False, rows, *product) for product in products), 0.0
     if work.fp8 != "none":
         recipe = FP8_RECIPES[work.fp8]
         share = max(0.0, 1 - 2 / model.num_layers) if work.fp8_first_last_bf16 else 1.0
-        fp8 = sum(_matmul_seconds(gpu, True, rows, n, k, passes) for n, k in shapes) * recipe
-        matmul = share * fp8 + (1 - share) * bf16
-        traffic = QUANTIZE_HIDDEN * hidden + QUANTIZE_KEYS * keys + QUANTIZE_FFN * ffn
+        fp8 = sum(_matmul_seconds(gpu, True, rows, *product) for product in products) * recipe
+        matmul = share * fp8 + (1 - share) * matmul
+        traffic = (QUANTIZE_HIDDEN * hidden + QUANTIZE_KEYS * keys) * (1 + attention_again / 3)
+        traffic += QUANTIZE_FFN * ffn * (1 + mlp_again / 3)
         cast = share * recipe * rows / tensor * traffic / (gpu.hbm * 1e9 * HBM)
     scores = 6 * rows * work.attended * hidden / tensor / (gpu.bf16 * 1e12 * ATTENTION)
-    if layout.recompute != "none":
-        scores *= 1 + RECOMPUTED_ATTENTION
+    scores *= 1 + attention_again * RECOMPUTED_ATTENTION
     split = tensor if layout.sequence else 1
-    elementwise = rows * (ELEMENTWISE_HIDDEN * hidden / split + ELEMENTWISE_FFN * ffn / tensor)
+    elementwise = ELEMENTWISE_HIDDEN * hidden / split * (1 + attention_again / 3)
+    elementwise += ELEMENTWISE_FFN * ffn / tensor * (1 + mlp_again / 3)
     exposed = TENSOR_EXPOSED_OVERLAPPED if practice.tensor_overlap else TENSOR_EXPOSED
-    exposed += exposed / 2 if recomputed else 0  # the forward pass's collectives, again
+    exposed += 2 * attention_again + 2 * mlp_again
     volume = exposed * rows * hidden * work.width * (tensor - 1) / tensor
     # Keys and values go once around the ring forward and twice (with their gradients) backward, beside the attention.
     ring = (
@@ -159,7 +163,7 @@ def _layer_time(model: ModelConfig, work: Workload, layout: Layout, gpu: Gpu, pr
     return {
         "matmul": matmul,
         "attention": scores,
-        "memory_bound": elementwise * again / (gpu.hbm * 1e9 * HBM) + cast * again,
+        "memory_bound": rows * elementwise / (gpu.hbm * 1e9 * HBM) + cast,
         "tensor_traffic": volume / (gpu.nvlink * 1e9 * NVLINK),
         "context_traffic": max(0.0, ring - scores),
     }
