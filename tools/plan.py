@@ -9,11 +9,11 @@ from pathlib import Path
 import yaml
 
 from megatron_rfft.cluster.plan import report
-from megatron_rfft.cluster.plan.construct import construct_ranks
 from megatron_rfft.cluster.plan.gpus import GPUS, find_gpu
 from megatron_rfft.cluster.plan.layout import layout_from_config, with_layout, workload_from_config
 from megatron_rfft.cluster.plan.memory import distinct_ranks
 from megatron_rfft.cluster.plan.paper import format_paper
+from megatron_rfft.cluster.plan.rank_process import construct_ranks
 from megatron_rfft.cluster.plan.search import Plan, Search, make_plan, search
 from megatron_rfft.cluster.plan.sources import document_tokens, resolve_model
 from megatron_rfft.common.cli import make_parser, run_command

@@ -49,11 +49,11 @@ def test_every_ranked_layout_is_one_that_the_trainer_takes():
         chosen = with_layout(config, plan.layout)
         check_layout(chosen, model, 16)
         assert layout_from_config(chosen, 16) == plan.layout
-    assert any("num_query_groups 4" in reason for reason in found.refused), "TP8 is impossible for four KV heads"
+    assert any("TP8 PP1" in layouts for layouts in found.refused.values()), "28 heads can't be split in 8"
 
 
 def test_what_does_not_fit_says_how_much_of_what_is_missing():
-    _, _, found = _search("qwen2.5-32b", 8)
+    _, _, found = _search("qwen2.5-32b", 4)
     assert not found.ranked
     for plan in found.too_large:
         assert plan.memory.total > H100.memory * 2**30
@@ -101,7 +101,7 @@ def test_the_command_constructs_the_layout_asked_for(tmp_path):
     done = run_python("tools/plan.py", "--config", path, "--gpus", 8, "--keep-layout", "--exact", "--json")
     values = json.loads(done.stdout)
     built = {one["rank"]: one for one in values["constructed"]}
-    assert len(built) == len(values["ranks"]) == 2
+    assert len(built) == len(values["ranks"])
     for kind in values["ranks"]:
         for item in ("parameters", "gradients", "optimizer"):
             assert built[kind["rank"]][item] == kind["memory"][item]
@@ -120,7 +120,7 @@ def test_tables_name_their_basis(config_file):
     ("options", "message"),
     [
         (("--gpus", 12, "--keep-layout", "--parallel.tensor", 8), "not a multiple"),
-        (("--gpus", 8), "no layout fits"),
+        (("--gpus", 4), "no layout fits"),
         (("--gpus", 64, "--gpu", "a100-80g", "--precision.fp8", "tensorwise"), "has no FP8"),
     ],
 )

@@ -4,7 +4,7 @@ megatron-core is told that this process is rank r of N; collectives return at on
 (shapes without storage), so that a rank of a 32B model takes seconds and no memory: parameters, gradient buffers and
 optimizer states are counted to the byte. On a GPU they are real, steps are trained, and CUDA's own peak is read.
 
-The stand-ins reach into torch and last as long as the process: `construct_ranks` starts one for them.
+The stand-ins reach into torch and last as long as the process: rank_process.py starts one for them.
 
     python -m megatron_rfft.cluster.plan.construct --config run.yaml --world-size 64 --ranks 0,32
 """
@@ -13,9 +13,6 @@ import contextlib
 import dataclasses
 import json
 import os
-import subprocess
-import sys
-import tempfile
 from argparse import Namespace
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -24,32 +21,11 @@ from typing import Any
 
 import numpy as np
 import torch
-import yaml
 
+from megatron_rfft.cluster.plan.rank_process import ConstructedRank
 from megatron_rfft.common.cli import make_parser, run_command
-from megatron_rfft.common.errors import CommandFailed
 from megatron_rfft.models.config import ModelConfig
 from megatron_rfft.training.config import TrainConfig, load_config
-
-
-@dataclass(frozen=True)
-class ConstructedRank:
-    """Bytes counted on one rank."""
-
-    rank: int
-    parameters: int
-    """Of the model: the flat buffer of the trained ones with its padding, and frozen ones."""
-    gradients: int
-    """Of the flat gradient buffer."""
-    optimizer: int
-    """Main weights and both moments of this rank's shard."""
-    activations: int | None
-    """Kept for the backward pass of one micro-batch through the rank's layers, if counted: an upper bound where fused
-    kernels are absent (on a CPU they are)."""
-    peak: int | None = None
-    """On a GPU: most bytes allocated at once in the training steps, logits and workspaces included."""
-    reserved: int | None = None
-    """On a GPU: most bytes that the allocator held, gaps included."""
 
 
 def construct_rank(
@@ -75,19 +51,6 @@ def construct_rank(
         if not steps:
             return ConstructedRank(rank, *counted, _saved_bytes(trainer) if forward else None)
         return ConstructedRank(rank, *counted, None, *_train(trainer, steps, device))
-
-
-def construct_ranks(config: TrainConfig, world_size: int, ranks: list[int]) -> list[ConstructedRank]:
-    """Like :func:`construct_rank`, in a process apart, on fake tensors. Raises CommandFailed with its last words."""
-    with tempfile.TemporaryDirectory() as folder:
-        file = Path(folder) / "config.yaml"
-        file.write_text(yaml.safe_dump(config.as_dict()), encoding="utf-8")
-        command = [sys.executable, "-m", "megatron_rfft.cluster.plan.construct", "--config", str(file)]
-        command += ["--world-size", str(world_size), "--ranks", ",".join(map(str, ranks))]
-        done = subprocess.run(command, capture_output=True, text=True, check=False)
-    if done.returncode:
-        raise CommandFailed(f"constructing ranks {ranks} of {world_size} failed: {done.stderr.strip()[-500:]}")
-    return [ConstructedRank(**values) for values in json.loads(done.stdout.splitlines()[-1])]
 
 
 @contextlib.contextmanager

@@ -5,7 +5,8 @@ Activations are what Transformer Engine's fused layers with flash attention keep
 """
 
 import math
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
+from functools import cache
 
 from megatron_rfft.cluster.plan.gpus import GIB
 from megatron_rfft.cluster.plan.layout import Layout, Workload
@@ -98,15 +99,32 @@ def _adapter(model: ModelConfig, work: Workload, linear: str, rows: int, columns
 
 
 @dataclass(frozen=True)
-class Buffer:
-    """Trained parameters of a chunk in one flat buffer, cut into buckets, each split evenly over the shards."""
+class Bucket:
+    """A part of a buffer, split evenly over the shards."""
 
-    elements: int
+    start: int
+    end: int
     """Padding included."""
-    buckets: tuple[tuple[int, int], ...]
-    """Start and end of each bucket."""
     parameters: tuple[tuple[int, int], ...]
-    """Start and end of each parameter."""
+    """Start and end of each parameter, in the buffer."""
+
+    def shard_elements(self, shard: int, shards: int) -> int:
+        """Parameter elements, without padding, in one shard."""
+        size = (self.end - self.start) // shards
+        low = self.start + shard * size
+        return sum(max(0, min(low + size, end) - max(low, start)) for start, end in self.parameters)
+
+
+@dataclass(frozen=True)
+class Buffer:
+    """Trained parameters of a chunk in one flat buffer."""
+
+    buckets: tuple[Bucket, ...]
+
+    @property
+    def elements(self) -> int:
+        """Padding included."""
+        return self.buckets[-1].end if self.buckets else 0
 
     @classmethod
     def lay_out(cls, parameters: list[Parameter], shards: int, bucket_size: int | None, padded: bool) -> "Buffer":
@@ -114,36 +132,32 @@ class Buffer:
         multiple of 64 elements and each bucket up to a multiple of lcm(shards, 128).
         """
         multiple = math.lcm(shards, 128) if padded else 1
-        position = bucket_start = 0
-        buckets, places = [], []
+        buckets: list[Bucket] = []
+        places: list[tuple[int, int]] = []
+        start = position = 0
 
-        def close(end: int) -> int:
-            end = -(-end // multiple) * multiple
-            buckets.append((bucket_start, end))
+        def close() -> int:
+            end = -(-position // multiple) * multiple
+            buckets.append(Bucket(start, end, tuple(places)))
+            places.clear()
             return end
 
         for parameter in reversed(parameters):
             if padded:
                 position = -(-position // 64) * 64
-                if parameter.shared and position > bucket_start:
-                    position = bucket_start = close(position)
-            end = position + parameter.numel
-            places.append((position, end))
-            position = end
-            if (bucket_size is not None and end - bucket_start >= bucket_size) or (padded and parameter.shared):
-                position = bucket_start = close(end)
-        if position > bucket_start:
-            position = close(position)
-        return cls(position, tuple(buckets), tuple(places))
+                if parameter.shared and places:
+                    start = position = close()
+            places.append((position, position + parameter.numel))
+            position += parameter.numel
+            if (bucket_size is not None and position - start >= bucket_size) or (padded and parameter.shared):
+                start = position = close()
+        if places:
+            close()
+        return cls(tuple(buckets))
 
     def shard_elements(self, shard: int, shards: int) -> int:
         """Parameter elements, without padding, in one shard of all buckets."""
-        total = 0
-        for start, end in self.buckets:
-            size = (end - start) // shards
-            low, high = start + shard * size, start + (shard + 1) * size
-            total += sum(max(0, min(high, stop) - max(low, begin)) for begin, stop in self.parameters)
-        return total
+        return sum(bucket.shard_elements(shard, shards) for bucket in self.buckets)
 
 
 def state_bytes(model: ModelConfig, work: Workload, layout: Layout, stage: int, shard: int = 0) -> tuple[int, int, int]:
@@ -151,32 +165,39 @@ def state_bytes(model: ModelConfig, work: Workload, layout: Layout, stage: int, 
 
     ``stage`` is its pipeline stage, ``shard`` its rank in the group that splits the optimizer states.
     """
+    layout = replace(layout, micro_batch=1, recompute="none")  # which do not matter here
+    return _state_bytes(model, work, layout, stage, shard)
+
+
+@cache
+def _state_bytes(model: ModelConfig, work: Workload, layout: Layout, stage: int, shard: int) -> tuple[int, int, int]:
     weights = gradients = optimizer = 0
-    distributed = work.distributed_optimizer
+    states = 12 if work.dtype == "bf16" else 8  # fp32 main weights and two moments; fp32 weights are their own main
     for chunk in range(layout.virtual_pipeline):
-        first, last = _ends(layout, stage, chunk)
-        parameters = chunk_parameters(model, work, layout, first, last)
-        trained = [parameter for parameter in parameters if parameter.trained]
-        buffer = Buffer.lay_out(trained, layout.shards, _bucket_size(work, layout, stage, chunk), distributed)
-        frozen = sum(parameter.numel for parameter in parameters if not parameter.trained)
+        buffer, frozen = _chunk_buffer(model, work, layout, *_ends(layout, stage, chunk))
         weights += (buffer.elements + frozen) * work.width
         gradients += buffer.elements * 4
-        states = 12 if work.dtype == "bf16" else 8  # fp32 main weights and two moments; fp32 weights are their own main
-        own = buffer.shard_elements(shard, layout.shards) if distributed else buffer.elements
+        own = buffer.shard_elements(shard, layout.shards) if work.distributed_optimizer else buffer.elements
         optimizer += own * states
     return weights, gradients, optimizer
+
+
+@cache
+def _chunk_buffer(model: ModelConfig, work: Workload, layout: Layout, first: bool, last: bool) -> tuple[Buffer, int]:
+    """The buffer of trained parameters, and the number of frozen ones.
+
+    Only the first stage's first chunk reduces its gradients in several buckets, and only while computing.
+    """
+    parameters = chunk_parameters(model, work, layout, first, last)
+    bucket_size = max(BUCKET[0], BUCKET[1] * layout.data) if first and work.overlap else None
+    trained = [parameter for parameter in parameters if parameter.trained]
+    frozen = sum(parameter.numel for parameter in parameters if not parameter.trained)
+    return Buffer.lay_out(trained, layout.shards, bucket_size, work.distributed_optimizer), frozen
 
 
 def _ends(layout: Layout, stage: int, chunk: int) -> tuple[bool, bool]:
     last = stage == layout.pipeline - 1 and chunk == layout.virtual_pipeline - 1
     return stage == 0 and chunk == 0, last
-
-
-def _bucket_size(work: Workload, layout: Layout, stage: int, chunk: int) -> int | None:
-    """Only the first stage's first chunk reduces its gradients in several buckets, and only while computing."""
-    if not work.overlap or stage > 0 or chunk > 0:
-        return None
-    return max(BUCKET[0], BUCKET[1] * layout.data)
 
 
 def layer_activations(model: ModelConfig, work: Workload, layout: Layout, recompute: str = "none") -> int:

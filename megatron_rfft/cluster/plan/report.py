@@ -6,9 +6,9 @@ from pathlib import Path
 from typing import Any
 
 from megatron_rfft.cluster.plan.calibration import PUBLISHED
-from megatron_rfft.cluster.plan.construct import ConstructedRank
 from megatron_rfft.cluster.plan.gpus import GIB, GPUS_PER_NODE
 from megatron_rfft.cluster.plan.memory import RankKind
+from megatron_rfft.cluster.plan.rank_process import ConstructedRank
 from megatron_rfft.cluster.plan.search import Plan, Search
 from megatron_rfft.cluster.plan.speed import flops_per_token
 from megatron_rfft.common.errors import UserError
