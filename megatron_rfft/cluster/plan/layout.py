@@ -1,0 +1,162 @@
+"""What a plan is about: the work of a run, which no layout changes, and a layout of it over GPUs."""
+
+import dataclasses
+from dataclasses import dataclass
+from typing import Any
+
+from megatron_rfft.common.errors import UserError
+from megatron_rfft.training.config import TrainConfig
+
+
+@dataclass(frozen=True, kw_only=True)
+class Workload:
+    """What is trained and how precisely: the same in every layout."""
+
+    sequence_length: int
+    """Tokens per sequence."""
+    global_batch_size: int
+    """Sequences per step."""
+    steps: int
+    """Optimizer steps."""
+    document_tokens: float | None = None
+    """Tokens of the document that a token stands in, on average over tokens: what packed attention looks back on, twice
+    over. None: the whole sequence is one document."""
+    dtype: str = "bf16"
+    """Parameters and activations: bf16 or fp32."""
+    fp8: str = "none"
+    """Scaling of FP8 linear layers: none, tensorwise, blockwise or delayed."""
+    fp8_first_last_bf16: bool = True
+    """The first and the last layer stay in BF16."""
+    distributed_optimizer: bool = True
+    """Optimizer states are split over the data-parallel ranks."""
+    overlap: bool = True
+    """Gradients are reduced and parameters gathered while computing."""
+    adapter_rank: int = 0
+    """Rank of the adapters, which alone are trained; 0: all parameters are."""
+    adapter_targets: tuple[str, ...] = ("linear_qkv", "linear_proj", "linear_fc1", "linear_fc2")
+    """Linear layers that have adapters, one for each projection in them."""
+    adapter_start: bool = False
+    """The adapters' first values are kept beside them (PiSSA)."""
+
+    @property
+    def tokens_per_step(self) -> int:
+        """Tokens that the model reads in a step, padding included."""
+        return self.global_batch_size * self.sequence_length
+
+    @property
+    def attended(self) -> float:
+        """Tokens that attention spans."""
+        return self.document_tokens or self.sequence_length
+
+    @property
+    def width(self) -> int:
+        """Bytes of a parameter or an activation."""
+        return 2 if self.dtype == "bf16" else 4
+
+
+@dataclass(frozen=True, kw_only=True)
+class Layout:
+    """How a run is spread over GPUs."""
+
+    tensor: int = 1
+    """Ranks that each matrix is split over."""
+    pipeline: int = 1
+    """Stages that the layers are split into."""
+    virtual_pipeline: int = 1
+    """Model chunks per stage."""
+    context: int = 1
+    """Ranks that each sequence is split over."""
+    data: int = 1
+    """Replicas, which share the sequences of a step."""
+    sequence: bool = False
+    """Norms and residuals are split along the sequence over the tensor-parallel ranks."""
+    micro_batch: int = 1
+    """Sequences per forward pass."""
+    recompute: str = "none"
+    """Activations computed again in the backward pass: none, selective (the MLP) or full (whole layers)."""
+
+    @property
+    def gpus(self) -> int:
+        """GPUs in all."""
+        return self.tensor * self.pipeline * self.context * self.data
+
+    @property
+    def shards(self) -> int:
+        """Ranks that the optimizer states are split over."""
+        return self.data * self.context
+
+    def micro_batches(self, workload: Workload) -> int:
+        """Forward passes of each rank in a step."""
+        return workload.global_batch_size // (self.micro_batch * self.data)
+
+    def __str__(self) -> str:
+        parts = [f"TP{self.tensor}", f"PP{self.pipeline}"]
+        if self.virtual_pipeline > 1:
+            parts.append(f"VPP{self.virtual_pipeline}")
+        if self.context > 1:
+            parts.append(f"CP{self.context}")
+        parts.append(f"DP{self.data}")
+        if self.sequence:
+            parts.append("SP")
+        parts.append(f"mbs{self.micro_batch}")
+        if self.recompute != "none":
+            parts.append(f"recompute {self.recompute}")
+        return " ".join(parts)
+
+
+# Layout field -> (section, key) of the config.
+_KEYS = {
+    "tensor": ("parallel", "tensor"),
+    "pipeline": ("parallel", "pipeline"),
+    "virtual_pipeline": ("parallel", "virtual_pipeline"),
+    "context": ("parallel", "context"),
+    "sequence": ("parallel", "sequence"),
+    "micro_batch": ("batch", "micro_batch_size"),
+    "recompute": ("memory", "recompute"),
+}
+
+
+def workload_from_config(config: TrainConfig, document_tokens: float | None = None) -> Workload:
+    """The work that ``config`` describes, with documents of ``document_tokens`` (see Workload)."""
+    adapter = getattr(config, "adapter", None)
+    adapted = adapter is not None and adapter.method != "none"
+    adapters = {}
+    if adapted:
+        adapters = {
+            "adapter_rank": adapter.rank,
+            "adapter_targets": tuple(adapter.targets),
+            "adapter_start": adapter.method == "pissa",
+        }
+    return Workload(
+        sequence_length=config.data.sequence_length,
+        global_batch_size=config.batch.global_batch_size,
+        steps=config.run.steps,
+        dtype=config.precision.dtype,
+        fp8=config.precision.fp8,
+        fp8_first_last_bf16=config.precision.fp8_first_last_bf16,
+        distributed_optimizer=config.optimizer.distributed,
+        overlap=config.parallel.overlap,
+        document_tokens=document_tokens,
+        **adapters,
+    )
+
+
+def layout_from_config(config: TrainConfig, gpus: int) -> Layout:
+    """The layout that ``config`` has on ``gpus`` GPUs. Raises UserError if it does not divide them."""
+    values = {name: getattr(getattr(config, section), key) for name, (section, key) in _KEYS.items()}
+    ranks = values["tensor"] * values["pipeline"] * values["context"]
+    if gpus % ranks:
+        raise UserError(
+            f"{gpus} GPUs are not a multiple of tensor {values['tensor']} x pipeline {values['pipeline']} x context "
+            f"{values['context']}; change --gpus or the config's parallel section"
+        )
+    return Layout(data=gpus // ranks, **values)
+
+
+def with_layout(config: TrainConfig, layout: Layout) -> TrainConfig:
+    """``config`` in another layout."""
+    sections: dict[str, dict[str, Any]] = {}
+    for name, (section, key) in _KEYS.items():
+        sections.setdefault(section, {})[key] = getattr(layout, name)
+    replaced = {name: dataclasses.replace(getattr(config, name), **values) for name, values in sections.items()}
+    return dataclasses.replace(config, **replaced)

@@ -1,0 +1,22 @@
+"""The configs under examples/models are those of the published checkpoints."""
+
+import pytest
+
+from megatron_rfft.models.config import ModelConfig
+from tests.conftest import ROOT
+
+PUBLISHED = {
+    "qwen2.5-0.5b": 494_032_768,
+    "qwen2.5-1.5b": 1_543_714_304,
+    "qwen2.5-7b": 7_615_616_512,
+    "qwen2.5-14b": 14_770_033_664,
+    "qwen2.5-32b": 32_763_876_352,
+}
+
+
+@pytest.mark.parametrize(("name", "parameters"), PUBLISHED.items())
+def test_parameters_equal_the_published_count(name, parameters):
+    model = ModelConfig.from_hf(ROOT / "examples/models" / name)
+    assert model.num_parameters() == parameters
+    assert model.padded_vocab_size == model.vocab_size, "no rows that a checkpoint lacks"
+    assert model.qkv_bias

@@ -1,0 +1,108 @@
+#!/usr/bin/env python
+"""Memory, time and the best layouts of a run, before it is submitted."""
+
+import json
+from argparse import Namespace
+from dataclasses import asdict
+from pathlib import Path
+
+import yaml
+
+from megatron_rfft.cluster.plan import report
+from megatron_rfft.cluster.plan.gpus import GPUS, find_gpu
+from megatron_rfft.cluster.plan.layout import layout_from_config, with_layout, workload_from_config
+from megatron_rfft.cluster.plan.memory import distinct_ranks
+from megatron_rfft.cluster.plan.paper import format_paper
+from megatron_rfft.cluster.plan.rank_process import construct_ranks
+from megatron_rfft.cluster.plan.search import Plan, Search, make_plan, search
+from megatron_rfft.cluster.plan.sources import document_tokens, resolve_model
+from megatron_rfft.common.cli import make_parser, run_command
+from megatron_rfft.common.files import atomic_write
+from megatron_rfft.training.config import TrainConfig, load_config
+from megatron_rfft.training.layout_check import check_layout
+
+
+def parse_arguments() -> tuple[Namespace, list[str]]:
+    parser = make_parser(
+        "Plan a run: the memory of every distinct rank, an estimate of its time, and all layouts over the given GPUs "
+        "(nodes of 8), the fastest that fits first. Estimates come from operation counts and efficiencies fitted to "
+        "published H100 runs; --calibration shows how well. Keys of the config can be set as --section.key VALUE.",
+        "python tools/plan.py --config run.yaml --gpus 64 --gpu h100-80g --write-config planned.yaml",
+    )
+    parser.add_argument("--config", type=Path, help="the run's YAML file")
+    parser.add_argument("--gpus", type=int, help="GPUs in all")
+    parser.add_argument("--gpu", choices=list(GPUS), default="h100-80g", help="kind of GPU")
+    parser.add_argument("--top", type=int, default=8, help="layouts to list")
+    parser.add_argument("--keep-layout", action="store_true", help="plan the config's own layout, try no other")
+    parser.add_argument(
+        "--document-tokens",
+        type=float,
+        help="mean length of documents, each weighted by its tokens, which packed attention depends on; left out: that "
+        "of data.train, or where it is absent whole sequences",
+    )
+    parser.add_argument(
+        "--exact", action="store_true", help="construct every distinct rank with megatron-core (some seconds a rank)"
+    )
+    parser.add_argument("--write-config", type=Path, help="file for the config with the layout chosen")
+    parser.add_argument("--calibration", action="store_true", help="compare estimates with published runs and stop")
+    parser.add_argument("--paper", action="store_true", help="plan the paper's RF-pretraining runs and stop")
+    parser.add_argument("--json", action="store_true", help="print plain values instead of tables")
+    known, overrides = parser.parse_known_args()
+    if not (known.calibration or known.paper) and (known.config is None or known.gpus is None):
+        parser.error("give --config FILE and --gpus N, or --calibration, or --paper")
+    return known, overrides
+
+
+def main() -> None:
+    arguments, overrides = parse_arguments()
+    if arguments.calibration:
+        print(report.format_calibration())
+        return
+    if arguments.paper:
+        print(format_paper(arguments.gpu))
+        return
+    config = load_config(arguments.config, overrides)
+    model = resolve_model(config)
+    gpu = find_gpu(arguments.gpu)
+    span, span_basis = document_tokens(config, arguments.document_tokens)
+    work = workload_from_config(config, span)
+    found = None
+    if arguments.keep_layout:
+        layout = layout_from_config(config, arguments.gpus)
+        check_layout(config, model, arguments.gpus)
+        plan = make_plan(model, work, layout, gpu)
+    else:
+        found = search(config, model, work, arguments.gpus, gpu)
+        plan = report.best(found)
+    chosen = with_layout(config, plan.layout)
+    kinds = distinct_ranks(model, work, plan.layout)
+    built = construct_ranks(chosen, arguments.gpus, [kind.rank for kind in kinds]) if arguments.exact else []
+    if arguments.write_config:
+        with atomic_write(arguments.write_config) as handle:
+            yaml.safe_dump(chosen.as_dict(), handle, sort_keys=False)
+    submit = report.sbatch_line(arguments.write_config or arguments.config, arguments.gpus)
+    if arguments.json:
+        values = report.plan_values(plan) | {
+            "ranks": [asdict(kind) for kind in kinds],
+            "constructed": [asdict(one) for one in built],
+            "attention": span_basis,
+            "submit": submit,
+        }
+        print(json.dumps(values | (report.search_values(found, arguments.top) if found else {})))
+    else:
+        _print(config, plan, found, arguments.top, span_basis)
+        print(f"\nmemory of its ranks\n{report.format_memory(kinds, built)}\n\n{submit}")
+
+
+def _print(config: TrainConfig, plan: Plan, found: Search | None, top: int, span_basis: str) -> None:
+    precision = plan.work.dtype if plan.work.fp8 == "none" else f"{plan.work.dtype} with {plan.work.fp8} FP8"
+    print(f"{plan.model.num_parameters():,} parameters, {precision}, attention over {span_basis}")
+    if found:
+        print(f"\nlayouts of {plan.layout.gpus} {plan.gpu.name}\n{report.format_search(found, top)}\n")
+    print(f"{report.format_summary(plan)}\n\n{report.format_time(plan)}")
+    if not plan.fits:
+        print(f"\nDOES NOT FIT: {plan.reason()}")
+
+
+if __name__ == "__main__":
+    run_command(main)
