@@ -29,6 +29,7 @@ def check_layout(config: TrainConfig, model: ModelConfig, world_size: int) -> in
             f"model.num_layers {model.num_layers} is not a multiple of parallel.pipeline {parallel.pipeline}; "
             "lower parallel.pipeline"
         )
+    config.adapter.resolve(model)
     if parallel.sequence and parallel.tensor == 1:
         raise UserError("parallel.sequence needs parallel.tensor > 1; set it to false")
     if parallel.sequence and config.data.sequence_length * batch.micro_batch_size % parallel.tensor:

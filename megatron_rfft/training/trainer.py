@@ -19,6 +19,7 @@ from megatron_rfft.mcore import (
     get_forward_backward_func,
     parallel_state,
 )
+from megatron_rfft.models.adapters import attach
 from megatron_rfft.models.build import build_model, transformer_config
 from megatron_rfft.models.config import ModelConfig
 from megatron_rfft.models.initialize import initialize_weights
@@ -74,6 +75,8 @@ class Trainer:
     """Optimizer steps done."""
     stopping: bool = False
     """Set by a callback, on every rank alike: end after this step."""
+    base: dict | None = None
+    """With adapters: what names the checkpoint whose weights they are trained on; set when it is loaded."""
 
     def __post_init__(self) -> None:
         parallel = self.config.parallel
@@ -86,6 +89,9 @@ class Trainer:
         )
         self.stage = build_model(self.model_config, self.transformer_config)
         initialize_weights(self.stage, self.config.run.seed)
+        self.adapter = self.config.adapter.resolve(self.model_config)
+        if self.adapter is not None:
+            attach(self.stage, self.adapter, self.model_config)
         bf16 = self.config.precision.dtype == "bf16"
         wrapped = Float16Module(self.transformer_config, self.stage) if bf16 else self.stage
         settings = DistributedDataParallelConfig(
