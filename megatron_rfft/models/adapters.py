@@ -130,7 +130,7 @@ def attach(stage: GPTModel, adapter: AdapterConfig, model: ModelConfig) -> None:
     ones with a fused norm are told to hand its output out.
     """
     stage.requires_grad_(False)
-    put_adapters(stage, {linear: Adapter(linear, spec, adapter, model) for linear, spec in _targets(stage, adapter)})
+    put_adapters({linear: Adapter(linear, spec, adapter, model) for linear, spec in _targets(stage, adapter)})
     if stage.config.recompute_granularity is not None and stage.pre_process:
         # Recomputation runs a layer's backward only if its input wants a gradient: a frozen embedding's does not.
         stage.embedding.register_forward_hook(lambda module, args, output: output.requires_grad_())
@@ -141,8 +141,8 @@ def _targets(stage: GPTModel, adapter: AdapterConfig) -> list[tuple[torch.nn.Mod
     return [(layer.get_submodule(spec.module), spec) for layer in layers for spec in adapter.linears]
 
 
-def put_adapters(stage: GPTModel, adapters: dict[torch.nn.Module, Adapter]) -> None:
-    """Give layers of ``stage`` their adapters."""
+def put_adapters(adapters: dict[torch.nn.Module, Adapter]) -> None:
+    """Give layers their adapters."""
     for linear, adapter in adapters.items():
         linear.__class__ = _adapted(type(linear))
         linear.add_module(_CHILD, adapter)
@@ -163,7 +163,7 @@ def take_adapters(stage: GPTModel) -> dict[torch.nn.Module, Adapter]:
 
 def put_foreign_adapters(stage: GPTModel, adapter: AdapterConfig, model: ModelConfig) -> None:
     """Put empty adapters on a bare ``stage`` to load others' into and merge them; nothing is frozen."""
-    put_adapters(stage, {linear: Adapter(linear, spec, adapter, model) for linear, spec in _targets(stage, adapter)})
+    put_adapters({linear: Adapter(linear, spec, adapter, model) for linear, spec in _targets(stage, adapter)})
 
 
 def adapted_layers(stage: GPTModel) -> list[torch.nn.Module]:

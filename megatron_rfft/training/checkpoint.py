@@ -170,7 +170,7 @@ def _load_weights(trainer: Trainer, chain: list[tuple[Path, dict]]) -> None:
         _put_weights(stage, dist_checkpointing.load(model_state(stage), str(path / STATE))["model"])
         adapters.merge(stage)
         adapters.take_adapters(stage)
-    adapters.put_adapters(stage, own)
+    adapters.put_adapters(own)
     if trainer.adapter is not None:
         trainer.base = on_first_rank(lambda: base_reference(chain[0][0]))
 
