@@ -37,8 +37,8 @@ def principal_factors(
     """B ``[outputs, rank]`` and A ``[rank, inputs]`` whose product is the best approximation of ``weight``.
 
     Each takes the square root of the singular values (Meng et al. 2024, PiSSA). With ``iterations``, by randomized
-    subspace iteration (Halko et al. 2011) from the CPU ``generator``: a few products with ``rank`` columns, where the
-    full SVD of a large matrix takes minutes.
+    subspace iteration (Halko et al. 2011) from the CPU ``generator``: products with a few columns more than ``rank``
+    instead of the full decomposition.
     """
     weight = weight.float()
     if iterations is None:

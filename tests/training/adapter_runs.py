@@ -14,7 +14,7 @@ LORA = ["--adapter.method", "lora", "--adapter.rank", "4"]
 BF16 = ["--precision.dtype", "bf16"]
 TP2_SP = ["--parallel.tensor", "2", "--parallel.sequence", "true"]
 PP2 = ["--parallel.pipeline", "2"]
-LAYOUTS = {"DP2": [], "PP2": PP2, "TP2": ["--parallel.tensor", "2"], "TP2 + SP": TP2_SP}
+TP2 = ["--parallel.tensor", "2"]
 
 
 @dataclass(frozen=True)
@@ -77,10 +77,10 @@ def adapter_runs(values: dict, folder: Path) -> AdapterRuns:
     alone.add("pissa on pissa", *on_pissa, *PISSA, attempts=(KILL, None))
     runs.results.update(alone.run(1))
     pairs = Jobs(config, folder)
-    for name, layout in LAYOUTS.items():
-        pairs.add(f"pissa {name}", *on_base, *PISSA, *layout)
-    pairs.add("lora TP2 + SP", *on_base, *LORA, *TP2_SP, attempts=(KILL,))
-    pairs.add("moved out", *on_base, *PISSA, *TP2_SP, attempts=(KILL,), output="moved")
-    pairs.add("moved in", *on_base, *PISSA, *PP2, output="moved")
+    pairs.add("pissa DP2", *on_base, *PISSA)
+    pairs.add("pissa PP2", *on_base, *PISSA, *PP2)
+    pairs.add("lora TP2", *on_base, *LORA, *TP2)
+    pairs.add("pissa TP2 + SP", *on_base, *PISSA, *TP2_SP, attempts=(KILL,), output="moved")
+    pairs.add("pissa moved to PP2", *on_base, *PISSA, *PP2, output="moved")
     runs.results.update(pairs.run(2))
     return runs

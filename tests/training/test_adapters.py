@@ -11,7 +11,7 @@ from megatron_rfft.common.errors import UserError
 from megatron_rfft.models.config import ModelConfig
 from megatron_rfft.training.checkpoint_files import base_of, weights_chain
 from megatron_rfft.training.config import load_config
-from tests.training.adapter_runs import KILL, LAYOUTS, LORA, PISSA, Jobs
+from tests.training.adapter_runs import BF16, KILL, LORA, PISSA, TP2_SP, Jobs
 
 
 @pytest.mark.parametrize("method", ["lora", "pissa"])
@@ -24,14 +24,11 @@ def test_bf16_starts_close_to_the_model(adapted):
     assert adapted.losses("bf16")[0] == pytest.approx(adapted.losses("whole")[0], abs=2e-2)
 
 
-@pytest.mark.parametrize("layout", LAYOUTS)
-def test_losses_and_gradient_norms_are_those_of_one_process(adapted, layout):
-    for ours, theirs in zip(adapted.results[f"pissa {layout}"][0][:-1], adapted.results["pissa"][0][:-1], strict=True):
-        assert ours == pytest.approx(theirs, abs=1e-5)
-
-
-def test_lora_losses_are_those_of_one_process(adapted):
-    assert adapted.losses("lora TP2 + SP") == pytest.approx(adapted.losses("lora")[:KILL], abs=1e-5)
+@pytest.mark.parametrize("run", ["pissa DP2", "pissa PP2", "pissa TP2 + SP", "lora TP2"])
+def test_losses_and_gradient_norms_are_those_of_one_process(adapted, run):
+    ours, theirs = adapted.results[run][0][:-1], adapted.results[run.split()[0]][0]
+    for row, expected in zip(ours, theirs[: len(ours)], strict=True):
+        assert row == pytest.approx(expected, abs=1e-5)
 
 
 @pytest.mark.parametrize("run", ["pissa", "bf16"])
@@ -42,7 +39,7 @@ def test_a_resumed_run_is_bit_for_bit_the_undisturbed_one(adapted, run):
 
 
 def test_a_run_goes_on_in_another_layout(adapted):
-    losses = adapted.losses("moved out") + adapted.losses("moved in")
+    losses = adapted.losses("pissa TP2 + SP") + adapted.losses("pissa moved to PP2")
     assert losses == pytest.approx(adapted.losses("pissa"), abs=1e-5)
 
 
@@ -128,8 +125,8 @@ def test_four_processes_share_the_decompositions(adapted):
     """TP2 x DP2: matrices are gathered over one axis, dealt out and sent around over both."""
     jobs = Jobs(adapted.config, adapted.folder)
     on_base = ("--checkpoint.load", str(adapted.checkpoint("base", KILL)))
-    jobs.add("pissa TP2 x DP2", *on_base, *PISSA, *LAYOUTS["TP2 + SP"])
-    jobs.add("bf16 TP2 x DP2", *on_base, *PISSA, *LAYOUTS["TP2 + SP"], "--precision.dtype", "bf16", attempts=(1,))
+    jobs.add("pissa TP2 x DP2", *on_base, *PISSA, *TP2_SP)
+    jobs.add("bf16 TP2 x DP2", *on_base, *PISSA, *TP2_SP, *BF16, attempts=(1,))
     results = jobs.run(4)
     losses = [row[0] for row in results["pissa TP2 x DP2"][0][:-1]]
     assert losses == pytest.approx(adapted.losses("pissa"), abs=1e-5)
