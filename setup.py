@@ -47,6 +47,13 @@ setup(
         "gpu": ["transformer-engine[pytorch]>=2.20,<3", "vllm>=0.26"],
         # Reads and writes .nemo archives' neighbours; never needed for training.
         "nemo": ["nemo-toolkit>=2.7.3,<4"],
-        "dev": ["datasets>=3", "hypothesis>=6.100", "pytest>=8", "pytest-xdist>=3.6", "ruff>=0.17,<0.18"],
+        "dev": [
+            "datasets>=3",
+            "hypothesis>=6.100",
+            "peft>=0.21,<1",
+            "pytest>=8",
+            "pytest-xdist>=3.6",
+            "ruff>=0.17,<0.18",
+        ],
     },
 )

@@ -16,13 +16,17 @@ FullTensor = Callable[[str, int | None, tuple[int, ...]], torch.Tensor]
 """(global name without layer number, layer or None, full shape) -> the full parameter."""
 
 
-@torch.no_grad()
 def fill_parameters(model: GPTModel, full_tensor: FullTensor) -> None:
     """Set every parameter of this rank's stage to its slice of ``full_tensor(name, layer, shape)``.
 
     Names are those of megatron-core's sharded checkpoints (``decoder.layers.mlp.linear_fc1.weight``).
     """
-    sharded = model.sharded_state_dict()
+    fill_shards(model.sharded_state_dict(), full_tensor)
+
+
+@torch.no_grad()
+def fill_shards(sharded: dict, full_tensor: FullTensor) -> None:
+    """Set every tensor of a sharded state dict, or of a part of one, to its slice of the full tensor."""
     apply_factories(sharded)
     for shard in nested_values(sharded):
         if not isinstance(shard, ShardedTensor):
@@ -50,8 +54,12 @@ def initialize_weights(model: GPTModel, seed: int) -> None:
         std = model.config.init_method_std
         if name.endswith(_OUTPUT_PROJECTIONS):
             std /= math.sqrt(2 * model.config.num_layers)
-        digest = hashlib.sha256(f"{seed}/{name}/{layer}".encode()).digest()
-        generator = torch.Generator().manual_seed(int.from_bytes(digest[:8], "little") >> 1)
-        return torch.empty(shape).normal_(0.0, std, generator=generator)
+        return torch.empty(shape).normal_(0.0, std, generator=seeded_generator(f"{seed}/{name}/{layer}"))
 
     fill_parameters(model, draw)
+
+
+def seeded_generator(words: str) -> torch.Generator:
+    """A CPU generator that is a pure function of ``words``."""
+    digest = hashlib.sha256(words.encode()).digest()
+    return torch.Generator().manual_seed(int.from_bytes(digest[:8], "little") >> 1)

@@ -12,6 +12,9 @@ from megatron_rfft.common.errors import UserError
 from megatron_rfft.common.files import sync_directory, write_json
 from megatron_rfft.common.manifest import write_manifest
 from megatron_rfft.mcore import GPTModel, dist_checkpointing
+from megatron_rfft.models import adapters
+from megatron_rfft.models.adapter_config import AdapterConfig
+from megatron_rfft.models.adapter_start import start_adapters
 from megatron_rfft.models.config import ModelConfig
 from megatron_rfft.training.checkpoint_files import (
     CHECKPOINT_KIND,
@@ -20,9 +23,13 @@ from megatron_rfft.training.checkpoint_files import (
     MODEL_KIND,
     MODEL_MANIFEST,
     STATE,
+    adapter_section,
+    base_of,
+    base_reference,
     newest_intact,
     read_checkpoint_manifest,
     verified_manifest,
+    weights_chain,
 )
 from megatron_rfft.training.trainer import Trainer
 
@@ -54,8 +61,15 @@ def save_checkpoint(trainer: Trainer, folder: Path) -> Path:
         consumed_samples=trainer.consumed_samples,
         model=trainer.model_config.as_dict(),
         config=trainer.config.as_dict(),
+        **_adapter_section(trainer, final),
     )
     return final
+
+
+def _adapter_section(trainer: Trainer, final: Path) -> dict[str, Any]:
+    if trainer.adapter is None:
+        return {}
+    return {"adapter": adapter_section(trainer.adapter.as_dict(), trainer.base, final)}
 
 
 def write_checkpoint(final: Path, state: dict, write_hf: Callable[[Path], None], **sections: Any) -> None:
@@ -108,36 +122,80 @@ def on_first_rank(work: Callable[[], Any]) -> Any:
 def load_checkpoint(trainer: Trainer, path: Path, *, weights_only: bool = False, verify: bool = True) -> None:
     """Restore ``path`` into ``trainer``, from any layout into any layout; collective over all ranks.
 
-    ``weights_only`` starts a new run from the weights: optimizer, schedule and step stay fresh. Raises UserError on
-    every rank if a file is missing or has another checksum, unless that was looked at before (``verify=False``).
+    ``weights_only`` starts a new run from the weights: optimizer, schedule and step stay fresh. Weights under adapters
+    are read from the checkpoint that these are trained on; adapters in ``path`` are merged into the weights that a new
+    run starts from. Raises UserError on every rank if a file is missing or has another checksum, unless that was looked
+    at before (``verify=False``), or if ``path`` is of another model.
     """
-    manifest = on_first_rank(lambda: verified_manifest(path) if verify else read_checkpoint_manifest(path))
-    ours, theirs = trainer.model_config.as_dict(), ModelConfig(**manifest["model"]).as_dict()
-    if different := [key for key in ours if ours[key] != theirs[key] and key not in _FREE_TO_DIFFER]:
-        key = different[0]
-        raise UserError(f"{path} has model.{key} {theirs[key]!r}, this run {ours[key]!r}; make them equal")
-    state = _sharded_state(trainer, is_loading=True, with_optimizer=not weights_only)
-    loaded = dist_checkpointing.load(state, str(path / STATE))
-    for stage, values in zip(trainer.stages, loaded["model"], strict=True):
-        stage.load_state_dict(values)
     if weights_only:
+        chain = on_first_rank(lambda: weights_chain(path))
+        _check_model(trainer, path, chain[0][1])
+        _load_weights(trainer, chain)
+        if trainer.adapter is not None:
+            for stage in trainer.stages:
+                start_adapters(stage, trainer.adapter, trainer.model_config, trainer.config.run.seed)
         trainer.optimizer.reload_model_params()
         return
+    manifest = on_first_rank(lambda: verified_manifest(path) if verify else read_checkpoint_manifest(path))
+    _check_model(trainer, path, manifest)
+    _check_adapter(trainer, path, manifest)
+    if trainer.adapter is not None:
+        _load_weights(trainer, on_first_rank(lambda: weights_chain(base_of(path, manifest))))
+    loaded = dist_checkpointing.load(_sharded_state(trainer, is_loading=True), str(path / STATE))
+    _put_weights(trainer.stages, loaded)
+    for stage in trainer.stages:
+        adapters.subtract_start(stage)
     trainer.optimizer.load_state_dict(loaded["optimizer"])
     trainer.step = manifest["step"]
     trainer.scheduler.num_steps = 0
     trainer.scheduler.step(increment=trainer.consumed_samples)
 
 
+def _check_model(trainer: Trainer, path: Path, manifest: dict) -> None:
+    ours, theirs = trainer.model_config.as_dict(), ModelConfig(**manifest["model"]).as_dict()
+    if different := [key for key in ours if ours[key] != theirs[key] and key not in _FREE_TO_DIFFER]:
+        key = different[0]
+        raise UserError(f"{path} has model.{key} {theirs[key]!r}, this run {ours[key]!r}; make them equal")
+
+
+def _check_adapter(trainer: Trainer, path: Path, manifest: dict) -> None:
+    theirs = AdapterConfig.from_manifest(manifest["adapter"]) if "adapter" in manifest else None
+    if trainer.adapter != theirs:
+        raise UserError(f"{path} has adapters {theirs}, this run {trainer.adapter}; make the adapter section equal")
+
+
+def _load_weights(trainer: Trainer, chain: list[tuple[Path, dict]]) -> None:
+    """Set the model's weights, not its adapters, to those that ``chain`` (of weights_chain) ends in, merged upwards."""
+    own = [adapters.take_adapters(stage) for stage in trainer.stages]
+    for path, manifest in reversed(chain):
+        if "adapter" in manifest:
+            foreign = AdapterConfig.from_manifest(manifest["adapter"])
+            for stage in trainer.stages:
+                adapters.put_foreign_adapters(stage, foreign, trainer.model_config)
+        _put_weights(trainer.stages, dist_checkpointing.load(model_state(trainer.stages), str(path / STATE)))
+        for stage in trainer.stages:
+            adapters.merge(stage)
+            adapters.take_adapters(stage)
+    for taken in own:
+        adapters.put_adapters(taken)
+    if trainer.adapter is not None:
+        trainer.base = on_first_rank(lambda: base_reference(chain[0][0]))
+
+
+def _put_weights(stages: list[GPTModel], loaded: dict) -> None:
+    for stage, values in zip(stages, loaded["model"], strict=True):
+        stage.load_state_dict(values, strict=not adapters.adapted_layers(stage))
+
+
 def model_state(stages: list[GPTModel]) -> dict:
-    """The sharded state dict of this rank's model chunks; names in the checkpoint don't depend on the layout."""
-    return {"model": [stage.sharded_state_dict(metadata=_metadata()) for stage in stages]}
+    """The sharded state dict of this rank's model chunks (with adapters: these alone), named alike in every layout."""
+    states = [adapters.trained_part(stage, stage.sharded_state_dict(metadata=_metadata())) for stage in stages]
+    return {"model": states}
 
 
-def _sharded_state(trainer: Trainer, *, is_loading: bool, with_optimizer: bool = True) -> dict:
+def _sharded_state(trainer: Trainer, *, is_loading: bool) -> dict:
     state = model_state(trainer.stages)
-    if with_optimizer:
-        state["optimizer"] = trainer.optimizer.sharded_state_dict(state, is_loading=is_loading, metadata=_metadata())
+    state["optimizer"] = trainer.optimizer.sharded_state_dict(state, is_loading=is_loading, metadata=_metadata())
     return state
 
 

@@ -3,13 +3,17 @@
 ``CHECKPOINTS/step-00000100/`` holds ``state/`` (torch distributed checkpoint), ``hf/`` (config, generation config,
 tokenizer, ``megatron_rfft.json``) and ``manifest.json``. It appears under that name by one rename, after everything
 is on disk. The state's ``.metadata`` is a pickle: it is opened only after the manifest's checksums hold.
+
+The state of a run with adapters holds them alone. Its manifest's section ``adapter`` says what they are, and under
+``base`` which checkpoint they were trained on: where it lies as seen from this one, and its manifest's checksum.
 """
 
+import os
 import shutil
 from pathlib import Path
 
 from megatron_rfft.common.errors import UserError
-from megatron_rfft.common.files import require_directory
+from megatron_rfft.common.files import require_directory, sha256_file
 from megatron_rfft.common.manifest import read_manifest, verify_manifest
 
 CHECKPOINT_KIND = "checkpoint"
@@ -42,6 +46,55 @@ def verified_manifest(path: Path) -> dict:
     if problems := verify_manifest(path / MANIFEST, CHECKPOINT_KIND):
         raise UserError(f"checkpoint {path} is damaged: {problems[0]}; use an older one")
     return manifest
+
+
+def base_reference(base: Path) -> dict[str, str]:
+    """What names checkpoint ``base`` in those of adapters on it: an absolute path, and its manifest's checksum."""
+    return {"path": str(base.resolve()), "manifest_sha256": sha256_file(base / MANIFEST)}
+
+
+def adapter_section(adapter: dict, base: dict[str, str], checkpoint: Path) -> dict:
+    """The manifest's ``adapter`` for ``checkpoint``; the way to the base is kept relative, so that both may move."""
+    path = os.path.relpath(base["path"], checkpoint.resolve())
+    return {**adapter, "base": {**base, "path": path}}
+
+
+def base_of(checkpoint: Path, manifest: dict, given: Path | None = None) -> Path:
+    """The checkpoint that the adapters in ``checkpoint`` are trained on: ``given``, or where the manifest says.
+
+    Raises UserError if it is gone or another one.
+    """
+    section, load = manifest["adapter"]["base"], manifest["config"]["checkpoint"]["load"]
+    places = [given] if given else [checkpoint.resolve() / section["path"], Path(load)]
+    found = [Path(os.path.normpath(place)) for place in places if (place / MANIFEST).is_file()]
+    if not found:
+        raise UserError(
+            f"{checkpoint} holds adapters on the weights of {given or load}, which are not there; put that checkpoint "
+            "back"
+        )
+    for place in found:
+        if sha256_file(place / MANIFEST) == section["manifest_sha256"]:
+            return place
+    raise UserError(
+        f"{found[0]} is not the checkpoint that the adapters in {checkpoint} were trained on (its manifest has another "
+        "checksum); put the right one back"
+    )
+
+
+def weights_chain(checkpoint: Path, base: Path | None = None) -> list[tuple[Path, dict]]:
+    """``checkpoint`` with its manifest and, behind adapters, what they were trained on, down to whole weights.
+
+    ``base`` says where the first base lies, if not where the manifest says. Every checksum is verified. Raises
+    UserError if something is missing, damaged or changed.
+    """
+    chain = [(checkpoint, verified_manifest(checkpoint))]
+    while "adapter" in chain[-1][1]:
+        place = base_of(*chain[-1], base)
+        chain.append((place, verified_manifest(place)))
+        base = None
+    if base is not None:
+        raise UserError(f"{checkpoint} holds whole weights, no adapters; leave --base out")
+    return chain
 
 
 def newest_intact(folder: Path) -> tuple[Path | None, list[str]]:

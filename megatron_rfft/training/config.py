@@ -13,6 +13,7 @@ from megatron_rfft.common.errors import UserError
 from megatron_rfft.common.files import require_file
 from megatron_rfft.data.blend import DataSource, parse_sources
 from megatron_rfft.data.dataset import PackedDataset
+from megatron_rfft.models.adapter_config import METHODS, AdapterConfig
 from megatron_rfft.models.config import ModelConfig
 
 
@@ -180,6 +181,34 @@ class OptimizerSection:
 
 
 @dataclass(frozen=True)
+class AdapterSection:
+    """Low-rank adapters on the weights of checkpoint.load, which are frozen and not saved again."""
+
+    method: str = "none"
+    """none: all parameters are trained; lora: the updates start at zero; pissa: they start as the principal part of
+    each weight, which keeps the rest."""
+    rank: int = 32
+    """Rank of the update of each projection (Q, K, V, gate and up have their own)."""
+    alpha: float | None = None
+    """Updates are scaled by alpha / rank; null: 2 * rank for lora, rank for pissa."""
+    targets: list[str] = field(default_factory=lambda: ["linear_qkv", "linear_proj", "linear_fc1", "linear_fc2"])
+    """Layers with adapters: linear_qkv, linear_proj (attention), linear_fc1, linear_fc2 (MLP). optimizer.weight_decay
+    acts on the adapters: for pissa it would decay the principal part of the model, so set it to 0."""
+    svd_iterations: int | None = 16
+    """Rounds of the randomized SVD of pissa (PEFT's pissa_niter_16); null: the full SVD, much slower."""
+
+    def resolve(self, model: ModelConfig) -> AdapterConfig | None:
+        """The adapters of ``model``, None for method none. Raises UserError if they don't fit it."""
+        if self.method == "none":
+            return None
+        alpha = self.alpha if self.alpha is not None else self.rank * (2.0 if self.method == "lora" else 1.0)
+        iterations = self.svd_iterations if self.method == "pissa" else None
+        adapter = AdapterConfig(self.method, self.rank, alpha, tuple(self.targets), iterations)
+        adapter.check(model)
+        return adapter
+
+
+@dataclass(frozen=True)
 class PrecisionSection:
     """Number formats."""
 
@@ -226,6 +255,7 @@ class TrainConfig:
     memory: MemorySection = field(default_factory=MemorySection)
     batch: BatchSection = field(default_factory=BatchSection)
     optimizer: OptimizerSection = field(default_factory=OptimizerSection)
+    adapter: AdapterSection = field(default_factory=AdapterSection)
     precision: PrecisionSection = field(default_factory=PrecisionSection)
     checkpoint: CheckpointSection = field(default_factory=CheckpointSection)
     logging: LoggingSection = field(default_factory=LoggingSection)
@@ -234,6 +264,7 @@ class TrainConfig:
         _one_of("precision.dtype", self.precision.dtype, ("bf16", "fp32"))
         _one_of("precision.fp8", self.precision.fp8, ("none", "tensorwise", "blockwise", "delayed"))
         _one_of("memory.recompute", self.memory.recompute, ("none", "selective", "full"))
+        _one_of("adapter.method", self.adapter.method, ("none", *METHODS))
         _one_of("optimizer.schedule", self.optimizer.schedule, ("cosine", "linear", "constant"))
         for name in (
             "run.steps",
@@ -245,6 +276,7 @@ class TrainConfig:
             "data.document_multiple",
             "batch.global_batch_size",
             "batch.micro_batch_size",
+            "adapter.rank",
             "checkpoint.interval",
             "checkpoint.keep",
             "logging.interval",
@@ -254,6 +286,14 @@ class TrainConfig:
                 raise UserError(f"{name} is {value}; it must be at least 1")
         if not 0 <= self.data.curriculum < 1:
             raise UserError(f"data.curriculum is {self.data.curriculum}; it must be at least 0 and below 1")
+        if self.adapter.method != "none" and self.checkpoint.load is None:
+            raise UserError(
+                f"adapter.method {self.adapter.method} needs checkpoint.load: adapters are trained on given weights"
+            )
+        if self.adapter.alpha is not None and self.adapter.alpha <= 0:
+            raise UserError(f"adapter.alpha is {self.adapter.alpha}; it must be above 0")
+        if self.adapter.svd_iterations is not None and self.adapter.svd_iterations < 0:
+            raise UserError(f"adapter.svd_iterations is {self.adapter.svd_iterations}; it must be at least 0, or null")
         if self.optimizer.warmup_steps >= self.run.steps:
             raise UserError(
                 f"optimizer.warmup_steps {self.optimizer.warmup_steps} leaves nothing of run.steps {self.run.steps}; "
@@ -331,6 +371,10 @@ def _convert(name: str, value: Any, hint: Any) -> Any:
         hint = next(arg for arg in typing.get_args(hint) if arg is not type(None))
     if hint == list[DataSource]:
         return parse_sources(value, name)
+    if hint == list[str]:
+        if isinstance(value, list) and all(isinstance(entry, str) for entry in value):
+            return value
+        raise UserError(f"{name} is {value!r}; it must be a list of names")
     if hint is float and isinstance(value, str):  # YAML 1.1 reads 1e-5 as text
         try:
             return float(value)

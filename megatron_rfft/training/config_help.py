@@ -2,6 +2,7 @@
 
 import ast
 import inspect
+import re
 from pathlib import Path
 
 from megatron_rfft.training import config
@@ -24,6 +25,7 @@ def _describe_section(name: str, section: ast.ClassDef) -> list[str]:
         if isinstance(entry, ast.AnnAssign) and isinstance(docstring, ast.Expr):
             default = "required" if entry.value is None else f"default: {ast.unparse(entry.value)}"
             default = default.replace("field(default_factory=list)", "none")
+            default = re.sub(r"field\(default_factory=lambda: (.*)\)", r"\1", default)
             lines.append(f"  --{name}.{entry.target.id} {ast.unparse(entry.annotation)} ({default})")
             lines.append(f"      {' '.join(ast.literal_eval(docstring.value).split())}")
     return lines

@@ -26,6 +26,7 @@ def check_layout(config: TrainConfig, model: ModelConfig, world_size: int) -> in
                 f"{name} {size} is not a multiple of parallel.tensor {parallel.tensor}; lower parallel.tensor"
             )
     _check_sequence_split(config, model)
+    config.adapter.resolve(model)
     data_parallel = world_size // model_parallel
     if batch.global_batch_size % (batch.micro_batch_size * data_parallel):
         raise UserError(

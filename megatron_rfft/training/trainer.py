@@ -21,6 +21,7 @@ from megatron_rfft.mcore import (
     parallel_state,
 )
 from megatron_rfft.mcore.context import rank_positions
+from megatron_rfft.models.adapters import attach
 from megatron_rfft.models.build import build_model, transformer_config
 from megatron_rfft.models.config import ModelConfig
 from megatron_rfft.models.initialize import initialize_weights
@@ -76,6 +77,8 @@ class Trainer:
     """Optimizer steps done."""
     stopping: bool = False
     """Set by a callback, on every rank alike: end after this step."""
+    base: dict | None = None
+    """With adapters: what names the checkpoint whose weights they are trained on; set when it is loaded."""
 
     initialize: bool = True
     """Draw initial weights; false where a checkpoint will overwrite them."""
@@ -96,9 +99,12 @@ class Trainer:
         )
         self.stages = build_model(self.model_config, self.transformer_config)
         """This rank's chunks of the model: one, or ``parallel.virtual_pipeline`` of them."""
-        if self.initialize:
-            for stage in self.stages:
+        self.adapter = self.config.adapter.resolve(self.model_config)
+        for stage in self.stages:
+            if self.initialize:
                 initialize_weights(stage, self.config.run.seed)
+            if self.adapter is not None:
+                attach(stage, self.adapter, self.model_config)
         self.model = [self._data_parallel(stage, first=stage is self.stages[0]) for stage in self.stages]
         self.optimizer = build_optimizer(self.config, self.model)
         self.scheduler = build_scheduler(self.config, self.optimizer)

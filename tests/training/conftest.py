@@ -7,6 +7,7 @@ import pytest
 import yaml
 
 from tests.conftest import ROOT, torchrun
+from tests.training.adapter_runs import AdapterRuns, adapter_runs
 
 STEPS, CHECKPOINT, KILL = 6, 3, 4
 
@@ -109,3 +110,10 @@ def runs(config_file, tmp_path_factory) -> dict[str, dict]:
             path = folder / name.replace(" ", "") / "whole" / "checkpoints"
             measured[name] = {"whole": whole, "killed": killed, "resumed": resumed, "checkpoints": path}
     return measured
+
+
+@pytest.fixture(scope="session")
+def adapted(small_data, tmp_path_factory) -> AdapterRuns:
+    """Runs with adapters in several layouts."""
+    folder = tmp_path_factory.mktemp("adapters")
+    return adapter_runs(small_config(small_data.prefix, folder / "run"), folder)

@@ -1,0 +1,70 @@
+"""Read checkpoints of adapters: their factors, and the weights that they make of those that they were trained on."""
+
+from pathlib import Path
+
+import torch
+from torch import Tensor
+
+from megatron_rfft.conversion.state_reader import ShardedStateReader
+from megatron_rfft.models.adapter_config import AdapterConfig, Linear
+from megatron_rfft.models.config import ModelConfig
+from megatron_rfft.models.low_rank import product
+from megatron_rfft.training.checkpoint_files import STATE
+
+
+class AdapterReader:
+    """The adapters in a verified checkpoint."""
+
+    def __init__(self, checkpoint: Path, manifest: dict):
+        self.config = AdapterConfig.from_manifest(manifest["adapter"])
+        self.model = ModelConfig(**manifest["model"])
+        self._state = ShardedStateReader(checkpoint / STATE)
+
+    @property
+    def dtype(self) -> torch.dtype:
+        """The run's number format."""
+        return self._state.read(f"{self.config.linears[0].name}.adapter.a", 0).dtype
+
+    def factors(self, spec: Linear, layer: int, *, start: bool = False) -> tuple[Tensor, list[Tensor]]:
+        """The stacked A and the B of each projection of ``spec``; with ``start`` as they were before training."""
+        prefix = f"{spec.name}.adapter.{'start_' if start else ''}"
+        b = [self._state.read(f"{prefix}b_{part}", layer) for part in spec.parts]
+        return self._state.read(f"{prefix}a", layer), b
+
+    @property
+    def starts_at_zero(self) -> bool:
+        """Whether the adapters were worth nothing before training."""
+        return self.config.method == "lora"
+
+    def change(self, spec: Linear, layer: int) -> Tensor:
+        """What training has made of the fused weight of ``spec``, in fp32."""
+        groups = spec.groups(self.model)
+        change = product(*self.factors(spec, layer), groups)
+        if not self.starts_at_zero:
+            change = change - product(*self.factors(spec, layer, start=True), groups)
+        return self.config.scale * change
+
+
+class MergedReader:
+    """Reads like ShardedStateReader: weights with adapters merged into them, in the adapters' number format."""
+
+    def __init__(self, weights: "ShardedStateReader | MergedReader", adapters: AdapterReader):
+        self._weights, self._adapters, self._dtype = weights, adapters, adapters.dtype
+        self._specs = {f"{spec.name}.weight": spec for spec in adapters.config.linears}
+        self.names = weights.names
+
+    def read(self, name: str, layer: int | None) -> Tensor:
+        """The full parameter ``name`` (of ``layer``, where layers are stacked)."""
+        weight = self._weights.read(name, layer).to(self._dtype)
+        if name not in self._specs:
+            return weight
+        return (weight.float() + self._adapters.change(self._specs[name], layer)).to(self._dtype)
+
+
+def merged_reader(chain: list[tuple[Path, dict]]) -> ShardedStateReader | MergedReader:
+    """The weights of the first checkpoint of a verified ``chain`` (of weights_chain)."""
+    *with_adapters, (whole, _) = chain
+    reader: ShardedStateReader | MergedReader = ShardedStateReader(whole / STATE)
+    for checkpoint, manifest in reversed(with_adapters):
+        reader = MergedReader(reader, AdapterReader(checkpoint, manifest))
+    return reader
