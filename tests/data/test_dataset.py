@@ -41,6 +41,19 @@ def test_a_batch_masks_by_position_and_restarts_positions(small_data):
     assert batch.max_seqlen == np.diff(batch.cu_seqlens).max()
 
 
+def test_padded_documents_begin_at_multiples_and_their_padding_is_no_target(small_data):
+    plain = PackedDataset([small_data.prefix], SEQUENCE, seed=3)
+    padded = PackedDataset([small_data.prefix], SEQUENCE, seed=3, document_multiple=16)
+    batch = padded.batch(range(padded.epoch_length))
+    assert (np.diff(batch.cu_seqlens) % 16 == 0).all()
+    whole = plain.batch(range(plain.epoch_length))
+    assert batch.loss_mask.sum() == whole.loss_mask.sum()
+    assert np.bincount(batch.labels).tolist()[1:] == np.bincount(whole.labels).tolist()[1:]
+    assert (batch.position_ids[batch.cu_seqlens[:-1]] == 0).all()
+    with pytest.raises(UserError, match=r"has 384 tokens, more than data\.sequence_length 383"):
+        PackedDataset([small_data.prefix], 383, seed=3, document_multiple=384)
+
+
 def test_the_stream_goes_on_over_epochs_and_any_sequence_can_be_asked_for(small_data):
     forward = PackedDataset([small_data.prefix], SEQUENCE, seed=3)
     far = 3 * forward.epoch_length + 1

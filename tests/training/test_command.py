@@ -44,6 +44,13 @@ def refused(*arguments) -> str:
         ),
         (["--model.vocab_size", "10"], "model.vocab_size 10 is below the tokenizer's 700 ids; raise it"),
         (["--precision.dtype", "fp8"], "precision.dtype is 'fp8'; it must be one of bf16, fp32"),
+        (["--precision.fp8", "tensorwise"], "precision.fp8 tensorwise needs precision.dtype bf16, not fp32"),
+        (
+            ["--precision.dtype=bf16", "--precision.fp8=tensorwise"],
+            "can't run here: this machine has no GPU; set",
+        ),
+        (["--precision.dtype=bf16", "--precision.fp8=delayed"], "set precision.fp8_first_last_bf16 to false"),
+        (["--memory.recompute", "some"], "memory.recompute is 'some'; it must be one of none, selective, full"),
         (["steps=3"], "unexpected argument 'steps=3'"),
     ],
 )

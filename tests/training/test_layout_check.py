@@ -1,0 +1,75 @@
+"""Every impossible layout is refused before a process exists, with the numbers and the mend."""
+
+import pytest
+import yaml
+
+from megatron_rfft.common.errors import UserError
+from megatron_rfft.models.config import ModelConfig
+from megatron_rfft.training.config import config_from_dict
+from megatron_rfft.training.layout_check import check_layout
+
+QWEN25_7B = ModelConfig(28, 3584, 18944, 28, 4, vocab_size=152064, tie_embeddings=False)
+QWEN25_32B = ModelConfig(64, 5120, 27648, 40, 8, vocab_size=152064, tie_embeddings=False)
+
+
+def configured(text: str):
+    """A config with the given sections beside what every config needs."""
+    return config_from_dict({"run": {"output": "run"}, "model": {}, "data": {}, **yaml.safe_load(text)})
+
+
+@pytest.mark.parametrize(
+    ("model", "world_size", "text", "data_parallel"),
+    [
+        (QWEN25_7B, 8, "{parallel: {tensor: 4, sequence: true}, data: {sequence_length: 4096}}", 2),
+        (QWEN25_7B, 8, "{parallel: {pipeline: 2, virtual_pipeline: 7}, batch: {global_batch_size: 32}}", 4),
+        (QWEN25_32B, 64, "{parallel: {tensor: 8, pipeline: 4, virtual_pipeline: 4, sequence: true}}", 2),
+        (QWEN25_32B, 64, "{parallel: {tensor: 4, context: 2}, data: {document_multiple: 4}}", 8),
+    ],
+)
+def test_sound_layouts_leave_the_rest_to_data_parallelism(model, world_size, text, data_parallel):
+    assert check_layout(configured(text), model, world_size) == data_parallel
+
+
+@pytest.mark.parametrize(
+    ("model", "world_size", "text", "expected"),
+    [
+        (QWEN25_7B, 8, "{parallel: {tensor: 8}}", "num_attention_heads 28 is not a multiple of parallel.tensor 8"),
+        (QWEN25_7B, 14, "{parallel: {tensor: 7}}", "num_query_groups 4 is not a multiple of parallel.tensor 7"),
+        (QWEN25_7B, 6, "{parallel: {tensor: 4}}", "6 processes are not a multiple of parallel.tensor 4"),
+        (QWEN25_7B, 4, "{parallel: {context: 3}}", "x parallel.context 3; start another number"),
+        (QWEN25_7B, 8, "{parallel: {pipeline: 8}}", "num_layers 28 is not a multiple of parallel.pipeline 8 x"),
+        (QWEN25_7B, 2, "{parallel: {pipeline: 2, virtual_pipeline: 4}}", "x parallel.virtual_pipeline 4; lower one"),
+        (QWEN25_7B, 2, "{parallel: {virtual_pipeline: 2}}", "virtual_pipeline 2 needs parallel.pipeline > 1"),
+        (
+            QWEN25_32B,
+            32,
+            "{parallel: {pipeline: 4, virtual_pipeline: 2}, batch: {global_batch_size: 48}}",
+            "multiples of parallel.pipeline 4, but there are 6 a step",
+        ),
+        (QWEN25_7B, 2, "{parallel: {sequence: true}}", "parallel.sequence needs parallel.tensor > 1"),
+        (
+            QWEN25_7B,
+            2,
+            "{parallel: {tensor: 2, sequence: true}, data: {sequence_length: 511}}",
+            "data.sequence_length 511 is not a multiple of 2",
+        ),
+        (QWEN25_7B, 2, "{parallel: {context: 2}}", "set data.document_multiple to a multiple of 4"),
+        (
+            QWEN25_7B,
+            2,
+            "{parallel: {context: 2}, data: {document_multiple: 4, sequence_length: 510}}",
+            "set data.sequence_length to a multiple of 4",
+        ),
+        (
+            QWEN25_32B,
+            32,
+            "{parallel: {tensor: 8, context: 2}, data: {document_multiple: 4}}",
+            "num_attention_heads 40 is not a multiple of parallel.tensor 8 x parallel.context 2",
+        ),
+        (QWEN25_7B, 8, "{batch: {global_batch_size: 12}}", "global_batch_size 12 is not a multiple of"),
+    ],
+)
+def test_impossible_layouts_are_refused(model, world_size, text, expected):
+    with pytest.raises(UserError) as refusal:
+        check_layout(configured(text), model, world_size)
+    assert expected in str(refusal.value)
