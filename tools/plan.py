@@ -91,7 +91,10 @@ def main() -> None:
         print(json.dumps(values | (report.search_values(found, arguments.top) if found else {})))
     else:
         _print(config, plan, found, arguments.top, span_basis)
-        print(f"\nmemory of its ranks\n{report.format_memory(kinds, built)}\n\n{submit}")
+        print(f"\nmemory of its ranks\n{report.format_memory(kinds, built)}\n")
+        if arguments.write_config:
+            print(f"written: {arguments.write_config}")
+        print(submit)
 
 
 def _print(config: TrainConfig, plan: Plan, found: Search | None, top: int, span_basis: str) -> None:

@@ -97,7 +97,9 @@ def test_the_command_writes_the_config_that_it_recommends(config_file, tmp_path)
 
 def test_the_command_constructs_the_layout_asked_for(tmp_path):
     path = tmp_path / "run.yaml"
-    path.write_text(yaml.safe_dump(_raw("qwen2.5-0.5b", parallel={"tensor": 2, "pipeline": 2, "sequence": True})))
+    raw = _raw("qwen2.5-0.5b", parallel={"tensor": 2, "pipeline": 2, "sequence": True})
+    narrow = {"hidden_size": 64, "ffn_hidden_size": 128, "num_attention_heads": 4, "num_query_groups": 2}
+    path.write_text(yaml.safe_dump(raw | {"model": narrow | {"num_layers": 4, "vocab_size": 512}}))
     done = run_python("tools/plan.py", "--config", path, "--gpus", 8, "--keep-layout", "--exact", "--json")
     values = json.loads(done.stdout)
     built = {one["rank"]: one for one in values["constructed"]}
