@@ -1,6 +1,7 @@
 """Process groups and parallel state."""
 
 import os
+from datetime import timedelta
 
 import torch
 
@@ -22,7 +23,7 @@ def initialize_parallel(config: TrainConfig, model: ModelConfig) -> None:
     world_size = int(os.environ.get("WORLD_SIZE", "1"))
     data_parallel = check_layout(config, model, world_size)
     if not torch.distributed.is_initialized():
-        start_process_group(world_size)
+        start_process_group(world_size, config.guard.hang_timeout)
     parallel_state.initialize_model_parallel(
         config.parallel.tensor, config.parallel.pipeline, create_gloo_process_groups=False
     )
@@ -34,15 +35,18 @@ def initialize_parallel(config: TrainConfig, model: ModelConfig) -> None:
     )
 
 
-def start_process_group(world_size: int) -> None:
-    """NCCL on GPUs, gloo on CPU."""
+def start_process_group(world_size: int, hang_timeout: float = 0.0) -> None:
+    """NCCL on GPUs, gloo on CPU. Collectives give up only after twice ``hang_timeout`` seconds: the watchdog, which
+    says who hangs, comes first.
+    """
+    timeout = timedelta(seconds=max(1800.0, 2 * hang_timeout))
     if ON_GPU:
         torch.cuda.set_device(int(os.environ.get("LOCAL_RANK", "0")))
     if world_size == 1 and "MASTER_ADDR" not in os.environ:
         store = torch.distributed.HashStore()
         torch.distributed.init_process_group("nccl" if ON_GPU else "gloo", rank=0, world_size=1, store=store)
     else:
-        torch.distributed.init_process_group("nccl" if ON_GPU else "gloo")
+        torch.distributed.init_process_group("nccl" if ON_GPU else "gloo", timeout=timeout)
 
 
 def destroy_parallel(*, keep_process_group: bool = False) -> None:
