@@ -155,6 +155,8 @@ def write_run_config(config: TrainConfig, output: Path) -> None:
 
 def _default(config: TrainConfig, section: str, key: str) -> object:
     entry = next(entry for entry in dataclasses.fields(getattr(config, section)) if entry.name == key)
+    if entry.default_factory is not dataclasses.MISSING:
+        return entry.default_factory()
     return None if entry.default is dataclasses.MISSING else entry.default
 
 

@@ -42,11 +42,14 @@ def start_process_group(world_size: int, hang_timeout: float = 0.0) -> None:
     timeout = timedelta(seconds=max(1800.0, 2 * hang_timeout))
     if ON_GPU:
         torch.cuda.set_device(int(os.environ.get("LOCAL_RANK", "0")))
+    backend = "nccl" if ON_GPU else "gloo"
     if world_size == 1 and "MASTER_ADDR" not in os.environ:
-        store = torch.distributed.HashStore()
-        torch.distributed.init_process_group("nccl" if ON_GPU else "gloo", rank=0, world_size=1, store=store)
+        store, rank = torch.distributed.HashStore(), 0
     else:
-        torch.distributed.init_process_group("nccl" if ON_GPU else "gloo", timeout=timeout)
+        store, rank, world_size = next(torch.distributed.rendezvous("env://", timeout=timeout))
+        # torchrun --max-restarts keeps its store: addresses of the processes before must not be found there.
+        store = torch.distributed.PrefixStore(os.environ.get("TORCHELASTIC_RESTART_COUNT", "0"), store)
+    torch.distributed.init_process_group(backend, store=store, rank=rank, world_size=world_size, timeout=timeout)
 
 
 def destroy_parallel(*, keep_process_group: bool = False) -> None:

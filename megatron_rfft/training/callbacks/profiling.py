@@ -31,7 +31,7 @@ class Profile(Callback):
 
     def _begin(self, trainer: Trainer) -> None:
         if trainer.step == self.start and torch.distributed.get_rank() == 0:
-            self._profiler = torch.profiler.profile(record_shapes=True, profile_memory=True)
+            self._profiler = torch.profiler.profile()
             self._profiler.start()
 
     def _write(self) -> None:

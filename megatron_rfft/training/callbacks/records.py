@@ -31,6 +31,7 @@ class Records(Callback):
         self.is_writer = torch.distributed.get_rank() == 0
         if not self.is_writer:
             return
+        self.folder.mkdir(parents=True, exist_ok=True)
         for name in FILES:
             path = self.folder / f"{name}.jsonl"
             kept = [line for line in _lines(path) if json.loads(line)["step"] <= trainer.step]
