@@ -37,6 +37,7 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--config", type=Path, required=True, help="the run's YAML file")
     parser.add_argument("--print-config", action="store_true", help="print the resolved config and stop")
     parser.epilog = f"config keys, in the YAML file or as options:\n{describe_config()}\n\n{parser.epilog}"
+    parser.epilog += ", 75 stopped by a signal and saved, 76 hung (guard.hang_timeout): after these, run it again"
     known, overrides = parser.parse_known_args(arguments)
     config = load_config(known.config, overrides)
     if known.print_config:

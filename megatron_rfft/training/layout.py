@@ -25,7 +25,10 @@ def initialize_parallel(config: TrainConfig, model: ModelConfig) -> None:
     if not torch.distributed.is_initialized():
         start_process_group(world_size, config.guard.hang_timeout)
     parallel_state.initialize_model_parallel(
-        config.parallel.tensor, config.parallel.pipeline, create_gloo_process_groups=False
+        config.parallel.tensor,
+        config.parallel.pipeline,
+        create_gloo_process_groups=False,
+        distributed_timeout_minutes=collective_timeout(config.guard.hang_timeout) // timedelta(minutes=1),
     )
     # Dropout is off; the tracker's seed only has to exist.
     tensor_parallel.model_parallel_cuda_manual_seed(config.run.seed)
@@ -36,10 +39,8 @@ def initialize_parallel(config: TrainConfig, model: ModelConfig) -> None:
 
 
 def start_process_group(world_size: int, hang_timeout: float = 0.0) -> None:
-    """NCCL on GPUs, gloo on CPU. Collectives give up only after twice ``hang_timeout`` seconds: the watchdog, which
-    says who hangs, comes first.
-    """
-    timeout = timedelta(seconds=max(1800.0, 2 * hang_timeout))
+    """NCCL on GPUs, gloo on CPU."""
+    timeout = collective_timeout(hang_timeout)
     if ON_GPU:
         torch.cuda.set_device(int(os.environ.get("LOCAL_RANK", "0")))
     backend = "nccl" if ON_GPU else "gloo"
@@ -50,6 +51,13 @@ def start_process_group(world_size: int, hang_timeout: float = 0.0) -> None:
         # torchrun --max-restarts keeps its store: addresses of the processes before must not be found there.
         store = torch.distributed.PrefixStore(os.environ.get("TORCHELASTIC_RESTART_COUNT", "0"), store)
     torch.distributed.init_process_group(backend, store=store, rank=rank, world_size=world_size, timeout=timeout)
+
+
+def collective_timeout(hang_timeout: float) -> timedelta:
+    """When a collective gives up: long after ``hang_timeout`` seconds, for the watchdog, which says who hangs, comes
+    first.
+    """
+    return timedelta(minutes=30 + 2 * hang_timeout // 60)
 
 
 def destroy_parallel(*, keep_process_group: bool = False) -> None:

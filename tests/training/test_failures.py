@@ -17,7 +17,7 @@ from megatron_rfft.training.checkpoint_files import list_checkpoints, verified_m
 from tests.conftest import ROOT, torchrun
 from tests.training.conftest import small_config
 
-STEPS, INTERVAL = 60, 5
+STEPS, INTERVAL = 40, 4
 TIMEOUT = 300
 
 
@@ -75,6 +75,7 @@ class Launched:
         return stderr
 
 
+@pytest.mark.slow  # the same without torchrun's restart is in test_command.py
 def test_a_rank_killed_with_sigkill_costs_nothing_but_time(small_data, undisturbed, tmp_path):
     """torchrun starts both ranks again, and they go on from the checkpoint."""
     launched = Launched(write_config(tmp_path, small_data.prefix), "--max-restarts", "1")
