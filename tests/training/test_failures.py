@@ -107,6 +107,16 @@ def test_a_stopped_rank_is_named_and_the_run_continues(small_data, undisturbed, 
     assert losses(launched.run) == undisturbed
 
 
+@pytest.mark.slow
+def test_a_rank_that_is_stuck_in_code_of_its_own_is_named_with_its_place(small_data, tmp_path):
+    config = write_config(tmp_path, small_data.prefix, guard={"hang_timeout": 8})
+    done = torchrun(2, ROOT / "tests/training/stuck_worker.py", config, check=False)
+    assert "after step 2; rank 1 does not wait: training/trainer.py:" in done.stderr
+    reports = sorted((tmp_path / "run" / "hang").glob("*/rank-*.txt"))
+    assert [report.name for report in reports] == ["rank-0.txt", "rank-1.txt"]
+    assert "stuck_worker.py" in reports[1].read_text()
+
+
 def test_a_full_disk_ends_the_run_and_spares_older_checkpoints(small_data, tmp_path):
     """One rank of two may write no more than 100 kB a file, from one moment on; checkpoints are in the background."""
     launched = Launched(write_config(tmp_path, small_data.prefix, parallel={"pipeline": 2}))
