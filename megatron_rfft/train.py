@@ -1,20 +1,30 @@
 """Train a model: ``torchrun --nproc-per-node N -m megatron_rfft.train --config FILE [--section.key value ...]``."""
 
+from __future__ import annotations
+
 import contextlib
+import dataclasses
+import importlib.util
 import os
-import signal
 import sys
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import yaml
 
 from megatron_rfft.common.cli import EXIT_OK, EXIT_STOPPED, make_parser, run_command
 from megatron_rfft.common.errors import UserError
 from megatron_rfft.common.files import atomic_write
-from megatron_rfft.training.checkpoint_files import newest_step
+from megatron_rfft.data.dataset import PackedDataset
+from megatron_rfft.training.checkpoint_files import newest_manifest
 from megatron_rfft.training.config import TrainConfig, load_config
 from megatron_rfft.training.config_help import describe_config
+from megatron_rfft.training.early_stop import early_stop_reason
 from megatron_rfft.training.layout_check import check_layout
+from megatron_rfft.training.validation_data import open_validation
+
+if TYPE_CHECKING:
+    from megatron_rfft.training.trainer import Callback
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -27,6 +37,7 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--config", type=Path, required=True, help="the run's YAML file")
     parser.add_argument("--print-config", action="store_true", help="print the resolved config and stop")
     parser.epilog = f"config keys, in the YAML file or as options:\n{describe_config()}\n\n{parser.epilog}"
+    parser.epilog += ", 75 stopped by a signal and saved, 76 hung (guard.hang_timeout): after these, run it again"
     known, overrides = parser.parse_known_args(arguments)
     config = load_config(known.config, overrides)
     if known.print_config:
@@ -36,42 +47,36 @@ def main(arguments: list[str] | None = None) -> int:
 
 
 def train(config: TrainConfig) -> int:
-    """Train in the current (torchrun) world until ``config.run.steps``; the exit code."""
+    """Train in the current (torchrun) world until ``config.run.steps`` or an early stop; the exit code."""
     dataset = config.data.open(config.run.seed)
     model_config = config.model.resolve(dataset.vocab_size)
     check_layout(config, model_config, int(os.environ.get("WORLD_SIZE", "1")))
+    validation_set = open_validation(config, dataset)
+    if config.logging.wandb is not None:
+        require_wandb()
     output = Path(config.run.output)
     first_rank = os.environ.get("RANK", "0") == "0"
-    if (done := newest_step(output / "checkpoints")) >= config.run.steps:
+    if reason := why_done(config, output):
         if first_rank:
             write_run_config(config, output)
-            print(f"{output} is done: step {done} of {config.run.steps}")
+            print(f"{output} is done: {reason}")
         return EXIT_OK
     # Imported late: a wrong config is answered in a second, without loading megatron-core.
-    from megatron_rfft.training.precision import check_precision, describe_fp8
-
-    check_precision(config)
-    from megatron_rfft.training.callbacks import Checkpointing, Metrics, NanGuard, StatusLine, StopOnSignal, run_lock
+    from megatron_rfft.training.callbacks import StopOnSignal, run_lock
     from megatron_rfft.training.layout import abandon_parallel, destroy_parallel, initialize_parallel
+    from megatron_rfft.training.precision import check_precision, describe_fp8
     from megatron_rfft.training.trainer import Trainer
 
+    check_precision(config)
     with run_lock(output) if first_rank else contextlib.nullcontext():
         if first_rank:
             write_run_config(config, output)
         stop = StopOnSignal()
-        callbacks = [
-            NanGuard(),
-            stop,
-            Checkpointing(
-                output / "checkpoints", config.checkpoint.interval, config.checkpoint.keep, config.checkpoint.load
-            ),
-            Metrics(output, config.logging.interval, config.logging.tensorboard),
-            StatusLine(),
-        ]
         try:
             initialize_parallel(config, model_config)
             # Billions of random weights take minutes: not for a checkpoint to overwrite them.
-            initialize = config.checkpoint.load is None and done == 0
+            initialize = config.checkpoint.load is None and newest_manifest(output / "checkpoints") is None
+            callbacks = make_callbacks(config, validation_set, stop)
             trainer = Trainer(config, model_config, dataset, callbacks, initialize=initialize)
             if config.precision.fp8 != "none":
                 line = describe_fp8(trainer)
@@ -82,21 +87,62 @@ def train(config: TrainConfig) -> int:
             abandon_parallel()
             raise
         destroy_parallel()
-    if trainer.stopping and trainer.step < config.run.steps:
-        if first_rank:
-            name = signal.Signals(stop.received).name
-            print(
-                f"stopped by {name} at step {trainer.step} of {config.run.steps}, saved: run it again", file=sys.stderr
-            )
-        return EXIT_STOPPED
-    return EXIT_OK
+    if not trainer.stopping or why_done(config, output):
+        if trainer.stopping and first_rank:
+            print(f"{output} is done: {trainer.stopping}", file=sys.stderr)
+        return EXIT_OK
+    if first_rank:
+        place = f"step {trainer.step} of {config.run.steps}"
+        print(f"stopped by {trainer.stopping} at {place}, saved: run it again", file=sys.stderr)
+    return EXIT_STOPPED
+
+
+def make_callbacks(config: TrainConfig, validation_set: PackedDataset | None, stop: Callback) -> list[Callback]:
+    """What happens around the loop, in this order: first what decides, then saving, then what is told."""
+    from megatron_rfft.training import callbacks as available
+
+    output, logging = Path(config.run.output), config.logging
+    records = available.Records(output, tensorboard=logging.tensorboard, wandb=logging.wandb)
+    saving = config.checkpoint
+    metrics = available.Metrics(records, logging.interval, logging.peak_tflops)
+    chosen = [available.Guard(records, config.guard), stop]
+    if validation_set is not None:
+        chosen.append(available.Validation(records, config.validation, validation_set))
+    folder = output / "checkpoints"
+    chosen.append(
+        available.Checkpointing(folder, saving.interval, saving.keep, saving.load, asynchronous=saving.asynchronous)
+    )
+    chosen += [records, metrics, available.StatusLine(metrics)]
+    if logging.profile is not None:
+        chosen.append(available.Profile(output / "profile", *logging.profile))
+    if config.guard.hang_timeout:
+        chosen.append(available.Watchdog(output / "hang", config.guard.hang_timeout))
+    return chosen
+
+
+def why_done(config: TrainConfig, output: Path) -> str:
+    """Why there is nothing left to do in the run folder ``output``, or an empty string."""
+    manifest = newest_manifest(output / "checkpoints")
+    if manifest is None:
+        return ""
+    if manifest["step"] >= config.run.steps:
+        return f"step {manifest['step']} of {config.run.steps}"
+    return early_stop_reason(manifest.get("callbacks", {}), config.validation.patience)
 
 
 # Keys that may change when a run is resumed; anything else would silently be another run.
-RESUMABLE = {("run", "output"), ("checkpoint", "interval"), ("checkpoint", "keep"), ("logging", "interval")}
-RESUMABLE |= {("logging", "tensorboard"), ("batch", "micro_batch_size"), ("data", "cache")}
+RESUMABLE = {("run", "output"), ("batch", "micro_batch_size"), ("data", "cache"), ("validation", "patience")}
+RESUMABLE |= {("checkpoint", key) for key in ("interval", "keep", "asynchronous")}
+RESUMABLE |= {("guard", key) for key in ("max_skips", "hang_timeout")}
+RESUMABLE |= {("logging", key) for key in ("interval", "tensorboard", "wandb", "peak_tflops", "profile")}
 RESUMABLE |= {("parallel", key) for key in ("tensor", "pipeline", "virtual_pipeline", "context", "sequence", "overlap")}
 RESUMABLE |= {("memory", "recompute")}
+
+
+def require_wandb() -> None:
+    """Raise UserError if wandb is not installed."""
+    if importlib.util.find_spec("wandb") is None:
+        raise UserError("logging.wandb is set, but wandb is not installed; pip install wandb, or set it to null")
 
 
 def write_run_config(config: TrainConfig, output: Path) -> None:
@@ -107,13 +153,22 @@ def write_run_config(config: TrainConfig, output: Path) -> None:
         before = yaml.safe_load(path.read_text(encoding="utf-8"))
         for section, values in resolved.items():
             for key, value in values.items():
-                if (section, key) not in RESUMABLE and before.get(section, {}).get(key) != value:
+                # A key that an older version did not know had what is its default now.
+                then = before.get(section, {}).get(key, _default(config, section, key))
+                if (section, key) not in RESUMABLE and then != value:
                     raise UserError(
-                        f"{output} holds a run with {section}.{key} {before.get(section, {}).get(key)!r}, this one has "
-                        f"{value!r}; set another run.output or make them equal"
+                        f"{output} holds a run with {section}.{key} {then!r}, this one has {value!r}; "
+                        "set another run.output or make them equal"
                     )
     with atomic_write(path) as handle:
         yaml.safe_dump(resolved, handle, sort_keys=False)
+
+
+def _default(config: TrainConfig, section: str, key: str) -> object:
+    entry = next(entry for entry in dataclasses.fields(getattr(config, section)) if entry.name == key)
+    if entry.default_factory is not dataclasses.MISSING:
+        return entry.default_factory()
+    return None if entry.default is dataclasses.MISSING else entry.default
 
 
 if __name__ == "__main__":

@@ -9,6 +9,7 @@ from megatron_rfft.common.errors import CommandFailed, UserError
 
 EXIT_OK, EXIT_FAILED, EXIT_USAGE = 0, 1, 2
 EXIT_STOPPED = 75  # sysexits.h: EX_TEMPFAIL; stopped by a signal with all work saved, run it again to continue
+EXIT_HUNG = 76  # a training step did not end within guard.hang_timeout: run it again, it continues from its checkpoint
 
 
 class _Formatter(argparse.ArgumentDefaultsHelpFormatter, argparse.RawDescriptionHelpFormatter):
@@ -30,13 +31,10 @@ def run_command(main: Callable[[], int | None]) -> None:
     """
     try:
         code = main()
-    except UserError as error:
+    except (UserError, CommandFailed) as error:
         if os.environ.get("LOCAL_RANK", "0") == "0":  # under torchrun, once per node
             print(f"error: {error}", file=sys.stderr)
-        code = EXIT_USAGE
-    except CommandFailed as error:
-        print(f"error: {error}", file=sys.stderr)
-        code = EXIT_FAILED
+        code = EXIT_USAGE if isinstance(error, UserError) else EXIT_FAILED
     except BrokenPipeError:  # `command | head`: the reader has seen enough
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         code = EXIT_OK

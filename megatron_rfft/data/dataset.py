@@ -28,6 +28,8 @@ class PackedBatch:
     """float32: 1 where the label is a response or stop token, decided by position and never by token value."""
     position_ids: np.ndarray
     """int64, restarting in each document."""
+    cells: np.ndarray
+    """int32: which of ``PackedDataset.cells`` (task and length) the token's document belongs to; 0 in the padding."""
     cu_seqlens: np.ndarray
     """int32 ``[num_documents + 1]``: boundaries of the documents, their own padding included (what is left of a
     sequence is one more)."""
@@ -81,6 +83,8 @@ class PackedDataset:
         response_starts = np.concatenate([part.rows["response_start"] for part in self.parts])
         self._response_starts = np.maximum(response_starts, 1)  # nothing predicts a document's first token
         self._check_fit()
+        self.cells, self._cells = _tasks_and_lengths(self.parts)
+        """The (task, length) pairs that occur, sorted, and the number of each document's pair."""
         self._content: list[str] | None = None
         self._packings: dict[int, Packing] = {}
         self._epoch_starts = [0]
@@ -133,8 +137,24 @@ class PackedDataset:
         mask = np.cumsum(edges[:total], dtype=np.int8)
         labels = np.zeros(total, np.int64)
         np.multiply(tokens[1:], mask[:-1], out=labels[:-1])
-        longest = int(np.diff(boundaries).max())
-        return PackedBatch(tokens, labels, mask.astype(np.float32), positions, boundaries.astype(np.int32), longest)
+        pieces = np.diff(boundaries)
+        cell_of = np.zeros(len(pieces), np.int32)
+        cell_of[np.searchsorted(boundaries, begins)] = self._cells[documents]
+        cells = np.repeat(cell_of, pieces)
+        mask = mask.astype(np.float32)
+        return PackedBatch(tokens, labels, mask, positions, cells, boundaries.astype(np.int32), int(pieces.max()))
+
+    def document_lengths(self, sequences: Sequence[int]) -> np.ndarray:
+        """Tokens of each document in the given sequences; int32 ``[num_documents]``."""
+        return self.lengths[np.concatenate([self.documents_in(sequence) for sequence in sequences])]
+
+    def describe(self, sequence: int) -> dict[str, list[int]]:
+        """Where a sequence comes from: by data set, the numbers of its documents (data_prep/show.py shows them)."""
+        found: dict[str, list[int]] = {}
+        for document in self.documents_in(sequence).tolist():
+            part = int(np.searchsorted(self._part_starts, document, side="right")) - 1
+            found.setdefault(self.sources[part].path, []).append(document - int(self._part_starts[part]))
+        return found
 
     def _tokens(self, documents: np.ndarray, begins: np.ndarray, ends: np.ndarray, total: int) -> np.ndarray:
         """The documents' tokens laid out from ``begins`` to ``ends``; int64 ``[total]``."""
@@ -193,6 +213,18 @@ class PackedDataset:
             f"length {row['length']}) has {self.padded_lengths[longest]} tokens, more than data.sequence_length "
             f"{self.sequence_length}; raise it or tokenize shorter lengths ({too_long} documents do not fit)"
         )
+
+
+def _tasks_and_lengths(parts: Sequence[Documents]) -> tuple[list[tuple[str, int]], np.ndarray]:
+    """The (task, length) pairs that occur, in order, and the pair of each document; int32 ``[num_documents]``."""
+    tasks = sorted({task for part in parts for task in part.manifest["tasks"]})
+    numbers = {task: number for number, task in enumerate(tasks)}
+    keys = []
+    for part in parts:
+        task = np.array([numbers[name] for name in part.manifest["tasks"]], np.int64)[part.rows["task"]]
+        keys.append(task << 16 | part.rows["length"])
+    pairs, cells = np.unique(np.concatenate(keys), return_inverse=True)
+    return [(tasks[pair >> 16], pair & 0xFFFF) for pair in pairs.tolist()], cells.astype(np.int32)
 
 
 def _difficulty(part: Documents) -> np.ndarray:

@@ -39,6 +39,7 @@ from megatron.core.num_microbatches_calculator import (  # noqa: E402
     unset_num_microbatches_calculator,
 )
 from megatron.core.optimizer import OptimizerConfig, get_megatron_optimizer  # noqa: E402
+from megatron.core.optimizer.clip_grads import clip_grad_by_total_norm_fp32  # noqa: E402
 from megatron.core.optimizer_param_scheduler import OptimizerParamScheduler  # noqa: E402
 from megatron.core.packed_seq_params import PackedSeqParams  # noqa: E402
 from megatron.core.pipeline_parallel import get_forward_backward_func  # noqa: E402
@@ -54,8 +55,8 @@ TENorm = te_extension.TENorm
 if not ON_GPU:
     cpu.patch_imported()
 optimizer_fixes.install()
-# Checkpoints are written by this process. For writers apart from it, megatron-core would start a manager process a rank
-# (280 MB, a second), which a killed trainer leaves behind.
+# Checkpoints are written by threads of this process (saving.py). For writers apart from it, megatron-core would start a
+# manager process a rank (280 MB, a second), which a killed trainer leaves behind.
 filesystem_async._results_queue = queue.Queue()
 
 __all__ = [
@@ -71,6 +72,7 @@ __all__ = [
     "PackedSeqParams",
     "TENorm",
     "TransformerConfig",
+    "clip_grad_by_total_norm_fp32",
     "dist_checkpointing",
     "finalize_model_grads",
     "get_forward_backward_func",

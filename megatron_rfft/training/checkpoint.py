@@ -1,5 +1,6 @@
 """Saving and loading the whole training state, sharded by megatron-core; the files are laid out in checkpoint_files."""
 
+import errno
 import shutil
 import sys
 from collections.abc import Callable
@@ -8,10 +9,11 @@ from typing import Any
 
 import torch
 
-from megatron_rfft.common.errors import UserError
+from megatron_rfft.common.errors import CommandFailed, UserError
 from megatron_rfft.common.files import sync_directory, write_json
 from megatron_rfft.common.manifest import write_manifest
-from megatron_rfft.mcore import GPTModel, dist_checkpointing
+from megatron_rfft.mcore import DEVICE, GPTModel, dist_checkpointing
+from megatron_rfft.mcore.saving import StateWriter
 from megatron_rfft.models import adapters
 from megatron_rfft.models.adapter_config import AdapterConfig
 from megatron_rfft.models.adapter_start import start_adapters
@@ -49,21 +51,26 @@ def _metadata() -> dict[str, Any]:
     }
 
 
-def save_checkpoint(trainer: Trainer, folder: Path) -> Path:
-    """Save the whole training state as ``folder/step-XXXXXXXX``; collective over all ranks."""
+def save_checkpoint(trainer: Trainer, folder: Path, *, background: bool = False) -> "CheckpointSave":
+    """Begin to save the whole training state as ``folder/step-XXXXXXXX``; collective over all ranks.
+
+    The checkpoint appears when ``finish()`` of what is returned is called. With ``background``, training may go on
+    before that.
+    """
     final = folder / f"step-{trainer.step:08d}"
     trainer.synchronize_parameters()
-    write_checkpoint(
+    return CheckpointSave(
         final,
         _sharded_state(trainer, is_loading=False),
         lambda hf: _write_hf_folder(trainer, hf),
+        copy=background,
         step=trainer.step,
         consumed_samples=trainer.consumed_samples,
         model=trainer.model_config.as_dict(),
         config=trainer.config.as_dict(),
+        callbacks=trainer.callback_states(),
         **_adapter_section(trainer, final),
     )
-    return final
 
 
 def _adapter_section(trainer: Trainer, final: Path) -> dict[str, Any]:
@@ -73,23 +80,79 @@ def _adapter_section(trainer: Trainer, final: Path) -> dict[str, Any]:
 
 
 def write_checkpoint(final: Path, state: dict, write_hf: Callable[[Path], None], **sections: Any) -> None:
-    """Write a sharded state dict, what ``write_hf`` puts into ``hf/``, and the manifest; collective over all ranks."""
-    temporary = final.with_name(f".{final.name}.tmp")
-    first_rank = torch.distributed.get_rank() == 0
-    if first_rank:
-        shutil.rmtree(temporary, ignore_errors=True)
-        (temporary / STATE).mkdir(parents=True)
-        (temporary / HF).mkdir()
-    torch.distributed.barrier()
-    dist_checkpointing.save(state, str(temporary / STATE), content_metadata=_metadata(), async_strategy="mcore")
-    if first_rank:
-        write_hf(temporary / HF)
-        files = [path for path in temporary.rglob("*") if path.is_file()]
-        write_manifest(temporary / MANIFEST, CHECKPOINT_KIND, files, **sections)
-        shutil.rmtree(final, ignore_errors=True)
-        temporary.rename(final)
-        sync_directory(final.parent)
-    torch.distributed.barrier()
+    """Write a sharded state dict, what ``write_hf`` puts into ``hf/``, and the manifest; collective over all ranks.
+
+    Raises CommandFailed on every rank if there is no room for it; nothing of it is left then.
+    """
+    CheckpointSave(final, state, write_hf, copy=False, **sections).finish()
+
+
+class CheckpointSave:
+    """A checkpoint under way: each rank's part is being written by a thread into a hidden folder.
+
+    All methods are collective. ``finish`` gives the folder its name, or raises CommandFailed on every rank.
+    """
+
+    def __init__(self, final: Path, state: dict, write_hf: Callable[[Path], None], *, copy: bool, **sections: Any):
+        self.final, self._sections = final, sections
+        self._temporary = final.with_name(f".{final.name}.tmp")
+        on_first_rank(lambda: self._with_room(lambda: self._begin(write_hf)))
+        self._writer = StateWriter(state, self._temporary / STATE, _metadata(), copy=copy)
+
+    def is_written(self) -> bool:
+        """Whether every rank's part is on disk (or has failed): ``finish`` does not have to wait."""
+        writing = torch.tensor([not self._writer.is_done], dtype=torch.int32, device=DEVICE)
+        torch.distributed.all_reduce(writing, op=torch.distributed.ReduceOp.MAX)
+        return not int(writing)
+
+    def finish(self) -> Path:
+        """Wait for all ranks, write the manifest and rename; the checkpoint's path."""
+        self._writer.wait()
+        parts: list[Any] = [None] * torch.distributed.get_world_size()
+        error = None if self._writer.error is None else _reason(self._writer.error)
+        torch.distributed.all_gather_object(parts, (self._writer.results, self._writer.checksums, error))
+        on_first_rank(lambda: self._with_room(lambda: self._complete(parts)))
+        return self.final
+
+    def _begin(self, write_hf: Callable[[Path], None]) -> None:
+        shutil.rmtree(self._temporary, ignore_errors=True)
+        (self._temporary / STATE).mkdir(parents=True)
+        (self._temporary / HF).mkdir()
+        write_hf(self._temporary / HF)
+
+    def _complete(self, parts: list) -> None:
+        results, checksums, errors = zip(*parts, strict=True)
+        for rank, error in enumerate(errors):
+            if error is not None:
+                raise OSError(errno.EIO, f"rank {rank}: {error}")
+        self._writer.finish(list(results))
+        files = [path for path in self._temporary.rglob("*") if path.is_file()]
+        known = {path: checksum for part in checksums for path, checksum in part.items()}
+        write_manifest(self._temporary / MANIFEST, CHECKPOINT_KIND, files, known, **self._sections)
+        shutil.rmtree(self.final, ignore_errors=True)
+        self._temporary.rename(self.final)
+        sync_directory(self.final.parent)
+
+    def _with_room(self, work: Callable[[], None]) -> None:
+        """Do ``work``; if the disk refuses it, leave nothing half-written and say so."""
+        try:
+            work()
+        except OSError as error:
+            shutil.rmtree(self._temporary, ignore_errors=True)
+            raise CommandFailed(
+                f"checkpoint {self.final} could not be written ({error.strerror or error}); older ones are untouched: "
+                "free some room and run it again"
+            ) from error
+
+
+def _reason(error: BaseException) -> str:
+    """What the disk said, below what torch makes of it."""
+    found: BaseException | None = error
+    while found is not None:
+        if isinstance(found, OSError):
+            return found.strerror or str(found)
+        found = found.__cause__ or found.__context__
+    return f"{type(error).__name__}: {error}"
 
 
 def newest_checkpoint(folder: Path) -> Path | None:
@@ -106,16 +169,17 @@ def newest_checkpoint(folder: Path) -> Path | None:
 
 
 def on_first_rank(work: Callable[[], Any]) -> Any:
-    """What ``work`` returns on the first rank, on every rank; a UserError of it is raised on every rank."""
+    """What ``work`` returns on the first rank, on every rank; so is its UserError or CommandFailed, raised."""
     answer: list[Any] = [None, None]
     if torch.distributed.get_rank() == 0:
         try:
             answer[0] = work()
-        except UserError as error:
-            answer[1] = str(error)
+        except (UserError, CommandFailed) as error:
+            answer[1] = (type(error), str(error))
     torch.distributed.broadcast_object_list(answer)
     if answer[1] is not None:
-        raise UserError(answer[1])
+        kind, message = answer[1]
+        raise kind(message)
     return answer[0]
 
 
@@ -147,6 +211,7 @@ def load_checkpoint(trainer: Trainer, path: Path, *, weights_only: bool = False,
         adapters.subtract_start(stage)
     trainer.optimizer.load_state_dict(loaded["optimizer"])
     trainer.step = manifest["step"]
+    trainer.restore_callbacks(manifest.get("callbacks", {}))
     trainer.scheduler.num_steps = 0
     trainer.scheduler.step(increment=trainer.consumed_samples)
 

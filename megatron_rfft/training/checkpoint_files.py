@@ -13,10 +13,12 @@ import shutil
 from pathlib import Path
 
 from megatron_rfft.common.errors import UserError
-from megatron_rfft.common.files import require_directory, sha256_file
+from megatron_rfft.common.files import require_directory, sha256_file, sync_directory
 from megatron_rfft.common.manifest import read_manifest, verify_manifest
 
 CHECKPOINT_KIND = "checkpoint"
+BEST = "best"
+"""A link to the checkpoint with the lowest validation loss: a path like any other for ``checkpoint.load``."""
 STATE, HF, MANIFEST = "state", "hf", "manifest.json"
 MODEL_KIND = "model"
 MODEL_MANIFEST = "megatron_rfft.json"
@@ -28,10 +30,10 @@ def list_checkpoints(folder: Path) -> list[Path]:
     return sorted(path for path in folder.glob("step-*") if (path / MANIFEST).is_file())
 
 
-def newest_step(folder: Path) -> int:
-    """Step of the newest finished checkpoint below ``folder``; 0 without any."""
+def newest_manifest(folder: Path) -> dict | None:
+    """The manifest of the newest finished checkpoint below ``folder``; None without any."""
     found = list_checkpoints(folder)
-    return read_manifest(found[-1] / MANIFEST, CHECKPOINT_KIND)["step"] if found else 0
+    return read_manifest(found[-1] / MANIFEST, CHECKPOINT_KIND) if found else None
 
 
 def read_checkpoint_manifest(path: Path) -> dict:
@@ -116,6 +118,17 @@ def newest_intact(folder: Path) -> tuple[Path | None, list[str]]:
 
 
 def prune_checkpoints(folder: Path, keep: int) -> None:
-    """Remove all but the newest ``keep`` checkpoints, and what killed runs left half-written."""
+    """Remove all but the newest ``keep`` checkpoints and the best one, and what killed runs left half-written."""
+    best = (folder / BEST).resolve()
     for path in [*list_checkpoints(folder)[:-keep], *folder.glob(".step-*.tmp")]:
-        shutil.rmtree(path)
+        if path.resolve() != best:
+            shutil.rmtree(path)
+
+
+def mark_best(folder: Path, step: int) -> None:
+    """Let ``folder/best`` lead to the checkpoint of ``step``."""
+    temporary = folder / f".{BEST}.tmp"
+    temporary.unlink(missing_ok=True)
+    temporary.symlink_to(f"step-{step:08d}")
+    os.replace(temporary, folder / BEST)
+    sync_directory(folder)

@@ -223,15 +223,52 @@ class PrecisionSection:
 
 
 @dataclass(frozen=True)
+class ValidationSection:
+    """The loss on documents that are not trained on, the best checkpoint, and when to stop early."""
+
+    data: list[str] = field(default_factory=list)
+    """Prefixes of the validation data sets; none: no validation."""
+    interval: int = 100
+    """Steps between validations; the last step is always validated."""
+    samples: int | None = None
+    """Sequences to take of them, the same each time; null: all."""
+    sequence_length: int | None = None
+    """Tokens per sequence, for documents longer than those of training; null: data.sequence_length."""
+    patience: int = 0
+    """Stop when so many validations in a row were no better than the best before; 0: never."""
+    min_delta: float = 0.0
+    """By how much a validation loss has to be below the best one to be better."""
+
+
+@dataclass(frozen=True)
+class GuardSection:
+    """What is done about steps that go wrong: bad batches and hanging processes."""
+
+    max_skips: int = 3
+    """A step whose loss or gradient is no number is skipped; the run ends at so many skipped in a row."""
+    spike_factor: float = 0.0
+    """Also skip a step whose loss is above this many times the mean of the last ones, or whose gradient norm is above
+    this many times their median; 0: never. Off by default: a curriculum raises the loss on purpose."""
+    spike_window: int = 64
+    """How many updates that mean and that median are taken over; before so many are made, none is a spike."""
+    hang_timeout: float = 1800.0
+    """Seconds after which a step that does not end (with its validation and checkpoint) is taken for hung: every rank
+    writes its stacks, and the processes end with exit code 76; 0: wait for ever."""
+
+
+@dataclass(frozen=True)
 class CheckpointSection:
     """When to save, and what to start from."""
 
     interval: int = 100
     """Steps between checkpoints; the last step is always saved."""
     keep: int = 2
-    """Newest checkpoints kept."""
+    """Newest checkpoints kept, beside the best one."""
     load: str | None = None
-    """Checkpoint folder whose weights a new run starts from (a run that has its own checkpoints resumes from those)."""
+    """Checkpoint folder whose weights a new run starts from (a run that has its own checkpoints resumes from those);
+    RUN/checkpoints/best is the one with the lowest validation loss."""
+    asynchronous: bool = True
+    """Write checkpoints while training goes on, from a copy in host memory; false: wait for each."""
 
 
 @dataclass(frozen=True)
@@ -242,6 +279,12 @@ class LoggingSection:
     """Steps between lines of metrics.jsonl, TensorBoard points and status lines."""
     tensorboard: bool = True
     """Write TensorBoard events into the run folder."""
+    wandb: str | None = None
+    """Weights & Biases project to log to (package wandb, which obeys WANDB_MODE=offline); null: none."""
+    peak_tflops: float | None = None
+    """Dense peak of one GPU in TFLOP/s that MFU is a share of; null: its bf16 peak where the GPU is a known one."""
+    profile: list[int] | None = None
+    """[start, stop]: write a torch profiler trace of the steps after start up to stop, of rank 0; null: none."""
 
 
 @dataclass(frozen=True)
@@ -257,6 +300,8 @@ class TrainConfig:
     optimizer: OptimizerSection = field(default_factory=OptimizerSection)
     adapter: AdapterSection = field(default_factory=AdapterSection)
     precision: PrecisionSection = field(default_factory=PrecisionSection)
+    validation: ValidationSection = field(default_factory=ValidationSection)
+    guard: GuardSection = field(default_factory=GuardSection)
     checkpoint: CheckpointSection = field(default_factory=CheckpointSection)
     logging: LoggingSection = field(default_factory=LoggingSection)
 
@@ -277,6 +322,9 @@ class TrainConfig:
             "batch.global_batch_size",
             "batch.micro_batch_size",
             "adapter.rank",
+            "validation.interval",
+            "guard.max_skips",
+            "guard.spike_window",
             "checkpoint.interval",
             "checkpoint.keep",
             "logging.interval",
@@ -284,6 +332,13 @@ class TrainConfig:
             section, key = name.split(".")
             if (value := getattr(getattr(self, section), key)) < 1:
                 raise UserError(f"{name} is {value}; it must be at least 1")
+        for name in ("validation.patience", "validation.min_delta", "guard.spike_factor", "guard.hang_timeout"):
+            section, key = name.split(".")
+            if (value := getattr(getattr(self, section), key)) < 0:
+                raise UserError(f"{name} is {value}; it must be at least 0")
+        if 0 < self.guard.spike_factor <= 1:
+            raise UserError(f"guard.spike_factor is {self.guard.spike_factor}; it must be above 1, or 0 for none")
+        _check_window(self.logging.profile)
         if not 0 <= self.data.curriculum < 1:
             raise UserError(f"data.curriculum is {self.data.curriculum}; it must be at least 0 and below 1")
         if self.adapter.method != "none" and self.checkpoint.load is None:
@@ -305,6 +360,11 @@ class TrainConfig:
         values = dataclasses.asdict(self)
         values["data"]["train"] = [source.plain() for source in self.data.train]
         return values
+
+
+def _check_window(window: list[int] | None) -> None:
+    if window is not None and not (len(window) == 2 and 0 <= window[0] < window[1]):
+        raise UserError(f"logging.profile is {window}; write [start, stop], for example [10, 12]")
 
 
 def _one_of(name: str, value: str, allowed: tuple[str, ...]) -> None:
@@ -371,10 +431,9 @@ def _convert(name: str, value: Any, hint: Any) -> Any:
         hint = next(arg for arg in typing.get_args(hint) if arg is not type(None))
     if hint == list[DataSource]:
         return parse_sources(value, name)
-    if hint == list[str]:
-        if isinstance(value, list) and all(isinstance(entry, str) for entry in value):
-            return value
-        raise UserError(f"{name} is {value!r}; it must be a list of names")
+    if typing.get_origin(hint) is list:
+        (item,) = typing.get_args(hint)
+        return [_convert(name, part, item) for part in (value if isinstance(value, list) else [value])]
     if hint is float and isinstance(value, str):  # YAML 1.1 reads 1e-5 as text
         try:
             return float(value)

@@ -1,6 +1,7 @@
 """Process groups and parallel state."""
 
 import os
+from datetime import timedelta
 
 import torch
 
@@ -22,7 +23,7 @@ def initialize_parallel(config: TrainConfig, model: ModelConfig) -> None:
     world_size = int(os.environ.get("WORLD_SIZE", "1"))
     data_parallel = check_layout(config, model, world_size)
     if not torch.distributed.is_initialized():
-        start_process_group(world_size)
+        start_process_group(world_size, config.guard.hang_timeout)
     parallel = config.parallel
     parallel_state.initialize_model_parallel(
         parallel.tensor,
@@ -30,6 +31,7 @@ def initialize_parallel(config: TrainConfig, model: ModelConfig) -> None:
         parallel.virtual_pipeline if parallel.virtual_pipeline > 1 else None,
         context_parallel_size=parallel.context,
         create_gloo_process_groups=False,
+        distributed_timeout_minutes=collective_timeout(config.guard.hang_timeout) // timedelta(minutes=1),
     )
     # Dropout is off; the tracker's seed only has to exist.
     tensor_parallel.model_parallel_cuda_manual_seed(config.run.seed)
@@ -39,15 +41,26 @@ def initialize_parallel(config: TrainConfig, model: ModelConfig) -> None:
     )
 
 
-def start_process_group(world_size: int) -> None:
+def start_process_group(world_size: int, hang_timeout: float = 0.0) -> None:
     """NCCL on GPUs, gloo on CPU."""
+    timeout = collective_timeout(hang_timeout)
     if ON_GPU:
         torch.cuda.set_device(int(os.environ.get("LOCAL_RANK", "0")))
+    backend = "nccl" if ON_GPU else "gloo"
     if world_size == 1 and "MASTER_ADDR" not in os.environ:
-        store = torch.distributed.HashStore()
-        torch.distributed.init_process_group("nccl" if ON_GPU else "gloo", rank=0, world_size=1, store=store)
+        store, rank = torch.distributed.HashStore(), 0
     else:
-        torch.distributed.init_process_group("nccl" if ON_GPU else "gloo")
+        store, rank, world_size = next(torch.distributed.rendezvous("env://", timeout=timeout))
+        # torchrun --max-restarts keeps its store: addresses of the processes before must not be found there.
+        store = torch.distributed.PrefixStore(os.environ.get("TORCHELASTIC_RESTART_COUNT", "0"), store)
+    torch.distributed.init_process_group(backend, store=store, rank=rank, world_size=world_size, timeout=timeout)
+
+
+def collective_timeout(hang_timeout: float) -> timedelta:
+    """When a collective gives up: long after ``hang_timeout`` seconds, for the watchdog, which says who hangs, comes
+    first.
+    """
+    return timedelta(minutes=30 + 2 * hang_timeout // 60)
 
 
 def destroy_parallel(*, keep_process_group: bool = False) -> None:

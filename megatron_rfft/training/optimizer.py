@@ -1,9 +1,14 @@
 """AdamW and its learning-rate schedule, by megatron-core's optimizer and scheduler."""
 
+from collections.abc import Callable
+
+import torch
+
 from megatron_rfft.mcore import (
     DistributedDataParallel,
     OptimizerConfig,
     OptimizerParamScheduler,
+    clip_grad_by_total_norm_fp32,
     get_megatron_optimizer,
 )
 from megatron_rfft.training.config import TrainConfig
@@ -28,6 +33,24 @@ def build_optimizer(config: TrainConfig, model: list[DistributedDataParallel]):
         overlap_param_gather=config.parallel.overlap and section.distributed,
     )
     return get_megatron_optimizer(settings, model, use_gloo_process_groups=False)
+
+
+@torch.no_grad()
+def update_weights(optimizer, accepts: Callable[[float], bool]) -> tuple[float, bool]:
+    """What ``optimizer.step()`` does, if ``accepts(gradient norm)``; the norm, and whether it was done.
+
+    megatron-core has no place to ask between the norm and the update. The answer must be the same on every rank.
+    """
+    optimizer.prepare_grads()
+    norm = float(optimizer.get_grad_norm())
+    if not accepts(norm):
+        return norm, False
+    for part in getattr(optimizer, "chained_optimizers", [optimizer]):
+        if part.config.clip_grad > 0 and not getattr(part, "is_stub_optimizer", False) and part.get_parameters():
+            decoupled = part.config.use_precision_aware_optimizer_no_fp8_or_ds_fp8
+            clip_grad_by_total_norm_fp32(part.get_parameters(), part.config.clip_grad, norm, decoupled)
+    optimizer.step_with_ready_grads()
+    return norm, True
 
 
 def build_scheduler(config: TrainConfig, optimizer) -> OptimizerParamScheduler:

@@ -5,6 +5,7 @@ import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from functools import partial
+from typing import Any
 
 import torch
 
@@ -27,7 +28,8 @@ from megatron_rfft.models.config import ModelConfig
 from megatron_rfft.models.initialize import initialize_weights
 from megatron_rfft.training.config import TrainConfig
 from megatron_rfft.training.layout import on_device
-from megatron_rfft.training.optimizer import build_optimizer, build_scheduler
+from megatron_rfft.training.loss_table import LossTable, sum_over_data
+from megatron_rfft.training.optimizer import build_optimizer, build_scheduler, update_weights
 
 DTYPES = {"bf16": torch.bfloat16, "fp32": torch.float32}
 
@@ -50,19 +52,34 @@ class StepMetrics:
     """Tokens read by the model, padding included."""
     seconds: float
     """Wall time of the step."""
+    data_seconds: float
+    """Part of it in which this rank read its micro-batches."""
+    skipped: bool
+    """Whether a callback did not accept the step: weights and optimizer are as before."""
 
 
 class Callback:
-    """Called around the loop on every rank; override what you need."""
+    """Called around the loop on every rank, in the order of ``Trainer.callbacks``; override what you need."""
 
     def on_start(self, trainer: "Trainer") -> None:
         """Before the first step; ``trainer.step`` says where the run continues."""
+
+    def accepts(self, trainer: "Trainer", loss: float, grad_norm: float) -> bool:
+        """Before the weights are updated: False, on every rank alike, leaves them and the optimizer untouched."""
+        return True
 
     def on_step(self, trainer: "Trainer", metrics: StepMetrics) -> None:
         """After each step."""
 
     def on_end(self, trainer: "Trainer") -> None:
         """After the last step."""
+
+    def state(self) -> dict[str, Any] | None:
+        """What a resumed run has to know, as JSON values: a checkpoint keeps it."""
+        return None
+
+    def restore(self, state: dict[str, Any]) -> None:
+        """Take back what ``state`` returned when the checkpoint was saved."""
 
 
 @dataclass
@@ -75,11 +92,14 @@ class Trainer:
     callbacks: Sequence[Callback] = field(default_factory=list)
     step: int = 0
     """Optimizer steps done."""
-    stopping: bool = False
-    """Set by a callback, on every rank alike: end after this step."""
+    stopping: str = ""
+    """Set by a callback, on every rank alike: why to end after this step."""
+    save_requested: bool = False
+    """Set by a callback, on every rank alike: save after this step."""
+    loss_table: LossTable | None = None
+    """Where losses by task and length are added up, if a callback wants them."""
     base: dict | None = None
     """With adapters: what names the checkpoint whose weights they are trained on; set when it is loaded."""
-
     initialize: bool = True
     """Draw initial weights; false where a checkpoint will overwrite them."""
 
@@ -157,39 +177,70 @@ class Trainer:
     def train_step(self) -> StepMetrics:
         """One optimizer step over the next global batch."""
         started = time.perf_counter()
+        batches = list(self._micro_batches())
+        data_seconds = time.perf_counter() - started
         lr = self.optimizer.param_groups[0]["lr"]
         for chunk in self.model:
             chunk.zero_grad_buffer()
         self.optimizer.zero_grad()
-        loss, target_tokens = self._forward_backward()
-        _, grad_norm, _ = self.optimizer.step()
+        loss, target_tokens = self._run_schedule(batches, self.config.data.sequence_length)
+        grad_norm, updated = update_weights(self.optimizer, partial(self._accepts, loss))
         self.scheduler.step(increment=self.config.batch.global_batch_size)
         self.step += 1
         tokens = self.config.batch.global_batch_size * self.config.data.sequence_length
         seconds = time.perf_counter() - started
-        return StepMetrics(self.step, loss, target_tokens, float(grad_norm), lr, tokens, seconds)
+        return StepMetrics(
+            self.step, loss, target_tokens, grad_norm, lr, tokens, seconds, data_seconds, skipped=not updated
+        )
 
-    def _forward_backward(self) -> tuple[float, int]:
-        """Accumulate gradients of the global batch; return its mean loss and its target tokens, alike on all ranks."""
-        batch = self.config.batch
-        micro_batches = list(self._micro_batches())
+    def evaluate(
+        self, batches: Sequence[PackedBatch], sequence_length: int, table: LossTable | None = None
+    ) -> tuple[float, int]:
+        """Mean loss per target token, and target tokens, of every data-parallel rank's ``batches``, without training.
+
+        Collective: each rank gives as many micro-batches. ``table`` gets the losses by task and length.
+        """
+        training_table, self.loss_table = self.loss_table, table
+        for chunk in self.model:
+            chunk.eval()
+        with torch.no_grad():
+            result = self._run_schedule(batches, sequence_length, forward_only=True)
+        for chunk in self.model:
+            chunk.train()
+        self.loss_table = training_table
+        return result
+
+    def callback_states(self) -> dict[str, dict[str, Any]]:
+        """What the callbacks want a checkpoint to keep, by the name of their class."""
+        states = {type(callback).__name__: callback.state() for callback in self.callbacks}
+        return {name: state for name, state in states.items() if state is not None}
+
+    def restore_callbacks(self, states: dict[str, dict[str, Any]]) -> None:
+        """Give each callback back its part of ``callback_states()``."""
+        for callback in self.callbacks:
+            if (state := states.get(type(callback).__name__)) is not None:
+                callback.restore(state)
+
+    def _accepts(self, loss: float, grad_norm: float) -> bool:
+        return all(callback.accepts(self, loss, grad_norm) for callback in self.callbacks)
+
+    def _run_schedule(
+        self, batches: Sequence[PackedBatch], sequence_length: int, *, forward_only: bool = False
+    ) -> tuple[float, int]:
+        """Pass the micro-batches through the pipeline, accumulating gradients; mean loss and target tokens of all."""
         outputs = get_forward_backward_func()(
             forward_step_func=self._forward_step,
-            data_iterator=[iter(micro_batches) for _ in self.model],
+            data_iterator=[iter(batches) for _ in self.model],
             model=self.model,
-            num_microbatches=len(micro_batches),
-            seq_length=self.config.data.sequence_length * batch.micro_batch_size,
+            num_microbatches=len(batches),
+            seq_length=sequence_length * self.config.batch.micro_batch_size,
             micro_batch_size=1,  # sequences of a micro-batch are laid end to end
-            forward_only=False,
+            forward_only=forward_only,
         )
         totals = torch.zeros(2, dtype=torch.float64)
         for output in outputs:  # filled on the last pipeline stage only
             totals += output["totals"].double().cpu()
-        totals = on_device(totals.numpy())
-        torch.distributed.all_reduce(totals, group=parallel_state.get_data_parallel_group(with_context_parallel=True))
-        if parallel_state.get_pipeline_model_parallel_world_size() > 1:
-            torch.distributed.all_reduce(totals, group=parallel_state.get_pipeline_model_parallel_group())
-        loss_sum, target_tokens = totals.tolist()
+        loss_sum, target_tokens = sum_over_data(on_device(totals.numpy())).tolist()
         return (loss_sum / target_tokens if target_tokens else math.nan), int(target_tokens)
 
     def _micro_batches(self) -> Iterator[PackedBatch]:
@@ -210,17 +261,21 @@ class Trainer:
             max_seqlen_q=batch.max_seqlen,
             max_seqlen_kv=batch.max_seqlen,
         )
-        columns = [on_device(column) for column in (batch.tokens, batch.position_ids, batch.labels, batch.loss_mask)]
+        columns = (batch.tokens, batch.position_ids, batch.labels, batch.loss_mask, batch.cells)
+        columns = [on_device(column) for column in columns]
         if (ranks := parallel_state.get_context_parallel_world_size()) > 1:
             mine = rank_positions(cu_seqlens, ranks, parallel_state.get_context_parallel_rank())
             columns = [column[mine] for column in columns]
-        tokens, position_ids, labels, mask = columns
+        tokens, position_ids, labels, mask, cells = columns
         losses = model(tokens[None], position_ids[None], None, labels=labels[None], packed_seq_params=packed)
-        return losses, partial(_masked_loss, mask)
+        return losses, partial(self._masked_loss, mask, cells)
 
-
-def _masked_loss(mask: torch.Tensor, losses: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor, dict]:
-    """Sum of the target tokens' losses and their number; megatron-core divides by the global number."""
-    loss_sum = torch.sum(losses.view(-1).float() * mask)
-    target_tokens = mask.sum()
-    return loss_sum, target_tokens.to(torch.int), {"totals": torch.stack([loss_sum.detach(), target_tokens])}
+    def _masked_loss(
+        self, mask: torch.Tensor, cells: torch.Tensor, losses: torch.Tensor
+    ) -> tuple[torch.Tensor, torch.Tensor, dict]:
+        """Sum of the target tokens' losses and their number; megatron-core divides by the global number."""
+        losses = losses.view(-1).float()
+        loss_sum, target_tokens = torch.sum(losses * mask), mask.sum()
+        if self.loss_table is not None:
+            self.loss_table.add(cells, losses.detach(), mask)
+        return loss_sum, target_tokens.to(torch.int), {"totals": torch.stack([loss_sum.detach(), target_tokens])}

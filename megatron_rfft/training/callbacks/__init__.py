@@ -1,0 +1,24 @@
+"""What happens around the loop, one concern a file; ``megatron_rfft/train.py`` puts them together in their order."""
+
+from megatron_rfft.training.callbacks.checkpointing import Checkpointing, run_lock
+from megatron_rfft.training.callbacks.guard import Guard
+from megatron_rfft.training.callbacks.metrics import Metrics
+from megatron_rfft.training.callbacks.profiling import Profile
+from megatron_rfft.training.callbacks.records import Records
+from megatron_rfft.training.callbacks.signals import StopOnSignal
+from megatron_rfft.training.callbacks.status import StatusLine
+from megatron_rfft.training.callbacks.validation import Validation
+from megatron_rfft.training.callbacks.watchdog import Watchdog
+
+__all__ = [
+    "Checkpointing",
+    "Guard",
+    "Metrics",
+    "Profile",
+    "Records",
+    "StatusLine",
+    "StopOnSignal",
+    "Validation",
+    "Watchdog",
+    "run_lock",
+]

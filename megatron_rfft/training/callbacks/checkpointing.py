@@ -1,0 +1,76 @@
+"""Saving, resuming, and the lock that keeps a run folder to one run."""
+
+import contextlib
+import fcntl
+import os
+from collections.abc import Iterator
+from pathlib import Path
+
+import torch
+
+from megatron_rfft.common.errors import UserError
+from megatron_rfft.training.checkpoint import CheckpointSave, load_checkpoint, newest_checkpoint, save_checkpoint
+from megatron_rfft.training.checkpoint_files import mark_best, prune_checkpoints
+from megatron_rfft.training.early_stop import best_step
+from megatron_rfft.training.trainer import Callback, StepMetrics, Trainer
+
+
+class Checkpointing(Callback):
+    """Resumes from the run's newest intact checkpoint, saves every ``interval`` steps, on request and at the end.
+
+    Keeps the newest ``keep`` and the best one. With ``asynchronous``, a checkpoint is written while training goes on;
+    there is at most one under way, and the run does not end before it is whole. Stands after every callback that sets
+    ``stopping`` or ``save_requested``, or has a state.
+    """
+
+    def __init__(self, folder: Path, interval: int, keep: int, load: str | None = None, *, asynchronous: bool = False):
+        self.folder, self.interval, self.keep, self.load = folder, interval, keep, load
+        self.asynchronous = asynchronous
+        self._pending: CheckpointSave | None = None
+        self._best: int | None = None
+
+    def on_start(self, trainer: Trainer) -> None:
+        if (newest := newest_checkpoint(self.folder)) is not None:
+            load_checkpoint(trainer, newest, verify=False)
+        elif self.load is not None:
+            load_checkpoint(trainer, Path(self.load), weights_only=True)
+
+    def on_step(self, trainer: Trainer, metrics: StepMetrics) -> None:
+        if self._pending is not None and self._pending.is_written():
+            self._finish()
+        last = trainer.step == trainer.config.run.steps or trainer.stopping
+        if trainer.step % self.interval == 0 or trainer.save_requested or last:
+            trainer.save_requested = False
+            self._finish()
+            self._pending = save_checkpoint(trainer, self.folder, background=self.asynchronous)
+            self._best = best_step(trainer.callback_states())
+            if last or not self.asynchronous:
+                self._finish()
+
+    def on_end(self, trainer: Trainer) -> None:
+        self._finish()
+
+    def _finish(self) -> None:
+        if self._pending is None:
+            return
+        pending, self._pending = self._pending, None
+        pending.finish()
+        if torch.distributed.get_rank() == 0:
+            if self._best is not None:
+                mark_best(self.folder, self._best)
+            prune_checkpoints(self.folder, self.keep)
+
+
+@contextlib.contextmanager
+def run_lock(folder: Path) -> Iterator[None]:
+    """Hold the run folder: a second launch into it is refused while the first is alive (the kernel drops the lock)."""
+    folder.mkdir(parents=True, exist_ok=True)
+    descriptor = os.open(folder / ".lock", os.O_CREAT | os.O_RDWR)
+    try:
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError as error:
+            raise UserError(f"{folder} is in use by another process; wait for it or set another run.output") from error
+        yield
+    finally:
+        os.close(descriptor)

@@ -1,0 +1,42 @@
+"""The validation data set of a run, checked before anything slow begins."""
+
+from megatron_rfft.common.errors import UserError
+from megatron_rfft.data.dataset import PackedDataset
+from megatron_rfft.training.config import TrainConfig
+
+
+def open_validation(config: TrainConfig, train: PackedDataset) -> PackedDataset | None:
+    """The data set of ``config.validation``, or None. Raises UserError if it does not fit the run or ``train``'s
+    tokenizer.
+    """
+    section = config.validation
+    if not section.data:
+        if section.patience:
+            raise UserError("validation.patience is set without validation.data; give its data sets")
+        return None
+    length = section.sequence_length or config.data.sequence_length
+    parallel = config.parallel
+    pieces = (parallel.tensor if parallel.sequence else 1) * (2 * parallel.context if parallel.context > 1 else 1)
+    if length % pieces:
+        raise UserError(
+            f"validation.sequence_length {length} is not a multiple of {pieces}, into which parallel.sequence and "
+            "parallel.context split it; change it"
+        )
+    try:
+        dataset = PackedDataset(
+            section.data,
+            length,
+            config.run.seed,
+            config.data.packed,
+            cache=config.data.cache,
+            document_multiple=config.data.document_multiple,
+        )
+    except UserError as error:
+        raise UserError(str(error).replace("data.sequence_length", "validation.sequence_length")) from error
+    ours, theirs = (part.parts[0].manifest["inputs"]["tokenizer_sha256"] for part in (dataset, train))
+    if ours != theirs:
+        raise UserError(
+            f"validation.data {section.data[0]} has another tokenizer than data.train {train.sources[0].path}; "
+            "tokenize them alike"
+        )
+    return dataset

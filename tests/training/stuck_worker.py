@@ -1,0 +1,37 @@
+"""Run under torchrun: ``stuck_worker.py CONFIG`` trains until the second rank gets stuck in code of its own."""
+
+import sys
+import time
+
+from megatron_rfft.train import make_callbacks
+from megatron_rfft.training.callbacks import StopOnSignal
+from megatron_rfft.training.config import load_config
+from megatron_rfft.training.layout import initialize_parallel
+from megatron_rfft.training.trainer import Trainer
+
+
+class StuckDataset:
+    """A data set that never gives rank 1's part of the third batch."""
+
+    def __init__(self, dataset):
+        self._dataset = dataset
+
+    def __getattr__(self, name):
+        return getattr(self._dataset, name)
+
+    def batch(self, sequences):
+        while 20 in sequences:
+            time.sleep(0.1)
+        return self._dataset.batch(sequences)
+
+
+def main() -> None:
+    config = load_config(sys.argv[1])
+    dataset = config.data.open(config.run.seed)
+    model = config.model.resolve(dataset.vocab_size)
+    initialize_parallel(config, model)
+    Trainer(config, model, StuckDataset(dataset), make_callbacks(config, None, StopOnSignal())).run()
+
+
+if __name__ == "__main__":
+    main()
