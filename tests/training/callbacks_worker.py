@@ -65,7 +65,9 @@ class Recorder(Callback):
         self.last = last
 
     def on_step(self, trainer: Trainer, metrics: StepMetrics) -> None:
-        self.sums[metrics.step] = float(sum(p.detach().double().sum() for p in trainer.model.parameters()))
+        self.sums[metrics.step] = float(
+            sum(p.detach().double().sum() for stage in trainer.stages for p in stage.parameters())
+        )
         if metrics.step == self.last:
             raise Killed
 
