@@ -71,12 +71,11 @@ def train(config: TrainConfig) -> int:
     with run_lock(output) if first_rank else contextlib.nullcontext():
         if first_rank:
             write_run_config(config, output)
-        stop = StopOnSignal()
         try:
             initialize_parallel(config, model_config)
             # Billions of random weights take minutes: not for a checkpoint to overwrite them.
             initialize = config.checkpoint.load is None and newest_manifest(output / "checkpoints") is None
-            callbacks = make_callbacks(config, validation_set, stop)
+            callbacks = make_callbacks(config, validation_set)
             trainer = Trainer(config, model_config, dataset, callbacks, initialize=initialize)
             if config.precision.fp8 != "none":
                 line = describe_fp8(trainer)
@@ -87,17 +86,16 @@ def train(config: TrainConfig) -> int:
             abandon_parallel()
             raise
         destroy_parallel()
-    if not trainer.stopping or why_done(config, output):
-        if trainer.stopping and first_rank:
-            print(f"{output} is done: {trainer.stopping}", file=sys.stderr)
-        return EXIT_OK
-    if first_rank:
+    by_signal = trainer.stopping in {number.name for number in StopOnSignal.SIGNALS}
+    unfinished = by_signal and trainer.step < config.run.steps
+    if trainer.stopping and first_rank:
         place = f"step {trainer.step} of {config.run.steps}"
-        print(f"stopped by {trainer.stopping} at {place}, saved: run it again", file=sys.stderr)
-    return EXIT_STOPPED
+        told = f"stopped by {trainer.stopping} at {place}, saved: run it again"
+        print(told if unfinished else f"{output} is done: {trainer.stopping}", file=sys.stderr)
+    return EXIT_STOPPED if unfinished else EXIT_OK
 
 
-def make_callbacks(config: TrainConfig, validation_set: PackedDataset | None, stop: Callback) -> list[Callback]:
+def make_callbacks(config: TrainConfig, validation_set: PackedDataset | None) -> list[Callback]:
     """What happens around the loop, in this order: first what decides, then saving, then what is told."""
     from megatron_rfft.training import callbacks as available
 
@@ -105,7 +103,7 @@ def make_callbacks(config: TrainConfig, validation_set: PackedDataset | None, st
     records = available.Records(output, tensorboard=logging.tensorboard, wandb=logging.wandb)
     saving = config.checkpoint
     metrics = available.Metrics(records, logging.interval, logging.peak_tflops)
-    chosen = [available.Guard(records, config.guard), stop]
+    chosen = [available.Guard(records, config.guard), available.StopOnSignal()]
     if validation_set is not None:
         chosen.append(available.Validation(records, config.validation, validation_set))
     folder = output / "checkpoints"

@@ -18,7 +18,6 @@ from megatron_rfft.common.errors import CommandFailed
 from megatron_rfft.data.dataset import PackedBatch
 from megatron_rfft.mcore import dist_checkpointing
 from megatron_rfft.train import make_callbacks
-from megatron_rfft.training.callbacks import StopOnSignal
 from megatron_rfft.training.checkpoint import CheckpointSave
 from megatron_rfft.training.checkpoint_files import STATE
 from megatron_rfft.training.config import TrainConfig, load_config
@@ -78,7 +77,7 @@ def attempt(config: TrainConfig, spoilt: int, last: int | None) -> Trainer:
     model = config.model.resolve(dataset.vocab_size)
     initialize_parallel(config, model)
     recorder = Recorder(last)
-    callbacks = [*make_callbacks(config, validation, StopOnSignal()), recorder]
+    callbacks = [*make_callbacks(config, validation), recorder]
     trainer = SpoiltTrainer(config, model, Spoilt(dataset, spoilt), callbacks)
     try:
         with contextlib.suppress(Killed):

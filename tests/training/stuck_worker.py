@@ -4,7 +4,6 @@ import sys
 import time
 
 from megatron_rfft.train import make_callbacks
-from megatron_rfft.training.callbacks import StopOnSignal
 from megatron_rfft.training.config import load_config
 from megatron_rfft.training.layout import initialize_parallel
 from megatron_rfft.training.trainer import Trainer
@@ -30,7 +29,7 @@ def main() -> None:
     dataset = config.data.open(config.run.seed)
     model = config.model.resolve(dataset.vocab_size)
     initialize_parallel(config, model)
-    Trainer(config, model, StuckDataset(dataset), make_callbacks(config, None, StopOnSignal())).run()
+    Trainer(config, model, StuckDataset(dataset), make_callbacks(config, None)).run()
 
 
 if __name__ == "__main__":
