@@ -1,0 +1,1 @@
+"""The machines around a run: what they need and what works on them."""
