@@ -48,6 +48,9 @@ def train(config: TrainConfig) -> int:
             print(f"{output} is done: step {done} of {config.run.steps}")
         return EXIT_OK
     # Imported late: a wrong config is answered in a second, without loading megatron-core.
+    from megatron_rfft.training.precision import check_precision, describe_fp8
+
+    check_precision(config)
     from megatron_rfft.training.callbacks import Checkpointing, Metrics, NanGuard, StatusLine, StopOnSignal, run_lock
     from megatron_rfft.training.layout import abandon_parallel, destroy_parallel, initialize_parallel
     from megatron_rfft.training.trainer import Trainer
@@ -67,7 +70,13 @@ def train(config: TrainConfig) -> int:
         ]
         try:
             initialize_parallel(config, model_config)
-            trainer = Trainer(config, model_config, dataset, callbacks)
+            # Billions of random weights take minutes: not for a checkpoint to overwrite them.
+            initialize = config.checkpoint.load is None and done == 0
+            trainer = Trainer(config, model_config, dataset, callbacks, initialize=initialize)
+            if config.precision.fp8 != "none":
+                line = describe_fp8(trainer)
+                if first_rank:
+                    print(line, file=sys.stderr)
             trainer.run()
         except BaseException:
             abandon_parallel()
@@ -86,7 +95,8 @@ def train(config: TrainConfig) -> int:
 # Keys that may change when a run is resumed; anything else would silently be another run.
 RESUMABLE = {("run", "output"), ("checkpoint", "interval"), ("checkpoint", "keep"), ("logging", "interval")}
 RESUMABLE |= {("logging", "tensorboard"), ("batch", "micro_batch_size"), ("data", "cache")}
-RESUMABLE |= {("parallel", key) for key in ("tensor", "pipeline", "sequence")}
+RESUMABLE |= {("parallel", key) for key in ("tensor", "pipeline", "virtual_pipeline", "context", "sequence", "overlap")}
+RESUMABLE |= {("memory", "recompute")}
 
 
 def write_run_config(config: TrainConfig, output: Path) -> None:

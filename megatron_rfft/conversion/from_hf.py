@@ -33,7 +33,9 @@ def from_hf(source: Path, output: Path) -> Path:
     if lacking := wanted - weights.names:
         raise UserError(f"{source} lacks {sorted(lacking)[0]}; its config.json does not fit its weights")
     if left_over := weights.names - wanted - tied_copy:
-        raise UserError(f"{source} has {sorted(left_over)[0]}, which a Qwen2 model does not; it would be lost")
+        raise UserError(
+            f"{source} has {sorted(left_over)[0]}, which a {model.architecture} model does not; it would be lost"
+        )
 
     def full_tensor(name: str, layer: int | None, shape: tuple[int, ...]) -> torch.Tensor:
         tensor = table[name].join([weights.read(part) for part in hf_names(table[name], layer)], model)
@@ -51,12 +53,12 @@ def _save(model: ModelConfig, full_tensor: FullTensor, dtype: torch.dtype, sourc
     start_process_group(1)
     parallel_state.initialize_model_parallel(create_gloo_process_groups=False)
     tensor_parallel.model_parallel_cuda_manual_seed(0)
-    stage = build_model(model, transformer_config(model, dtype=dtype))
+    (stage,) = build_model(model, transformer_config(model, dtype=dtype))
     fill_parameters(stage, full_tensor)
     output.parent.mkdir(parents=True, exist_ok=True)
     write_checkpoint(
         output,
-        model_state(stage),
+        model_state([stage]),
         lambda hf: _copy_hf_files(source, hf),
         step=0,
         consumed_samples=0,

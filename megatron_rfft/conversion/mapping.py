@@ -1,4 +1,6 @@
-"""Which Hugging Face tensors make up each megatron-core parameter: one table for Qwen2.
+"""Which Hugging Face tensors make up each megatron-core parameter: one table for Qwen2 and Llama.
+
+They differ in the biases of Q, K and V alone.
 
 megatron-core stores Q, K and V of one key/value group side by side (``[q..q k v] x groups``), and the gate above the
 up projection; embeddings have padded rows, which an export strips.
@@ -56,7 +58,7 @@ _LAYER = "decoder.layers."
 _HF_LAYER = "model.layers.{layer}."
 _ATTENTION = _HF_LAYER + "self_attn."
 
-_QWEN2 = (
+_TABLE = (
     Mapping("embedding.word_embeddings.weight", ("model.embed_tokens.weight",), _pad_rows, _strip_rows),
     Mapping(_LAYER + "self_attention.linear_qkv.layer_norm_weight", (_HF_LAYER + "input_layernorm.weight",)),
     *(
@@ -83,10 +85,12 @@ _QWEN2 = (
 
 
 def mappings(model: ModelConfig) -> dict[str, Mapping]:
-    """The table of ``model`` by megatron-core name; a tied model has no output layer."""
-    table = {mapping.megatron: mapping for mapping in _QWEN2}
+    """The table of ``model`` by megatron-core name; a tied model has no output layer, Llama no biases."""
+    table = {mapping.megatron: mapping for mapping in _TABLE}
     if model.tie_embeddings:
         del table["output_layer.weight"]
+    if not model.qkv_bias:
+        del table[_LAYER + "self_attention.linear_qkv.bias"]
     return table
 
 

@@ -33,7 +33,9 @@ def to_hf(checkpoint: Path, output: Path) -> Path:
     model = ModelConfig(**manifest["model"])
     reader = ShardedStateReader(checkpoint / STATE)
     if unmapped := reader.names ^ set(mappings(model)):
-        raise UserError(f"{checkpoint}: {sorted(unmapped)[0]} is not in both the checkpoint and the Qwen2 table")
+        raise UserError(
+            f"{checkpoint}: {sorted(unmapped)[0]} is not in both the checkpoint and the {model.architecture} table"
+        )
     temporary = output.with_name(f".{output.name}.tmp")
     shutil.rmtree(temporary, ignore_errors=True)
     shutil.copytree(checkpoint / HF, temporary)

@@ -29,7 +29,8 @@ class PackedBatch:
     position_ids: np.ndarray
     """int64, restarting in each document."""
     cu_seqlens: np.ndarray
-    """int32 ``[num_documents + 1]``: boundaries of the documents (padding at a sequence's end is one of its own)."""
+    """int32 ``[num_documents + 1]``: boundaries of the documents, their own padding included (what is left of a
+    sequence is one more)."""
     max_seqlen: int
     """Tokens of the longest document."""
 
@@ -39,7 +40,8 @@ class PackedDataset:
 
     A source is a prefix, or a DataSource with a weight (data/blend.py). ``packed=False`` puts each document alone in a
     (padded) sequence. With ``curriculum`` > 0, the longest problems enter only after that share of the first pass
-    (data/packing.py); later passes are shuffled. ``cache`` is a folder for the packings of epochs, or None.
+    (data/packing.py); later passes are shuffled. ``cache`` is a folder for the packings of epochs, or None. Each
+    document takes up a multiple of ``document_multiple`` tokens: its padding is its own, and no target.
 
     Raises UserError if a data set is missing or damaged, if tokenizers differ, if a document is longer than a sequence,
     or if a weight takes no document.
@@ -53,6 +55,8 @@ class PackedDataset:
         packed: bool = True,
         curriculum: float = 0.0,
         cache: Path | str | None = None,
+        *,
+        document_multiple: int = 1,
     ):
         if not sources:
             raise UserError("no data set is given; set data.train to the prefix that tokenize_corpus.py wrote")
@@ -65,13 +69,15 @@ class PackedDataset:
                 "tokenize them alike"
             )
         self.sequence_length, self.seed = sequence_length, seed
-        self.packed, self.curriculum = packed, curriculum
+        self.packed, self.curriculum, self.document_multiple = packed, curriculum, document_multiple
         self.cache = None if cache is None else PackingCache(cache)
         self._counts = [len(part) for part in self.parts]
         check_weights(self.sources, self._counts)
         self._part_starts = np.cumsum([0, *self._counts])
         self.lengths = np.concatenate([part.lengths for part in self.parts])
         """Tokens of each document of the concatenated sources, int32 ``[num_documents]``."""
+        self.padded_lengths = -(-self.lengths // document_multiple) * document_multiple
+        """Tokens that each document takes up in a sequence, int32 ``[num_documents]``."""
         response_starts = np.concatenate([part.rows["response_start"] for part in self.parts])
         self._response_starts = np.maximum(response_starts, 1)  # nothing predicts a document's first token
         self._check_fit()
@@ -109,16 +115,16 @@ class PackedDataset:
         """The micro-batch made of the given sequence numbers."""
         rows = [self.documents_in(sequence) for sequence in sequences]
         documents = np.concatenate(rows)
-        lengths = self.lengths[documents].astype(np.int64)
+        lengths, room = (x[documents].astype(np.int64) for x in (self.lengths, self.padded_lengths))
         # Where each document begins: its sequence's start, and what lies before it in that sequence.
         per_row = np.array([len(row) for row in rows])
-        before = np.cumsum(lengths) - lengths
+        before = np.cumsum(room) - room
         row_starts = np.arange(len(rows)) * self.sequence_length
         begins = before + np.repeat(row_starts - before[np.cumsum(per_row) - per_row], per_row)
         ends = begins + lengths
         total = len(rows) * self.sequence_length
         tokens = self._tokens(documents, begins, ends, total)
-        boundaries = np.unique(np.concatenate([row_starts, begins, ends, [total]]))
+        boundaries = np.unique(np.concatenate([row_starts, begins, begins + room, [total]]))
         positions = np.arange(total) - np.repeat(boundaries[:-1], np.diff(boundaries))
         # Position p predicts token p + 1: the first target is predicted at the last prompt token.
         edges = np.zeros(total + 1, np.int8)
@@ -150,11 +156,11 @@ class PackedDataset:
         if not self.packed:
             return one_each(order)
         if self.cache is None:
-            return pack(order, self.lengths, self.sequence_length, keep_order=ramped)
+            return pack(order, self.padded_lengths, self.sequence_length, keep_order=ramped)
         key = self._key(epoch, self.curriculum if ramped else 0.0)
-        packing = self.cache.load(key, order, self.lengths, self.sequence_length)
+        packing = self.cache.load(key, order, self.padded_lengths, self.sequence_length)
         if packing is None:
-            packing = pack(order, self.lengths, self.sequence_length, keep_order=ramped)
+            packing = pack(order, self.padded_lengths, self.sequence_length, keep_order=ramped)
             self.cache.save(key, packing)
         return packing
 
@@ -168,22 +174,23 @@ class PackedDataset:
             documents=self._content,
             weights=[str(source.exact_weight) for source in self.sources],
             sequence_length=self.sequence_length,
+            document_multiple=self.document_multiple,
             seed=self.seed,
             epoch=epoch,
             curriculum=curriculum,
         )
 
     def _check_fit(self) -> None:
-        too_long = int(np.count_nonzero(self.lengths > self.sequence_length))
+        too_long = int(np.count_nonzero(self.padded_lengths > self.sequence_length))
         if not too_long:
             return
-        longest = int(self.lengths.argmax())
+        longest = int(self.padded_lengths.argmax())
         part = int(np.searchsorted(self._part_starts, longest, side="right")) - 1
         local = longest - int(self._part_starts[part])
         row = self.parts[part].rows[local]
         raise UserError(
             f"document {local} of {self.sources[part].path} ({self.parts[part].manifest['tasks'][row['task']]} at "
-            f"length {row['length']}) has {self.lengths[longest]} tokens, more than data.sequence_length "
+            f"length {row['length']}) has {self.padded_lengths[longest]} tokens, more than data.sequence_length "
             f"{self.sequence_length}; raise it or tokenize shorter lengths ({too_long} documents do not fit)"
         )
 

@@ -31,6 +31,8 @@ from megatron.core.distributed import (  # noqa: E402
     DistributedDataParallelConfig,
     finalize_model_grads,
 )
+from megatron.core.extensions import transformer_engine as te_extension  # noqa: E402
+from megatron.core.fp8_utils import is_first_last_bf16_layer  # noqa: E402
 from megatron.core.models.gpt import GPTModel  # noqa: E402
 from megatron.core.num_microbatches_calculator import (  # noqa: E402
     init_num_microbatches_calculator,
@@ -45,6 +47,10 @@ from megatron.core.transformer.module import Float16Module  # noqa: E402
 
 from megatron_rfft.mcore import optimizer_fixes  # noqa: E402
 
+HAVE_TE = ON_GPU and te_extension.HAVE_TE
+"""Whether layers are Transformer Engine's (with FP8 and fused kernels), or megatron-core's local ones."""
+TENorm = te_extension.TENorm
+
 if not ON_GPU:
     cpu.patch_imported()
 optimizer_fixes.install()
@@ -54,6 +60,7 @@ filesystem_async._results_queue = queue.Queue()
 
 __all__ = [
     "DEVICE",
+    "HAVE_TE",
     "ON_GPU",
     "DistributedDataParallel",
     "DistributedDataParallelConfig",
@@ -62,13 +69,16 @@ __all__ = [
     "OptimizerConfig",
     "OptimizerParamScheduler",
     "PackedSeqParams",
+    "TENorm",
     "TransformerConfig",
     "dist_checkpointing",
     "finalize_model_grads",
     "get_forward_backward_func",
     "get_megatron_optimizer",
     "init_num_microbatches_calculator",
+    "is_first_last_bf16_layer",
     "parallel_state",
+    "te_extension",
     "tensor_parallel",
     "unset_num_microbatches_calculator",
 ]

@@ -12,6 +12,8 @@ import torch.nn.functional as F
 from megatron.core.transformer.module import MegatronModule
 from torch import Tensor
 
+from megatron_rfft.mcore.context import all_order, heads_to_tokens, tokens_to_heads
+
 
 class RMSNorm(torch.nn.RMSNorm):
     """RMSNorm whose weight is marked so that its gradient is summed over tensor-parallel ranks under SP."""
@@ -22,7 +24,11 @@ class RMSNorm(torch.nn.RMSNorm):
 
 
 class SDPAttention(MegatronModule):
-    """Causal core attention by torch's scaled_dot_product_attention, document by document in packed sequences."""
+    """Causal core attention by torch's scaled_dot_product_attention, document by document in packed sequences.
+
+    Under context parallelism every rank attends with its share of the heads over all tokens (Jacobs et al. 2023,
+    arXiv:2309.14509): that needs no kernel of its own.
+    """
 
     def __init__(
         self,
@@ -37,8 +43,7 @@ class SDPAttention(MegatronModule):
         **kwargs,
     ):
         super().__init__(config=config)
-        if config.context_parallel_size != 1:
-            raise ValueError("this attention has no context parallelism; use the Transformer Engine layers for it")
+        self.context_group = pg_collection.cp if config.context_parallel_size > 1 else None
         self.scale = softmax_scale or 1.0 / math.sqrt(config.kv_channels)
         self.dropout = config.attention_dropout if attention_dropout is None else attention_dropout
 
@@ -61,12 +66,24 @@ class SDPAttention(MegatronModule):
             output = self._attend(*(x.permute(1, 2, 0, 3) for x in (query, key, value)))
             output = output.permute(2, 0, 1, 3)
             return output.reshape(*output.shape[:2], -1)
-        boundaries = packed_seq_params.cu_seqlens_q.tolist()
+        if self.context_group is None:
+            return self._attend_documents(query, key, value, packed_seq_params.cu_seqlens_q).flatten(1)
+        size = self.context_group.size()
+        order = all_order(packed_seq_params.cu_seqlens_q, size)
+        if key.size(1) % size:  # fewer key/value heads than ranks: each query head gets its own copy
+            copies = query.size(1) // key.size(1)
+            key, value = (x.repeat_interleave(copies, 1) for x in (key, value))
+        query, key, value = (tokens_to_heads(x, order, self.context_group) for x in (query, key, value))
+        output = self._attend_documents(query, key, value, packed_seq_params.cu_seqlens_q)
+        return heads_to_tokens(output, order, self.context_group).flatten(1)
+
+    def _attend_documents(self, query: Tensor, key: Tensor, value: Tensor, cu_seqlens: Tensor) -> Tensor:
+        """``[tokens, heads, dim]`` in and out."""
         outputs = []
-        for start, end in itertools.pairwise(boundaries):
+        for start, end in itertools.pairwise(cu_seqlens.tolist()):
             document = (x[start:end].transpose(0, 1).unsqueeze(0) for x in (query, key, value))
             outputs.append(self._attend(*document)[0].transpose(0, 1))
-        return torch.cat(outputs).reshape(query.size(0), -1)
+        return torch.cat(outputs)
 
     def _attend(self, query: Tensor, key: Tensor, value: Tensor) -> Tensor:
         """``[batch, heads, sequence, dim]`` in and out."""

@@ -1,14 +1,39 @@
 """A ModelConfig as a megatron-core model: the only place that chooses modules and the model class."""
 
+from typing import Any
+
 import torch
 import torch.nn.functional as F
-from megatron.core.models.gpt.gpt_layer_specs import get_gpt_layer_local_spec
+from megatron.core.models.gpt.gpt_layer_specs import (
+    get_gpt_layer_local_spec,
+    get_gpt_layer_with_transformer_engine_spec,
+)
 from megatron.core.transformer.spec_utils import ModuleSpec
 from megatron.core.transformer.transformer_block import TransformerBlockSubmodules, get_num_layers_to_build
 
-from megatron_rfft.mcore import DEVICE, GPTModel, TransformerConfig, parallel_state
+from megatron_rfft.mcore import DEVICE, HAVE_TE, GPTModel, TENorm, TransformerConfig, parallel_state
 from megatron_rfft.mcore.modules import RMSNorm, SDPAttention
 from megatron_rfft.models.config import ModelConfig
+
+_RECOMPUTE: dict[str, dict[str, Any]] = {
+    "none": {},
+    # Attention keeps little under flash attention: the MLP is what pays.
+    "selective": {"recompute_granularity": "selective", "recompute_modules": ["mlp"]},
+    "full": {"recompute_granularity": "full", "recompute_method": "uniform", "recompute_num_layers": 1},
+}
+
+_FP8: dict[str, dict[str, Any]] = {
+    "none": {},
+    "tensorwise": {"fp8": "hybrid", "fp8_recipe": "tensorwise"},
+    "blockwise": {"fp8": "e4m3", "fp8_recipe": "blockwise"},
+    # megatron-core's own default history is one step; these are Transformer Engine's.
+    "delayed": {
+        "fp8": "hybrid",
+        "fp8_recipe": "delayed",
+        "fp8_amax_history_len": 1024,
+        "fp8_amax_compute_algo": "max",
+    },
+}
 
 
 def transformer_config(
@@ -17,9 +42,15 @@ def transformer_config(
     dtype: torch.dtype,
     tensor_parallel: int = 1,
     pipeline_parallel: int = 1,
+    virtual_pipeline: int = 1,
+    context_parallel: int = 1,
     sequence_parallel: bool = False,
+    recompute: str = "none",
+    fp8: str = "none",
+    fp8_first_last_bf16: bool = False,
 ) -> TransformerConfig:
     """megatron-core's config of ``model`` in one layout; ``dtype`` is that of parameters and pipeline messages."""
+    interleaved = virtual_pipeline > 1
     return TransformerConfig(
         num_layers=model.num_layers,
         hidden_size=model.hidden_size,
@@ -32,12 +63,18 @@ def transformer_config(
         gated_linear_unit=True,
         activation_func=F.silu,
         add_bias_linear=False,
-        add_qkv_bias=True,
+        add_qkv_bias=model.qkv_bias,
         hidden_dropout=0.0,
         attention_dropout=0.0,
         tensor_model_parallel_size=tensor_parallel,
         pipeline_model_parallel_size=pipeline_parallel,
+        virtual_pipeline_model_parallel_size=virtual_pipeline if interleaved else None,
+        context_parallel_size=context_parallel,
         sequence_parallel=sequence_parallel,
+        # Without overlap, two interleaved stages would match messages by order, and silently train on wrong ones.
+        overlap_p2p_comm=interleaved,
+        batch_p2p_comm=not interleaved,
+        deallocate_pipeline_outputs=pipeline_parallel > 1,
         params_dtype=dtype,
         pipeline_dtype=dtype,
         bf16=dtype == torch.bfloat16,
@@ -45,19 +82,25 @@ def transformer_config(
         # Initialization is ours (models/initialize.py): the same weights in every layout.
         perform_initialization=False,
         use_cpu_initialization=False,
-        # Off: fusions that need apex or CUDA extensions.
+        # What needs apex or CUDA extensions is off; what Transformer Engine brings is on where it is.
         gradient_accumulation_fusion=False,
         masked_softmax_fusion=False,
         persist_layer_norm=False,
-        bias_activation_fusion=False,
+        bias_activation_fusion=HAVE_TE,
         bias_dropout_fusion=False,
-        apply_rope_fusion=False,
+        apply_rope_fusion=HAVE_TE,
+        cross_entropy_loss_fusion=HAVE_TE,
         # Must be known before the data-parallel wrapper is built, or gradients are scaled by 1/DP.
         calculate_per_token_loss=True,
+        first_last_layers_bf16=fp8_first_last_bf16 and fp8 != "none",
+        **_RECOMPUTE[recompute],
+        **_FP8[fp8],
     )
 
 
 def _layer_spec() -> ModuleSpec:
+    if HAVE_TE:
+        return get_gpt_layer_with_transformer_engine_spec()
     spec = get_gpt_layer_local_spec(normalization="RMSNorm")
     spec.submodules.input_layernorm = RMSNorm
     spec.submodules.pre_mlp_layernorm = RMSNorm
@@ -65,20 +108,34 @@ def _layer_spec() -> ModuleSpec:
     return spec
 
 
-def build_model(model: ModelConfig, config: TransformerConfig) -> GPTModel:
-    """This pipeline stage's part of ``model``, uninitialized, on the device; needs initialized parallel state."""
+def build_model(model: ModelConfig, config: TransformerConfig) -> list[GPTModel]:
+    """This rank's chunks of ``model`` (one, but under interleaved pipelines), uninitialized, on the device.
+
+    Needs initialized parallel state.
+    """
+    chunks = config.virtual_pipeline_model_parallel_size
+    return [_build_chunk(model, config, chunk) for chunk in (range(chunks) if chunks else (None,))]
+
+
+def _build_chunk(model: ModelConfig, config: TransformerConfig, chunk: int | None) -> GPTModel:
+    where = {"ignore_virtual": False, "vp_stage": chunk}
     block = TransformerBlockSubmodules(
-        layer_specs=[_layer_spec()] * get_num_layers_to_build(config), layer_norm=RMSNorm
+        layer_specs=[_layer_spec()] * get_num_layers_to_build(config, vp_stage=chunk),
+        layer_norm=TENorm if HAVE_TE else RMSNorm,
     )
+    scaled = model.rope_scaling_factor != 1
     stage = GPTModel(
         config,
         block,
         vocab_size=model.padded_vocab_size,
         max_sequence_length=model.max_position_embeddings,
-        pre_process=parallel_state.is_pipeline_first_stage(),
-        post_process=parallel_state.is_pipeline_last_stage(),
+        pre_process=parallel_state.is_pipeline_first_stage(**where),
+        post_process=parallel_state.is_pipeline_last_stage(**where),
         share_embeddings_and_output_weights=model.tie_embeddings,
         position_embedding_type="rope",
         rotary_base=model.rope_theta,
+        rope_scaling=scaled,
+        rope_scaling_factor=model.rope_scaling_factor,
+        vp_stage=chunk,
     )
     return stage.to(DEVICE)

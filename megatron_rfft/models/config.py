@@ -24,9 +24,15 @@ _HF_NAMES = {
 }
 
 
+_HF_CLASSES = {"qwen2": "Qwen2ForCausalLM", "llama": "LlamaForCausalLM"}
+
+_LLAMA3_ROPE = {"low_freq_factor": 1.0, "high_freq_factor": 4.0, "original_max_position_embeddings": 8192}
+"""The constants of Llama 3.1's rotary scaling, which megatron-core fixes; only the factor is free."""
+
+
 @dataclass(frozen=True)
 class ModelConfig:
-    """A Qwen2-style decoder: RMSNorm, SwiGLU, rotary positions, grouped queries, biases on Q, K and V only."""
+    """A Qwen2 or Llama decoder: RMSNorm, SwiGLU, rotary positions, grouped queries; Qwen2 has biases on Q, K and V."""
 
     num_layers: int
     """Transformer layers."""
@@ -38,6 +44,10 @@ class ModelConfig:
     """Query heads; the head dimension is hidden_size / num_attention_heads."""
     num_query_groups: int
     """Key/value heads."""
+    architecture: str = "qwen2"
+    """qwen2 (biases on Q, K and V) or llama (none)."""
+    rope_scaling_factor: float = 1.0
+    """Llama 3.1's stretching of the rotary frequencies (8.0 there); 1.0: none."""
     vocab_size: int = 0
     """Rows of the embedding in the HF checkpoint; 0: as many as the data set's tokenizer has ids."""
     max_position_embeddings: int = 4096
@@ -55,6 +65,10 @@ class ModelConfig:
         for name in ("num_layers", "hidden_size", "ffn_hidden_size", "num_attention_heads", "num_query_groups"):
             if getattr(self, name) < 1:
                 raise UserError(f"model.{name} is {getattr(self, name)}; it must be at least 1")
+        if self.architecture not in _HF_CLASSES:
+            raise UserError(f"model.architecture is {self.architecture!r}; it must be one of {', '.join(_HF_CLASSES)}")
+        if self.rope_scaling_factor < 1:
+            raise UserError(f"model.rope_scaling_factor is {self.rope_scaling_factor}; it must be at least 1")
         if self.hidden_size % self.num_attention_heads:
             raise UserError(
                 f"model.hidden_size {self.hidden_size} is not a multiple of model.num_attention_heads "
@@ -74,6 +88,11 @@ class ModelConfig:
         return self.hidden_size // self.num_attention_heads
 
     @property
+    def qkv_bias(self) -> bool:
+        """Whether Q, K and V have biases."""
+        return self.architecture == "qwen2"
+
+    @property
     def padded_vocab_size(self) -> int:
         """Rows of the embedding in training: the next multiple of VOCAB_MULTIPLE."""
         return -(-self.vocab_size // VOCAB_MULTIPLE) * VOCAB_MULTIPLE
@@ -81,45 +100,71 @@ class ModelConfig:
     def num_parameters(self) -> int:
         """Parameters of the exported model, without vocabulary padding."""
         queries, keys = self.hidden_size, self.num_query_groups * self.head_dim
-        attention = self.hidden_size * (queries + 2 * keys) + queries + 2 * keys + queries * self.hidden_size
+        attention = self.hidden_size * (queries + 2 * keys) + queries * self.hidden_size
+        attention += (queries + 2 * keys) if self.qkv_bias else 0
         layer = attention + 3 * self.hidden_size * self.ffn_hidden_size + 2 * self.hidden_size
         embeddings = self.vocab_size * self.hidden_size * (1 if self.tie_embeddings else 2)
         return self.num_layers * layer + embeddings + self.hidden_size
 
     @classmethod
     def from_hf(cls, path: Path | str) -> "ModelConfig":
-        """Read an HF folder or its ``config.json``. Raises UserError if the architecture is not Qwen2's."""
+        """Read an HF folder or its ``config.json``. Raises UserError for what another model would be trained from."""
         path = Path(path)
         file = require_file(path / "config.json" if path.is_dir() else path, "give a Hugging Face model folder")
         raw = read_json(file)
-        if raw.get("model_type") != "qwen2":
-            raise UserError(f"{file}: model_type {raw.get('model_type')!r} is not supported; supported: qwen2")
-        if raw.get("use_sliding_window"):
-            raise UserError(f"{file}: use_sliding_window is true, which is not supported; set it to false")
-        rope = raw.get("rope_parameters") or {}
-        if rope.get("rope_type", "default") != "default" or raw.get("rope_scaling"):
-            raise UserError(f"{file}: scaled rotary positions are not supported; remove rope_scaling")
+        architecture = raw.get("model_type")
+        if architecture not in _HF_CLASSES:
+            raise UserError(
+                f"{file}: model_type {architecture!r} is not supported; supported: {', '.join(_HF_CLASSES)}"
+            )
+        for key in ("use_sliding_window", "attention_bias", "mlp_bias"):
+            if raw.get(key):
+                raise UserError(f"{file}: {key} is true, which is not supported; use a model without")
         known = {ours: theirs for ours, theirs in _HF_NAMES.items() if ours != "init_std" or theirs in raw}
         try:
             values: dict[str, Any] = {ours: raw[theirs] for ours, theirs in known.items()}
         except KeyError as error:
-            raise UserError(f"{file} has no {error.args[0]!r}; give a complete Qwen2 config.json") from error
-        return cls(**values, rope_theta=float(rope.get("rope_theta") or raw.get("rope_theta") or 10000.0))
+            raise UserError(f"{file} has no {error.args[0]!r}; give a complete config.json") from error
+        # transformers 5 writes rope_parameters, earlier ones rope_theta and rope_scaling.
+        rope = {**(raw.get("rope_scaling") or {}), **(raw.get("rope_parameters") or {})}
+        theta = float(rope.get("rope_theta") or raw.get("rope_theta") or 10000.0)
+        factor = _rope_scaling_factor(rope, file)
+        model = cls(**values, architecture=architecture, rope_theta=theta, rope_scaling_factor=factor)
+        if (raw.get("head_dim") or model.head_dim) != model.head_dim:
+            raise UserError(f"{file}: head_dim {raw['head_dim']} is not hidden_size / num_attention_heads")
+        return model
 
     def to_hf(self, dtype: str = "float32") -> dict[str, Any]:
         """The ``config.json`` with which transformers and vLLM load the exported model."""
-        return {
-            "architectures": ["Qwen2ForCausalLM"],
-            "model_type": "qwen2",
+        config = {
+            "architectures": [_HF_CLASSES[self.architecture]],
+            "model_type": self.architecture,
             **{theirs: getattr(self, ours) for ours, theirs in _HF_NAMES.items()},
             "rope_theta": self.rope_theta,
             "hidden_act": "silu",
             "attention_dropout": 0.0,
-            "use_sliding_window": False,
             "use_cache": True,
             "dtype": dtype,
         }
+        if self.rope_scaling_factor != 1:
+            config["rope_scaling"] = {"rope_type": "llama3", "factor": self.rope_scaling_factor, **_LLAMA3_ROPE}
+        if self.architecture == "qwen2":
+            return {**config, "use_sliding_window": False}
+        return {**config, "attention_bias": False, "mlp_bias": False, "head_dim": self.head_dim}
 
     def as_dict(self) -> dict[str, Any]:
         """Plain values of all fields."""
         return asdict(self)
+
+
+def _rope_scaling_factor(rope: dict[str, Any], file: Path) -> float:
+    """1.0 without scaling, Llama 3.1's factor; anything else is refused."""
+    kind = rope.get("rope_type") or rope.get("type") or "default"
+    if kind == "default":
+        return 1.0
+    if kind != "llama3":
+        raise UserError(f"{file}: rope_scaling of type {kind!r} is not supported; remove it, or use a model without")
+    for key, expected in _LLAMA3_ROPE.items():
+        if rope.get(key) != expected:
+            raise UserError(f"{file}: rope_scaling.{key} is {rope.get(key)!r}; only {expected} is supported")
+    return float(rope["factor"])

@@ -12,6 +12,7 @@ from megatron_rfft.common.errors import UserError
 from megatron_rfft.common.files import sync_directory, write_json
 from megatron_rfft.common.manifest import write_manifest
 from megatron_rfft.mcore import GPTModel, dist_checkpointing
+from megatron_rfft.models.config import ModelConfig
 from megatron_rfft.training.checkpoint_files import (
     CHECKPOINT_KIND,
     HF,
@@ -44,6 +45,7 @@ def _metadata() -> dict[str, Any]:
 def save_checkpoint(trainer: Trainer, folder: Path) -> Path:
     """Save the whole training state as ``folder/step-XXXXXXXX``; collective over all ranks."""
     final = folder / f"step-{trainer.step:08d}"
+    trainer.synchronize_parameters()
     write_checkpoint(
         final,
         _sharded_state(trainer, is_loading=False),
@@ -110,13 +112,14 @@ def load_checkpoint(trainer: Trainer, path: Path, *, weights_only: bool = False,
     every rank if a file is missing or has another checksum, unless that was looked at before (``verify=False``).
     """
     manifest = on_first_rank(lambda: verified_manifest(path) if verify else read_checkpoint_manifest(path))
-    ours, theirs = trainer.model_config.as_dict(), manifest["model"]
-    if different := [key for key in ours if ours[key] != theirs.get(key) and key not in _FREE_TO_DIFFER]:
+    ours, theirs = trainer.model_config.as_dict(), ModelConfig(**manifest["model"]).as_dict()
+    if different := [key for key in ours if ours[key] != theirs[key] and key not in _FREE_TO_DIFFER]:
         key = different[0]
-        raise UserError(f"{path} has model.{key} {theirs.get(key)!r}, this run {ours[key]!r}; make them equal")
+        raise UserError(f"{path} has model.{key} {theirs[key]!r}, this run {ours[key]!r}; make them equal")
     state = _sharded_state(trainer, is_loading=True, with_optimizer=not weights_only)
     loaded = dist_checkpointing.load(state, str(path / STATE))
-    trainer.stage.load_state_dict(loaded["model"])
+    for stage, values in zip(trainer.stages, loaded["model"], strict=True):
+        stage.load_state_dict(values)
     if weights_only:
         trainer.optimizer.reload_model_params()
         return
@@ -126,13 +129,13 @@ def load_checkpoint(trainer: Trainer, path: Path, *, weights_only: bool = False,
     trainer.scheduler.step(increment=trainer.consumed_samples)
 
 
-def model_state(stage: GPTModel) -> dict:
-    """The sharded state dict of a bare model stage."""
-    return {"model": stage.sharded_state_dict(metadata=_metadata())}
+def model_state(stages: list[GPTModel]) -> dict:
+    """The sharded state dict of this rank's model chunks; names in the checkpoint don't depend on the layout."""
+    return {"model": [stage.sharded_state_dict(metadata=_metadata()) for stage in stages]}
 
 
 def _sharded_state(trainer: Trainer, *, is_loading: bool, with_optimizer: bool = True) -> dict:
-    state = model_state(trainer.stage)
+    state = model_state(trainer.stages)
     if with_optimizer:
         state["optimizer"] = trainer.optimizer.sharded_state_dict(state, is_loading=is_loading, metadata=_metadata())
     return state

@@ -44,6 +44,10 @@ class ModelSection:
     """Query heads."""
     num_query_groups: int | None = None
     """Key/value heads."""
+    architecture: str | None = None
+    """qwen2 (biases on Q, K and V) or llama (none)."""
+    rope_scaling_factor: float | None = None
+    """Llama 3.1's stretching of the rotary frequencies (8.0 there); 1.0: none."""
     vocab_size: int | None = None
     """Rows of the embedding; left out: as many as the tokenizer has ids."""
     max_position_embeddings: int | None = None
@@ -89,6 +93,21 @@ class ParallelSection:
     """Pipeline-parallel size: layers are split into this many stages."""
     sequence: bool = False
     """Sequence parallelism: norms and residuals are split along the sequence over the tensor-parallel ranks."""
+    virtual_pipeline: int = 1
+    """Model chunks of each pipeline stage; more than one interleaves them, which shortens the pipeline's bubble."""
+    context: int = 1
+    """Context-parallel size: each document is split along its tokens over this many ranks (long sequences)."""
+    overlap: bool = True
+    """Reduce gradients and gather parameters over the data-parallel ranks while computing."""
+
+
+@dataclass(frozen=True)
+class MemorySection:
+    """What is computed twice instead of kept."""
+
+    recompute: str = "none"
+    """Activations recomputed in the backward pass: none, selective (the MLP of each layer: about half of a layer's
+    activations for a quarter more compute) or full (whole layers: only each layer's input is kept)."""
 
 
 @dataclass(frozen=True)
@@ -102,6 +121,9 @@ class DataSection:
     """Tokens per sequence as the model sees it."""
     packed: bool = True
     """Pack documents into sequences (isolated from each other); false: one padded document a sequence."""
+    document_multiple: int = 1
+    """Pad each document to a multiple of this many tokens. Context parallelism needs a multiple of 2 x
+    parallel.context; as it decides which documents share a sequence, it stays as it is when a run changes layout."""
     curriculum: float = 0.0
     """Share of the first pass over the data after which the longest problems of each task enter; 0: shuffled."""
     cache: str | None = None
@@ -110,7 +132,15 @@ class DataSection:
 
     def open(self, seed: int) -> PackedDataset:
         """The stream of sequences that this section describes. Raises UserError where the data does not allow it."""
-        return PackedDataset(self.train, self.sequence_length, seed, self.packed, self.curriculum, self.cache)
+        return PackedDataset(
+            self.train,
+            self.sequence_length,
+            seed,
+            self.packed,
+            self.curriculum,
+            self.cache,
+            document_multiple=self.document_multiple,
+        )
 
 
 @dataclass(frozen=True)
@@ -155,6 +185,12 @@ class PrecisionSection:
 
     dtype: str = "bf16"
     """Parameters and activations: bf16 or fp32 (gradients and optimizer states are always fp32)."""
+    fp8: str = "none"
+    """Recipe by which Transformer Engine runs the four linears of each layer in FP8: none, tensorwise (scales from the
+    tensor at hand), blockwise (1x128 and 128x128 blocks, E4M3; the most careful, the slowest) or delayed (scales from
+    past steps; not promised to resume to the last bit)."""
+    fp8_first_last_bf16: bool = True
+    """Keep the first and the last layer in bf16 (megatron-core can't with delayed: set false there)."""
 
 
 @dataclass(frozen=True)
@@ -187,6 +223,7 @@ class TrainConfig:
     model: ModelSection
     data: DataSection
     parallel: ParallelSection = field(default_factory=ParallelSection)
+    memory: MemorySection = field(default_factory=MemorySection)
     batch: BatchSection = field(default_factory=BatchSection)
     optimizer: OptimizerSection = field(default_factory=OptimizerSection)
     precision: PrecisionSection = field(default_factory=PrecisionSection)
@@ -195,12 +232,17 @@ class TrainConfig:
 
     def __post_init__(self) -> None:
         _one_of("precision.dtype", self.precision.dtype, ("bf16", "fp32"))
+        _one_of("precision.fp8", self.precision.fp8, ("none", "tensorwise", "blockwise", "delayed"))
+        _one_of("memory.recompute", self.memory.recompute, ("none", "selective", "full"))
         _one_of("optimizer.schedule", self.optimizer.schedule, ("cosine", "linear", "constant"))
         for name in (
             "run.steps",
             "parallel.tensor",
             "parallel.pipeline",
+            "parallel.virtual_pipeline",
+            "parallel.context",
             "data.sequence_length",
+            "data.document_multiple",
             "batch.global_batch_size",
             "batch.micro_batch_size",
             "checkpoint.interval",

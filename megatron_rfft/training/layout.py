@@ -23,8 +23,13 @@ def initialize_parallel(config: TrainConfig, model: ModelConfig) -> None:
     data_parallel = check_layout(config, model, world_size)
     if not torch.distributed.is_initialized():
         start_process_group(world_size)
+    parallel = config.parallel
     parallel_state.initialize_model_parallel(
-        config.parallel.tensor, config.parallel.pipeline, create_gloo_process_groups=False
+        parallel.tensor,
+        parallel.pipeline,
+        parallel.virtual_pipeline if parallel.virtual_pipeline > 1 else None,
+        context_parallel_size=parallel.context,
+        create_gloo_process_groups=False,
     )
     # Dropout is off; the tracker's seed only has to exist.
     tensor_parallel.model_parallel_cuda_manual_seed(config.run.seed)

@@ -8,11 +8,12 @@ from megatron_rfft.training.config import TrainConfig
 def check_layout(config: TrainConfig, model: ModelConfig, world_size: int) -> int:
     """Return the data-parallel size. Raises UserError naming the numbers that don't fit and the mend."""
     parallel, batch = config.parallel, config.batch
-    model_parallel = parallel.tensor * parallel.pipeline
+    model_parallel = parallel.tensor * parallel.pipeline * parallel.context
     if world_size % model_parallel:
         raise UserError(
             f"{world_size} processes are not a multiple of parallel.tensor {parallel.tensor} x parallel.pipeline "
-            f"{parallel.pipeline}; start another number with torchrun --nproc-per-node"
+            f"{parallel.pipeline} x parallel.context {parallel.context}; start another number with torchrun "
+            "--nproc-per-node"
         )
     for name, size in (
         ("model.num_attention_heads", model.num_attention_heads),
@@ -24,22 +25,54 @@ def check_layout(config: TrainConfig, model: ModelConfig, world_size: int) -> in
             raise UserError(
                 f"{name} {size} is not a multiple of parallel.tensor {parallel.tensor}; lower parallel.tensor"
             )
-    if model.num_layers % parallel.pipeline:
-        raise UserError(
-            f"model.num_layers {model.num_layers} is not a multiple of parallel.pipeline {parallel.pipeline}; "
-            "lower parallel.pipeline"
-        )
-    if parallel.sequence and parallel.tensor == 1:
-        raise UserError("parallel.sequence needs parallel.tensor > 1; set it to false")
-    if parallel.sequence and config.data.sequence_length * batch.micro_batch_size % parallel.tensor:
-        raise UserError(
-            f"data.sequence_length {config.data.sequence_length} is not a multiple of parallel.tensor "
-            f"{parallel.tensor}, which parallel.sequence needs; change it"
-        )
+    _check_sequence_split(config, model)
     data_parallel = world_size // model_parallel
     if batch.global_batch_size % (batch.micro_batch_size * data_parallel):
         raise UserError(
             f"batch.global_batch_size {batch.global_batch_size} is not a multiple of batch.micro_batch_size "
             f"{batch.micro_batch_size} x data-parallel size {data_parallel}; change one of them"
         )
+    _check_pipeline(config, model, batch.global_batch_size // (batch.micro_batch_size * data_parallel))
     return data_parallel
+
+
+def _check_pipeline(config: TrainConfig, model: ModelConfig, num_micro_batches: int) -> None:
+    stages, chunks = config.parallel.pipeline, config.parallel.virtual_pipeline
+    if chunks > 1 and stages == 1:
+        raise UserError(f"parallel.virtual_pipeline {chunks} needs parallel.pipeline > 1; set it to 1")
+    if model.num_layers % (stages * chunks):
+        raise UserError(
+            f"model.num_layers {model.num_layers} is not a multiple of parallel.pipeline {stages} x "
+            f"parallel.virtual_pipeline {chunks}; lower one of them"
+        )
+    if chunks > 1 and num_micro_batches % stages:
+        raise UserError(
+            f"parallel.virtual_pipeline {chunks} needs micro-batches in multiples of parallel.pipeline {stages}, but "
+            f"there are {num_micro_batches} a step; change batch.global_batch_size or batch.micro_batch_size"
+        )
+
+
+def _check_sequence_split(config: TrainConfig, model: ModelConfig) -> None:
+    parallel, data = config.parallel, config.data
+    if parallel.sequence and parallel.tensor == 1:
+        raise UserError("parallel.sequence needs parallel.tensor > 1; set it to false")
+    ranks = parallel.context * (parallel.tensor if parallel.sequence else 1)
+    if data.sequence_length * config.batch.micro_batch_size % ranks:
+        raise UserError(
+            f"data.sequence_length {data.sequence_length} is not a multiple of {ranks}, over which parallel.sequence "
+            "and parallel.context split it; change it"
+        )
+    if parallel.context == 1:
+        return
+    pieces = 2 * parallel.context
+    for name in ("document_multiple", "sequence_length"):
+        if getattr(data, name) % pieces:
+            raise UserError(
+                f"parallel.context {parallel.context} cuts each document into {pieces} pieces, and data.{name} "
+                f"{getattr(data, name)} is not a multiple of that; set data.{name} to a multiple of {pieces}"
+            )
+    if model.num_attention_heads % (parallel.tensor * parallel.context):
+        raise UserError(
+            f"model.num_attention_heads {model.num_attention_heads} is not a multiple of parallel.tensor "
+            f"{parallel.tensor} x parallel.context {parallel.context}; lower one of them"
+        )

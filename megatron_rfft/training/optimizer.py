@@ -9,7 +9,7 @@ from megatron_rfft.mcore import (
 from megatron_rfft.training.config import TrainConfig
 
 
-def build_optimizer(config: TrainConfig, model: DistributedDataParallel):
+def build_optimizer(config: TrainConfig, model: list[DistributedDataParallel]):
     """The optimizer of ``model``: fp32 main weights and moments, split over data-parallel ranks if so configured."""
     section = config.optimizer
     bf16 = config.precision.dtype == "bf16"
@@ -23,10 +23,11 @@ def build_optimizer(config: TrainConfig, model: DistributedDataParallel):
         adam_eps=section.epsilon,
         clip_grad=section.clip_grad,
         bf16=bf16,
-        params_dtype=model.config.params_dtype,
+        params_dtype=model[0].config.params_dtype,
         use_distributed_optimizer=section.distributed,
+        overlap_param_gather=config.parallel.overlap and section.distributed,
     )
-    return get_megatron_optimizer(settings, [model], use_gloo_process_groups=False)
+    return get_megatron_optimizer(settings, model, use_gloo_process_groups=False)
 
 
 def build_scheduler(config: TrainConfig, optimizer) -> OptimizerParamScheduler:

@@ -14,11 +14,13 @@ from megatron_rfft.mcore import (
     DistributedDataParallel,
     DistributedDataParallelConfig,
     Float16Module,
+    GPTModel,
     PackedSeqParams,
     finalize_model_grads,
     get_forward_backward_func,
     parallel_state,
 )
+from megatron_rfft.mcore.context import rank_positions
 from megatron_rfft.models.build import build_model, transformer_config
 from megatron_rfft.models.config import ModelConfig
 from megatron_rfft.models.initialize import initialize_weights
@@ -75,27 +77,60 @@ class Trainer:
     stopping: bool = False
     """Set by a callback, on every rank alike: end after this step."""
 
+    initialize: bool = True
+    """Draw initial weights; false where a checkpoint will overwrite them."""
+
     def __post_init__(self) -> None:
-        parallel = self.config.parallel
+        parallel, precision = self.config.parallel, self.config.precision
         self.transformer_config = transformer_config(
             self.model_config,
-            dtype=DTYPES[self.config.precision.dtype],
+            dtype=DTYPES[precision.dtype],
             tensor_parallel=parallel.tensor,
             pipeline_parallel=parallel.pipeline,
+            virtual_pipeline=parallel.virtual_pipeline,
+            context_parallel=parallel.context,
             sequence_parallel=parallel.sequence,
+            recompute=self.config.memory.recompute,
+            fp8=precision.fp8,
+            fp8_first_last_bf16=precision.fp8_first_last_bf16,
         )
-        self.stage = build_model(self.model_config, self.transformer_config)
-        initialize_weights(self.stage, self.config.run.seed)
-        bf16 = self.config.precision.dtype == "bf16"
-        wrapped = Float16Module(self.transformer_config, self.stage) if bf16 else self.stage
-        settings = DistributedDataParallelConfig(
-            grad_reduce_in_fp32=True, use_distributed_optimizer=self.config.optimizer.distributed
-        )
-        self.model = DistributedDataParallel(self.transformer_config, settings, wrapped)
+        self.stages = build_model(self.model_config, self.transformer_config)
+        """This rank's chunks of the model: one, or ``parallel.virtual_pipeline`` of them."""
+        if self.initialize:
+            for stage in self.stages:
+                initialize_weights(stage, self.config.run.seed)
+        self.model = [self._data_parallel(stage, first=stage is self.stages[0]) for stage in self.stages]
         self.optimizer = build_optimizer(self.config, self.model)
         self.scheduler = build_scheduler(self.config, self.optimizer)
-        self.transformer_config.finalize_model_grads_func = finalize_model_grads
-        self.transformer_config.grad_scale_func = self.optimizer.scale_loss
+        self._connect_schedule()
+
+    def _data_parallel(self, stage: GPTModel, *, first: bool) -> DistributedDataParallel:
+        """The chunk, cast and wrapped so that gradients are summed over data-parallel ranks."""
+        wrapped = Float16Module(self.transformer_config, stage) if self.config.precision.dtype == "bf16" else stage
+        overlap, distributed = self.config.parallel.overlap, self.config.optimizer.distributed
+        settings = DistributedDataParallelConfig(
+            grad_reduce_in_fp32=True,
+            use_distributed_optimizer=distributed,
+            overlap_grad_reduce=overlap,
+            overlap_param_gather=overlap and distributed,
+        )
+        # Later chunks reduce while earlier ones still compute, without buckets of their own.
+        return DistributedDataParallel(self.transformer_config, settings, wrapped, disable_bucketing=not first)
+
+    def _connect_schedule(self) -> None:
+        """What megatron-core's schedules ask of the optimizer and the data-parallel wrappers."""
+        config = self.transformer_config
+        config.finalize_model_grads_func = finalize_model_grads
+        config.grad_scale_func = self.optimizer.scale_loss
+        if self.config.parallel.overlap:
+            hooks = [chunk.no_sync for chunk in self.model]
+            config.no_sync_func = hooks[0] if len(hooks) == 1 else hooks
+
+    def synchronize_parameters(self) -> None:
+        """Have the last step's parameters everywhere: under overlap they are gathered only with the next forward."""
+        for chunk in self.model:
+            if chunk.ddp_config.overlap_param_gather:
+                chunk.start_param_sync(force_sync=True)
 
     @property
     def consumed_samples(self) -> int:
@@ -117,7 +152,8 @@ class Trainer:
         """One optimizer step over the next global batch."""
         started = time.perf_counter()
         lr = self.optimizer.param_groups[0]["lr"]
-        self.model.zero_grad_buffer()
+        for chunk in self.model:
+            chunk.zero_grad_buffer()
         self.optimizer.zero_grad()
         loss, target_tokens = self._forward_backward()
         _, grad_norm, _ = self.optimizer.step()
@@ -133,7 +169,7 @@ class Trainer:
         micro_batches = list(self._micro_batches())
         outputs = get_forward_backward_func()(
             forward_step_func=self._forward_step,
-            data_iterator=iter(micro_batches),
+            data_iterator=[iter(micro_batches) for _ in self.model],
             model=self.model,
             num_microbatches=len(micro_batches),
             seq_length=self.config.data.sequence_length * batch.micro_batch_size,
@@ -168,14 +204,13 @@ class Trainer:
             max_seqlen_q=batch.max_seqlen,
             max_seqlen_kv=batch.max_seqlen,
         )
-        losses = model(
-            on_device(batch.tokens)[None],
-            on_device(batch.position_ids)[None],
-            None,
-            labels=on_device(batch.labels)[None],
-            packed_seq_params=packed,
-        )
-        return losses, partial(_masked_loss, on_device(batch.loss_mask))
+        columns = [on_device(column) for column in (batch.tokens, batch.position_ids, batch.labels, batch.loss_mask)]
+        if (ranks := parallel_state.get_context_parallel_world_size()) > 1:
+            mine = rank_positions(cu_seqlens, ranks, parallel_state.get_context_parallel_rank())
+            columns = [column[mine] for column in columns]
+        tokens, position_ids, labels, mask = columns
+        losses = model(tokens[None], position_ids[None], None, labels=labels[None], packed_seq_params=packed)
+        return losses, partial(_masked_loss, mask)
 
 
 def _masked_loss(mask: torch.Tensor, losses: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor, dict]:

@@ -23,9 +23,10 @@ def main() -> None:
     config = transformer_config(
         model, dtype=torch.float32, tensor_parallel=job["tensor"], pipeline_parallel=job["pipeline"]
     )
-    stage = build_model(model, config).eval()
-    loaded = dist_checkpointing.load(model_state(stage), str(Path(job["checkpoint"]) / "state"))
-    stage.load_state_dict(loaded["model"])
+    (stage,) = build_model(model, config)
+    stage.eval()
+    loaded = dist_checkpointing.load(model_state([stage]), str(Path(job["checkpoint"]) / "state"))
+    stage.load_state_dict(loaded["model"][0])
     tokens = torch.randint(0, model.vocab_size, (2, 40), generator=torch.Generator().manual_seed(1))
     positions = torch.arange(40).expand(2, 40)
     hidden = torch.empty(40, 2, model.hidden_size)

@@ -5,7 +5,7 @@ import json
 import pytest
 import torch
 from safetensors.torch import load_file, save_file
-from transformers import Qwen2Config, Qwen2ForCausalLM
+from transformers import AutoModelForCausalLM, LlamaConfig, Qwen2Config
 
 from megatron_rfft.common.errors import UserError
 from megatron_rfft.common.manifest import verify_manifest
@@ -14,10 +14,10 @@ from megatron_rfft.conversion.to_hf import to_hf
 from tests.conftest import ROOT, run_python, torchrun
 
 
-def make_hf_model(folder, *, tied: bool, vocab_size: int = 301) -> None:
-    """A random Qwen2 with biases, every tensor distinct."""
+def make_hf_model(folder, *, tied: bool, vocab_size: int = 301, family=Qwen2Config) -> None:
+    """A random model, biases too, every tensor distinct; Llama as 3.1, with scaled rotary positions."""
     torch.manual_seed(0)
-    config = Qwen2Config(
+    config = family(
         vocab_size=vocab_size,
         hidden_size=64,
         intermediate_size=160,
@@ -29,17 +29,33 @@ def make_hf_model(folder, *, tied: bool, vocab_size: int = 301) -> None:
         rope_theta=5000.0,
         tie_word_embeddings=tied,
     )
-    model = Qwen2ForCausalLM(config)
+    if family is LlamaConfig:
+        config.rope_parameters = {
+            "rope_type": "llama3",
+            "rope_theta": 5e5,
+            "factor": 8.0,
+            "low_freq_factor": 1.0,
+            "high_freq_factor": 4.0,
+            "original_max_position_embeddings": 8192,
+        }
+    model = AutoModelForCausalLM.from_config(config)
     for parameter in model.parameters():
         torch.nn.init.normal_(parameter, 0.0, 0.15)
     model.save_pretrained(folder)
 
 
-@pytest.fixture(scope="session", params=[True, False], ids=["tied", "untied"])
+MODELS = {
+    "Qwen2, tied": {"tied": True},
+    "Qwen2, untied": {"tied": False},
+    "Llama 3.1": {"tied": False, "family": LlamaConfig},
+}
+
+
+@pytest.fixture(scope="session", params=MODELS.values(), ids=MODELS)
 def converted(request, tmp_path_factory):
     """(HF folder, checkpoint, exported HF folder)."""
     folder = tmp_path_factory.mktemp("convert")
-    make_hf_model(folder / "hf", tied=request.param)
+    make_hf_model(folder / "hf", **request.param)
     from_hf(folder / "hf", folder / "checkpoint")
     to_hf(folder / "checkpoint", folder / "back")
     return folder / "hf", folder / "checkpoint", folder / "back"
@@ -62,7 +78,7 @@ def test_logits_equal_transformers_in_every_layout(converted, tensor, pipeline, 
     (tmp_path / "job.json").write_text(json.dumps(job))
     torchrun(tensor * pipeline, ROOT / "tests/conversion/logits_worker.py", tmp_path / "job.json")
     saved = load_file(job["output"])
-    model = Qwen2ForCausalLM.from_pretrained(original).eval()
+    model = AutoModelForCausalLM.from_pretrained(original).eval()
     with torch.no_grad():
         expected = model(saved["tokens"]).logits
     torch.testing.assert_close(saved["logits"], expected, atol=2e-5, rtol=1e-5)
@@ -72,8 +88,8 @@ def test_the_export_of_a_trained_checkpoint_is_what_transformers_reads(converted
     original, _, back = converted
     tokens = torch.randint(0, 301, (2, 20), generator=torch.Generator().manual_seed(1))
     with torch.no_grad():
-        ours = Qwen2ForCausalLM.from_pretrained(back).eval()(tokens).logits
-        theirs = Qwen2ForCausalLM.from_pretrained(original).eval()(tokens).logits
+        ours = AutoModelForCausalLM.from_pretrained(back).eval()(tokens).logits
+        theirs = AutoModelForCausalLM.from_pretrained(original).eval()(tokens).logits
     assert torch.equal(ours, theirs)
 
 
@@ -91,7 +107,7 @@ def test_exporting_again_is_done_at_once_and_other_folders_are_kept(converted, t
     ("change", "expected"),
     [
         (lambda tensors: tensors.pop("model.layers.1.mlp.up_proj.weight"), "lacks model.layers.1.mlp.up_proj.weight"),
-        (lambda tensors: tensors.update(extra=torch.zeros(1)), "has extra, which a Qwen2 model does not"),
+        (lambda tensors: tensors.update(extra=torch.zeros(1)), "has extra, which a qwen2 model does not"),
         (lambda tensors: tensors.update({"model.norm.weight": torch.zeros(3)}), "gives (3,), not (64,)"),
     ],
 )

@@ -3,7 +3,7 @@
 import json
 
 import pytest
-from transformers import Qwen2Config, Qwen2ForCausalLM
+from transformers import AutoConfig, AutoModelForCausalLM
 
 from megatron_rfft.common.errors import UserError
 from megatron_rfft.models.config import ModelConfig
@@ -26,11 +26,15 @@ def test_published_models_have_their_published_number_of_parameters(size):
     assert model.padded_vocab_size == vocab_size
 
 
-def test_a_config_survives_the_way_through_hugging_face(tmp_path):
-    model = ModelConfig(**SMALL, vocab_size=300, rope_theta=5e5, norm_epsilon=1e-5, tie_embeddings=False, init_std=0.1)
+LLAMA31 = {"architecture": "llama", "rope_theta": 5e5, "rope_scaling_factor": 8.0}
+
+
+@pytest.mark.parametrize("family", [{"rope_theta": 5e5}, {"architecture": "llama"}, LLAMA31])
+def test_a_config_survives_the_way_through_hugging_face(tmp_path, family):
+    model = ModelConfig(**SMALL, **family, vocab_size=300, norm_epsilon=1e-5, tie_embeddings=False, init_std=0.1)
     (tmp_path / "config.json").write_text(json.dumps(model.to_hf()))
     assert ModelConfig.from_hf(tmp_path) == model
-    theirs = Qwen2ForCausalLM(Qwen2Config.from_pretrained(tmp_path))
+    theirs = AutoModelForCausalLM.from_config(AutoConfig.from_pretrained(tmp_path))
     assert sum(parameter.numel() for parameter in theirs.parameters()) == model.num_parameters()
     theirs.config.save_pretrained(tmp_path / "again")
     assert ModelConfig.from_hf(tmp_path / "again") == model
@@ -39,9 +43,12 @@ def test_a_config_survives_the_way_through_hugging_face(tmp_path):
 @pytest.mark.parametrize(
     ("change", "expected"),
     [
-        ({"model_type": "llama"}, "model_type 'llama' is not supported"),
+        ({"model_type": "mistral"}, "model_type 'mistral' is not supported; supported: qwen2, llama"),
         ({"use_sliding_window": True}, "use_sliding_window"),
-        ({"rope_scaling": {"type": "yarn"}}, "rope_scaling"),
+        ({"attention_bias": True}, "attention_bias"),
+        ({"rope_scaling": {"type": "yarn"}}, "rope_scaling of type 'yarn'"),
+        ({"rope_scaling": {"rope_type": "llama3", "factor": 8.0}}, "rope_scaling.low_freq_factor is None"),
+        ({"head_dim": 128}, "head_dim 128"),
         ({"num_hidden_layers": None}, "num_hidden_layers"),
     ],
 )
@@ -53,7 +60,9 @@ def test_what_would_train_another_model_is_refused(tmp_path, change, expected):
         ModelConfig.from_hf(tmp_path)
 
 
-@pytest.mark.parametrize("change", [{"hidden_size": 66}, {"num_query_groups": 3}, {"num_layers": 0}])
+@pytest.mark.parametrize(
+    "change", [{"hidden_size": 66}, {"num_query_groups": 3}, {"num_layers": 0}, {"architecture": "gpt2"}]
+)
 def test_dimensions_that_do_not_divide_are_refused(change):
     with pytest.raises(UserError):
         ModelConfig(**{**SMALL, **change})

@@ -10,18 +10,38 @@ from tests.conftest import ROOT, torchrun
 
 STEPS, CHECKPOINT, KILL = 6, 3, 4
 
+PADDED = ["--data.document_multiple", "4"]
+"""Context parallelism cuts each document into four pieces; its reference packs the same."""
+
 LAYOUTS = {
-    1: {"one process": []},
+    1: {
+        "one process": [],
+        "one process, padded documents": PADDED,
+        "selective recompute": ["--memory.recompute", "selective"],
+        "full recompute": ["--memory.recompute", "full"],
+    },
     2: {
         "DP2": [],
         "DP2, whole optimizer": ["--optimizer.distributed", "false"],
+        "DP2, no overlap": ["--parallel.overlap", "false"],
         "PP2": ["--parallel.pipeline", "2"],
+        "PP2 x VPP2": ["--parallel.pipeline", "2", "--parallel.virtual_pipeline", "2"],
         "TP2": ["--parallel.tensor", "2"],
         "TP2 + SP": ["--parallel.tensor", "2", "--parallel.sequence", "true"],
+        "CP2": ["--parallel.context", "2", *PADDED],
     },
-    4: {"TP2 x PP2": ["--parallel.tensor", "2", "--parallel.pipeline", "2"]},
+    4: {
+        "TP2 x PP2": ["--parallel.tensor", "2", "--parallel.pipeline", "2"],
+        "TP2 x CP2 + SP": ["--parallel.tensor=2", "--parallel.context=2", "--parallel.sequence=true", *PADDED],
+    },
 }
 NAMES = [name for names in LAYOUTS.values() for name in names]
+
+
+def reference_of(name: str) -> str:
+    """The layout of one process that reads the same sequences."""
+    overrides = next(layouts[name] for layouts in LAYOUTS.values() if name in layouts)
+    return "one process, padded documents" if PADDED[0] in overrides else "one process"
 
 
 def small_config(prefix: Path, output: Path) -> dict:

@@ -5,12 +5,12 @@ import json
 import pytest
 
 from tests.conftest import ROOT, torchrun
-from tests.training.conftest import CHECKPOINT, KILL, NAMES, STEPS
+from tests.training.conftest import CHECKPOINT, KILL, NAMES, STEPS, reference_of
 
 
 @pytest.mark.parametrize("name", NAMES[1:])
 def test_losses_agree_with_one_process(runs, name):
-    reference, ours = runs["one process"]["whole"][:STEPS], runs[name]["whole"][:STEPS]
+    reference, ours = runs[reference_of(name)]["whole"][:STEPS], runs[name]["whole"][:STEPS]
     assert len(ours) == STEPS
     for expected, row in zip(reference, ours, strict=True):
         assert row[0] == pytest.approx(expected[0], abs=1e-5)
@@ -34,7 +34,8 @@ def test_resumed_steps_equal_uninterrupted_ones_exactly(runs, name):
 def test_a_checkpoint_of_any_layout_continues_in_another(runs, config_file, tmp_path):
     """Resume TP2 x PP2 and DP2 checkpoints in other layouts; losses stay those of one process."""
     jobs = []
-    for source, overrides in (("TP2 x PP2", []), ("DP2", ["--parallel.tensor", "2"]), ("PP2", [])):
+    sources = ("TP2 x PP2", []), ("DP2", ["--parallel.tensor", "2"]), ("PP2", []), ("PP2 x VPP2", [])
+    for source, overrides in sources:
         output = tmp_path / source.replace(" ", "")
         (output / "checkpoints").mkdir(parents=True)
         name = f"step-{CHECKPOINT:08d}"

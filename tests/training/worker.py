@@ -45,7 +45,8 @@ def attempt(config: TrainConfig, last: int | None) -> list[list[float]]:
     trainer = Trainer(config, model, dataset, [saving, recorder])
     with contextlib.suppress(Killed):
         trainer.run()
-    total = sum(parameter.double().sum() for parameter in trainer.stage.parameters())
+    trainer.synchronize_parameters()
+    total = sum(parameter.double().sum() for stage in trainer.stages for parameter in stage.parameters())
     destroy_parallel(keep_process_group=True)
     return [*recorder.rows, [float(total.detach())]]
 

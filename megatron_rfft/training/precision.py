@@ -1,0 +1,74 @@
+"""FP8: refused where it would silently be BF16, and named where it runs."""
+
+from collections import Counter
+
+import torch
+
+from megatron_rfft.common.errors import UserError
+from megatron_rfft.mcore import HAVE_TE, ON_GPU, is_first_last_bf16_layer, te_extension
+from megatron_rfft.training.config import TrainConfig
+from megatron_rfft.training.trainer import Trainer
+
+_FP8_CAPABILITY = (8, 9)
+_TE_RECIPE_CHECKS = {"blockwise": "is_fp8_block_scaling_available"}
+_FP8_MULTIPLE = {"tensorwise": 16, "delayed": 16, "blockwise": 128}
+"""Tokens of a micro-batch on one rank must be a multiple of this for the recipe's matrix products."""
+
+
+def check_precision(config: TrainConfig) -> None:
+    """Raise UserError if this machine or config cannot run ``precision.fp8``: megatron-core would go on in BF16."""
+    recipe = config.precision.fp8
+    if recipe == "none":
+        return
+    if config.precision.dtype != "bf16":
+        raise UserError(f"precision.fp8 {recipe} needs precision.dtype bf16, not {config.precision.dtype}")
+    if recipe == "delayed" and config.precision.fp8_first_last_bf16:
+        raise UserError("precision.fp8 delayed has no layers in bf16; set precision.fp8_first_last_bf16 to false")
+    if reason := _why_no_fp8(recipe):
+        raise UserError(f"precision.fp8 {recipe} can't run here: {reason}; set precision.fp8 to none")
+    parallel = config.parallel
+    ranks = parallel.context * (parallel.tensor if parallel.sequence else 1)
+    tokens = config.data.sequence_length * config.batch.micro_batch_size // ranks
+    if tokens % _FP8_MULTIPLE[recipe]:
+        raise UserError(
+            f"precision.fp8 {recipe} needs a multiple of {_FP8_MULTIPLE[recipe]} tokens on each rank, and there are "
+            f"{tokens}; change data.sequence_length"
+        )
+
+
+def _why_no_fp8(recipe: str) -> str:
+    """The reason why Transformer Engine can't run ``recipe`` on this machine; empty if it can."""
+    if not ON_GPU:
+        return "this machine has no GPU"
+    capability = torch.cuda.get_device_capability()
+    if capability < _FP8_CAPABILITY:
+        return f"{torch.cuda.get_device_name()} has no FP8 tensor cores (compute capability {capability})"
+    if not HAVE_TE:
+        return "Transformer Engine is not installed (pip install 'megatron-rfft[gpu]')"
+    from transformer_engine.pytorch import fp8
+
+    checks = fp8.FP8GlobalStateManager
+    available, reason = getattr(checks, _TE_RECIPE_CHECKS.get(recipe, "is_fp8_available"))()
+    return "" if available else f"Transformer Engine says: {reason}"
+
+
+def _is_te_linear(module: torch.nn.Module) -> bool:
+    return type(module).__module__ == te_extension.__name__ and hasattr(module, "weight")
+
+
+def describe_fp8(trainer: Trainer) -> str:
+    """Which linears run in FP8, over all pipeline stages: one line for the log; collective over all ranks."""
+    mine = set()
+    for layer in (layer for stage in trainer.stages for layer in stage.decoder.layers):
+        number = layer.layer_number - 1
+        if not is_first_last_bf16_layer(trainer.transformer_config, number):
+            mine |= {(name, number) for name, module in layer.named_modules() if _is_te_linear(module)}
+    gathered: list[set] = [set()] * torch.distributed.get_world_size()
+    torch.distributed.all_gather_object(gathered, mine)
+    found = set().union(*gathered)
+    counts = Counter(name for name, _ in found)
+    layers = sorted({number for _, number in found})
+    if not layers:
+        raise UserError(f"precision.fp8 {trainer.config.precision.fp8} is set, but no linear would run in FP8")
+    names = ", ".join(f"{name} x {count}" for name, count in sorted(counts.items()))
+    return f"FP8 ({trainer.config.precision.fp8}): layers {layers[0]} to {layers[-1]}: {names}; the rest is bf16"
