@@ -117,8 +117,8 @@ class BareLoop:
     def __init__(self, trainer: Trainer):
         self.config = copy.copy(trainer.transformer_config)
         self.vocab_size = trainer.model_config.vocab_size
-        stage = build_model(trainer.model_config, self.config)
-        stage.load_state_dict(trainer.stage.state_dict())
+        (stage,) = build_model(trainer.model_config, self.config)
+        stage.load_state_dict(trainer.stages[0].state_dict())
         wrapped = Float16Module(self.config, stage) if self.config.bf16 else stage
         settings = DistributedDataParallelConfig(grad_reduce_in_fp32=True, use_distributed_optimizer=True)
         self.model = DistributedDataParallel(self.config, settings, wrapped)

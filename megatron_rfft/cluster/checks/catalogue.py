@@ -51,6 +51,8 @@ def _call(module: str, function: str, *arguments: Any) -> dict[str, Any]:
     """``partial`` puts the settings last: ``_call(module, function, *arguments, settings)``."""
     import importlib
 
+    import megatron_rfft.mcore  # noqa: F401  (first: where there is no GPU, its CPU layer answers for torch.cuda)
+
     *rest, settings = arguments
     return getattr(importlib.import_module(f"megatron_rfft.cluster.checks.{module}"), function)(settings, *rest)
 

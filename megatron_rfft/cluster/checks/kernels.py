@@ -5,7 +5,7 @@ from typing import Any
 
 import torch
 
-from megatron_rfft.cluster.checks.settings import Settings, random_batches, run_config, trainer_of
+from megatron_rfft.cluster.checks.settings import FP8, Settings, random_batches, run_config, trainer_of
 
 FP8_PRODUCT = re.compile(
     r"gemm.*(e4m3|e5m2)|(e4m3|e5m2).*gemm|qgmma|nvjet_(sm\d+_)?[qr]{2}|gemm.*(f8|fp8)", re.IGNORECASE
@@ -21,6 +21,8 @@ def fp8_products(names: list[str]) -> list[str]:
 
 def check_kernels(settings: Settings, precision: str) -> dict[str, Any]:
     """Names of the kernels of one training step; FP8 products are expected in FP8 and in nothing else."""
+    from megatron_rfft.training.precision import describe_fp8
+
     dataset = random_batches(settings)
     config = run_config(
         settings,
@@ -34,6 +36,7 @@ def check_kernels(settings: Settings, precision: str) -> dict[str, Any]:
     on_gpu = torch.cuda.is_available()
     activity = torch.profiler.ProfilerActivity
     with trainer_of(config, dataset) as trainer:
+        linears = describe_fp8(trainer) if precision in FP8 else "none"
         trainer.train_step()
         with torch.profiler.profile(activities=[activity.CUDA if on_gpu else activity.CPU]) as profile:
             trainer.train_step()
@@ -44,6 +47,7 @@ def check_kernels(settings: Settings, precision: str) -> dict[str, Any]:
             products[event.name] = products.get(event.name, 0) + 1
     in_fp8 = {name: products[name] for name in fp8_products(list(products))}
     return {
+        "fp8_linears": linears,
         "products": dict(sorted(products.items(), key=lambda item: -item[1])[:20]),
         "fp8_products": in_fp8,
         "as_expected": bool(products) and bool(in_fp8) == (precision != "bf16"),

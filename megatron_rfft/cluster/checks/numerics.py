@@ -12,6 +12,7 @@ from megatron_rfft.cluster.checks.settings import (
     random_batches,
     relative,
     run_config,
+    te_recipe,
     trainer_of,
 )
 from megatron_rfft.cluster.checks.synthetic import RandomSequences
@@ -22,24 +23,6 @@ BOUNDS = {"bf16": 0.01, "tensorwise": 0.04, "delayed": 0.04, "blockwise": 0.03}
 GOLDEN_LOSSES = [6.128675, 5.664509, 5.284382, 4.97428, 4.643573, 4.334303, 4.013486, 3.709533]
 """FP32 losses of the first steps of the golden run, written down from a CPU."""
 GOLDEN_TOLERANCE = 2e-4
-
-
-def te_recipe(precision: str) -> Any:
-    """Transformer Engine's recipe object. Raises Refused where the library or the GPU lacks it."""
-    if not torch.cuda.is_available():
-        raise Refused("no GPU: FP8 needs one of compute capability 8.9")
-    try:
-        import transformer_engine.pytorch  # noqa: F401
-        from transformer_engine.common.recipe import DelayedScaling, Float8BlockScaling, Float8CurrentScaling
-    except ImportError as error:
-        raise Refused(f"Transformer Engine does not import: {error}") from error
-    from megatron_rfft.cluster.doctor.probes import fp8_recipes
-
-    if reason := fp8_recipes()[precision]:
-        raise Refused(reason)
-    if precision == "delayed":
-        return DelayedScaling(amax_history_len=1024, amax_compute_algo="max")
-    return {"tensorwise": Float8CurrentScaling, "blockwise": Float8BlockScaling}[precision]()
 
 
 def linear_pass(precision: str, layer: torch.nn.Module, x: torch.Tensor) -> torch.Tensor:

@@ -7,13 +7,15 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
+import torch
+
 from megatron_rfft.cluster.checks.synthetic import RandomSequences
-from megatron_rfft.common.errors import UserError
 from megatron_rfft.models.config import ModelConfig
-from megatron_rfft.training.config import config_from_dict
+from megatron_rfft.training.config import TrainConfig, config_from_dict
 
 PRECISIONS = ("bf16", "tensorwise", "blockwise", "delayed")
 """BF16, and the recipes of precision.fp8."""
+FP8 = PRECISIONS[1:]
 
 _QWEN = {"vocab_size": 152064, "tie_embeddings": False, "rope_theta": 1e6, "max_position_embeddings": 32768}
 QWEN = {
@@ -24,7 +26,7 @@ QWEN = {
 LAYERS = {"7b": 8, "32b": 2}
 """As many layers as one GPU of 80 GB trains."""
 
-SMALL = {"num_layers": 4, "hidden_size": 512, "ffn_hidden_size": 1536, "num_attention_heads": 8, "num_query_groups": 2}
+SMALL = {"num_layers": 6, "hidden_size": 512, "ffn_hidden_size": 1536, "num_attention_heads": 8, "num_query_groups": 2}
 TINY = {"num_layers": 2, "hidden_size": 32, "ffn_hidden_size": 96, "num_attention_heads": 4, "num_query_groups": 2}
 
 
@@ -63,8 +65,9 @@ def run_config(
 ):
     """A TrainConfig of ``model`` in ``precision`` (one of PRECISIONS, or fp32). Raises Refused if there is none."""
     section: dict[str, Any] = {"dtype": "fp32" if precision == "fp32" else "bf16"}
-    if precision not in ("fp32", "bf16"):
-        section["fp8"] = precision
+    if precision in FP8:
+        te_recipe(precision)
+        section |= {"fp8": precision, "fp8_first_last_bf16": precision != "delayed"}
     values = model if isinstance(model, dict) else asdict(model)
     raw = {
         "run": {"output": str(settings.work / name), "steps": steps, "seed": 1234},
@@ -75,35 +78,42 @@ def run_config(
     }
     for key, extra in sections.items():
         raw[key] = {**raw.get(key, {}), **extra}
-    try:
-        return config_from_dict(raw)
-    except UserError as error:
-        raise Refused(str(error)) from error
+    return config_from_dict(raw)
 
 
 @contextmanager
-def trainer_of(config, dataset, callbacks: Sequence = ()) -> Iterator:
-    """A Trainer alone in its world; afterwards the world is taken down. Raises Refused where the machine lacks what
-    the config asks for.
-    """
-    import torch
-
+def trainer_of(config: TrainConfig, dataset, callbacks: Sequence = (), initialize: bool = True) -> Iterator:
+    """A Trainer alone in its world, which is taken down afterwards; ``initialize``: as Trainer's."""
     from megatron_rfft.training.layout import destroy_parallel, initialize_parallel
+    from megatron_rfft.training.precision import check_precision
     from megatron_rfft.training.trainer import Trainer
 
     model = config.model.resolve(dataset.vocab_size)
+    check_precision(config)
+    initialize_parallel(config, model)
     try:
-        initialize_parallel(config, model)
-        trainer = Trainer(config, model, dataset, list(callbacks))
-    except UserError as error:
-        raise Refused(str(error)) from error
-    else:
-        yield trainer
-        del trainer
+        yield Trainer(config, model, dataset, list(callbacks), initialize=initialize)
     finally:
-        if torch.distributed.is_initialized():
-            destroy_parallel()
+        destroy_parallel()
         torch.cuda.empty_cache()
+
+
+def te_recipe(precision: str) -> Any:
+    """Transformer Engine's object for a recipe of FP8. Raises Refused where the library or the GPU lacks it."""
+    if not torch.cuda.is_available():
+        raise Refused("no GPU: FP8 needs one of compute capability 8.9")
+    try:
+        import transformer_engine.pytorch  # noqa: F401
+        from transformer_engine.common.recipe import DelayedScaling, Float8BlockScaling, Float8CurrentScaling
+    except ImportError as error:
+        raise Refused(f"Transformer Engine does not import: {error}") from error
+    from megatron_rfft.cluster.doctor.probes import fp8_recipes
+
+    if reason := fp8_recipes()[precision]:
+        raise Refused(reason)
+    if precision == "delayed":
+        return DelayedScaling(amax_history_len=1024, amax_compute_algo="max")
+    return {"tensorwise": Float8CurrentScaling, "blockwise": Float8BlockScaling}[precision]()
 
 
 def random_batches(settings: Settings, vocab_size: int = 512) -> RandomSequences:
