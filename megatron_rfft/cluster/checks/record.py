@@ -20,6 +20,7 @@ from megatron_rfft.cluster.checks.catalogue import GOALS, catalogue, summarize
 from megatron_rfft.cluster.checks.settings import Refused, Settings
 from megatron_rfft.common.errors import UserError
 from megatron_rfft.common.files import read_json, write_json
+from megatron_rfft.common.processes import end_with_parent
 
 FINISHED = ("ok", "refused")
 """What is not tried again; failed checks are."""
@@ -125,6 +126,7 @@ def run_checks(path: Path, names: list[str], settings: Settings) -> None:
 
 def main() -> None:
     """Work off the job on the command line."""
+    end_with_parent()
     job = json.loads(sys.argv[1])
     values = job["settings"]
     values["work"], values["data"] = Path(values["work"]), values["data"] and Path(values["data"])

@@ -23,6 +23,7 @@ from megatron_rfft.cluster.doctor.versions import (
     library_versions,
     version_of,
 )
+from megatron_rfft.common.processes import end_with_parent
 
 FP8_ERRORS = {"tensorwise": 0.05, "delayed": 0.05, "blockwise": 0.04}
 """Largest relative error of one FP8 layer's output or gradient against FP32, on Gaussian numbers."""
@@ -304,6 +305,7 @@ def _line(error: BaseException) -> str:
 
 def main() -> None:
     """Print the finding of the probe named on the command line."""
+    end_with_parent()
     print(json.dumps(PROBES[sys.argv[1]]().as_dict()))
 
 
