@@ -1,1 +1,1 @@
-"""The machines around a run: what they need and what works on them."""
+"""Running on a cluster: what a run needs and takes, before it is submitted."""

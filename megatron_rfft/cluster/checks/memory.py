@@ -1,4 +1,4 @@
-"""One rank of 64 on one GPU, with messages that go nowhere: the peak that it reaches beside the one that was planned."""
+"""One rank of 64 on one GPU, with messages that go nowhere: its peak beside the planned one."""
 
 import importlib.util
 import json
