@@ -61,7 +61,14 @@ class Settings:
 
 
 def run_config(
-    settings: Settings, model: dict[str, Any] | ModelConfig, precision: str, *, name: str, steps: int, **sections: Any
+    settings: Settings,
+    model: dict[str, Any] | ModelConfig,
+    precision: str,
+    /,
+    *,
+    name: str,
+    steps: int,
+    **sections: Any,
 ):
     """A TrainConfig of ``model`` in ``precision`` (one of PRECISIONS, or fp32). Raises Refused if there is none."""
     section: dict[str, Any] = {"dtype": "fp32" if precision == "fp32" else "bf16"}
