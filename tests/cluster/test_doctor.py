@@ -119,6 +119,7 @@ def test_what_is_needed_decides():
     assert "install it" not in format_findings([absent], "train-cpu")
 
 
+@pytest.mark.slow
 def test_this_machine_can_train(tmp_path):
     done = run_python("tools/doctor.py", "--for", "train-cpu", "--path", tmp_path, "--json")
     report = json.loads(done.stdout)
