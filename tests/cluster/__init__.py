@@ -1,0 +1,1 @@
+"""The machines around a run."""

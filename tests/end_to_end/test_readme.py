@@ -3,11 +3,12 @@
 import doctest
 import os
 import re
+import shlex
 import subprocess
 import sys
 from pathlib import Path
 
-from tests.conftest import ROOT
+from tests.conftest import ROOT, run_python
 
 README = ROOT / "README.md"
 
@@ -40,6 +41,20 @@ def test_the_stages_run_as_written(tmp_path):
     )
     assert done.returncode == 0, done.stderr[-3000:]
     assert (tmp_path / "first/report/report.html").is_file()
+
+
+def test_the_commands_for_gpu_machines_are_there_with_the_options_that_they_are_given():
+    """Shell blocks marked ``sh`` need a GPU: of each command its help is run, which must know its options."""
+    blocks = re.findall(r"```sh\n(.*?)```", README.read_text(encoding="utf-8"), flags=re.DOTALL)
+    commands = [shlex.split(line, comments=True) for block in blocks for line in block.strip().splitlines()]
+    assert commands
+    for program, *words in commands:
+        assert program == "python"
+        if words[:2] == ["-m", "pytest"]:
+            assert all((ROOT / word).exists() for word in words[2:])
+            continue
+        done = run_python(words[0], "--help")
+        assert [word for word in words if word.startswith("--") and word not in done.stdout] == []
 
 
 def test_every_link_and_picture_of_the_project_exists():

@@ -1,0 +1,1 @@
+"""Checks of the whole training path on one machine: numbers, kernels, speed, memory, resume; each one function."""

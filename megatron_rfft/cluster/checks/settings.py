@@ -1,0 +1,135 @@
+"""What all checks share: the shapes they use, how they build a trainer, and how they decline."""
+
+import math
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from megatron_rfft.cluster.checks.synthetic import RandomSequences
+from megatron_rfft.models.config import ModelConfig
+from megatron_rfft.training.config import TrainConfig, config_from_dict
+
+PRECISIONS = ("bf16", "tensorwise", "blockwise", "delayed")
+"""BF16, and the recipes of precision.fp8."""
+FP8 = PRECISIONS[1:]
+
+_QWEN = {"vocab_size": 152064, "tie_embeddings": False, "rope_theta": 1e6, "max_position_embeddings": 32768}
+QWEN = {
+    "7b": ModelConfig(28, 3584, 18944, 28, 4, **_QWEN),
+    "32b": ModelConfig(64, 5120, 27648, 40, 8, **_QWEN),
+}
+"""Qwen2.5's dimensions."""
+LAYERS = {"7b": 8, "32b": 2}
+"""As many layers as one GPU of 80 GB trains."""
+
+SMALL = {"num_layers": 6, "hidden_size": 512, "ffn_hidden_size": 1536, "num_attention_heads": 8, "num_query_groups": 2}
+TINY = {"num_layers": 2, "hidden_size": 32, "ffn_hidden_size": 96, "num_attention_heads": 4, "num_query_groups": 2}
+
+
+class Refused(Exception):
+    """This machine or this version can't do what a check is about; the message says why."""
+
+
+@dataclass(frozen=True)
+class Settings:
+    """How large the checks are, and where they may write."""
+
+    work: Path
+    """Folder for data, checkpoints and the like."""
+    tiny: bool = False
+    """Shapes and numbers of steps with which every check's code runs on a CPU in seconds; its figures mean nothing."""
+    data: Path | None = None
+    """Data set for the loss curves; None: one is made in ``work``."""
+    steps: int = 300
+    """Optimizer steps of the loss curves."""
+
+    @property
+    def small(self) -> dict[str, Any]:
+        """A model, small beside Qwen, whose dimensions suit every FP8 recipe."""
+        return dict(TINY if self.tiny else SMALL)
+
+    def shape(self, name: str) -> ModelConfig:
+        """Qwen's dimensions with fewer layers, or nearly nothing."""
+        full = QWEN[name]
+        if self.tiny:
+            return ModelConfig(**{**TINY, "num_layers": 1}, vocab_size=256, tie_embeddings=False)
+        return ModelConfig(**{**asdict(full), "num_layers": LAYERS[name]})
+
+
+def run_config(
+    settings: Settings,
+    model: dict[str, Any] | ModelConfig,
+    precision: str,
+    /,
+    *,
+    name: str,
+    steps: int,
+    **sections: Any,
+):
+    """A TrainConfig of ``model`` in ``precision`` (one of PRECISIONS, or fp32). Raises Refused if there is none."""
+    section: dict[str, Any] = {"dtype": "fp32" if precision == "fp32" else "bf16"}
+    if precision in FP8:
+        te_recipe(precision)
+        section |= {"fp8": precision, "fp8_first_last_bf16": precision != "delayed"}
+    values = model if isinstance(model, dict) else asdict(model)
+    raw = {
+        "run": {"output": str(settings.work / name), "steps": steps, "seed": 1234},
+        "model": values,
+        "precision": section,
+        "optimizer": {"lr": 1e-3, "schedule": "constant"},
+        "logging": {"tensorboard": False},
+    }
+    for key, extra in sections.items():
+        raw[key] = {**raw.get(key, {}), **extra}
+    return config_from_dict(raw)
+
+
+@contextmanager
+def trainer_of(config: TrainConfig, dataset, callbacks: Sequence = (), initialize: bool = True) -> Iterator:
+    """A Trainer alone in its world, which is taken down afterwards; ``initialize``: as Trainer's."""
+    from megatron_rfft.training.layout import destroy_parallel, initialize_parallel
+    from megatron_rfft.training.precision import check_precision
+    from megatron_rfft.training.trainer import Trainer
+
+    model = config.model.resolve(dataset.vocab_size)
+    check_precision(config)
+    initialize_parallel(config, model)
+    try:
+        yield Trainer(config, model, dataset, list(callbacks), initialize=initialize)
+    finally:
+        destroy_parallel()
+        torch.cuda.empty_cache()
+
+
+def te_recipe(precision: str) -> Any:
+    """Transformer Engine's object for a recipe of FP8. Raises Refused where the library or the GPU lacks it."""
+    if not torch.cuda.is_available():
+        raise Refused("no GPU: FP8 needs one of compute capability 8.9")
+    try:
+        import transformer_engine.pytorch  # noqa: F401
+        from transformer_engine.common.recipe import DelayedScaling, Float8BlockScaling, Float8CurrentScaling
+    except ImportError as error:
+        raise Refused(f"Transformer Engine does not import: {error}") from error
+    from megatron_rfft.cluster.doctor.probes import fp8_recipes
+
+    if reason := fp8_recipes()[precision]:
+        raise Refused(reason)
+    if precision == "delayed":
+        return DelayedScaling(amax_history_len=1024, amax_compute_algo="max")
+    return {"tensorwise": Float8CurrentScaling, "blockwise": Float8BlockScaling}[precision]()
+
+
+def random_batches(settings: Settings, vocab_size: int = 512) -> RandomSequences:
+    """Sequences for the small model, four documents each; lengths are multiples of 128, as the recipes want them."""
+    return RandomSequences(128 if settings.tiny else 1024, vocab_size, 32 if settings.tiny else 256)
+
+
+def relative(found: float, expected: float) -> float:
+    """The relative difference of two numbers; infinite if one is none."""
+    if not (math.isfinite(found) and math.isfinite(expected)):
+        return math.inf
+    return abs(found - expected) / max(abs(expected), 1e-30)
