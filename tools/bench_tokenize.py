@@ -1,17 +1,22 @@
 #!/usr/bin/env python3
-"""Benchmark of data_prep/tokenize_corpus.py: the whole command beside bare fastokens and Megatron-LM's preprocess_data.
+"""Benchmark of data_prep/tokenize_corpus.py: the whole command beside bare fastokens and Megatron-LM's own tools.
 
-All measure the same corpus on the same cores, one after the other. First the ids are proven: every document, and
-20,000 fuzzed strings, against the library that defines the tokenizer.
+All measure the same corpora on the same cores, in turn; of several repetitions the fastest counts. The ids are proven
+against the library that defines the tokenizer: of documents (all, or a random sample) and of 20,000 fuzzed strings.
+Megatron-LM's preprocess_data.py, which takes minutes, is measured once and on the first corpus alone;
+preprocess_data_fast.py needs the packages gigatoken and awkward where the checkout's Python finds them.
 """
 
 import json
 import multiprocessing
 import os
+import shutil
 import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 from random import Random
 from typing import Any
@@ -55,9 +60,10 @@ def timed_command(words: list[Any], cwd: Path = ROOT) -> float:
 
 
 def bare(tokenizer: Path, texts: list[str]) -> float:
-    """Seconds in which two processes encode the texts with fastokens, without start, reading and writing."""
+    """Seconds in which two processes encode the texts with fastokens, half each, without start, reading and writing."""
     context = multiprocessing.get_context("fork")
-    barrier, halves = context.Barrier(3), [texts[::2], texts[1::2]]
+    middle = len(texts) // 4 * 2  # prompts and responses alternate
+    barrier, halves = context.Barrier(3), [texts[:middle], texts[middle:]]
     processes = [context.Process(target=_encode, args=(tokenizer, half, barrier)) for half in halves]
     for process in processes:
         process.start()
@@ -76,72 +82,103 @@ def _encode(tokenizer: Path, texts: list[str], barrier) -> None:
         encode(texts[start : start + 2000])
 
 
-def measure(tokenizer: Path, folder: Path, samples: int, megatron_lm: Path | None) -> dict[str, Any]:
-    """All figures, in one run on one corpus of ``samples`` examples of each task and length."""
-    corpus, prefix = folder / "corpus", folder / "data"
-    generate_corpus(corpus_config({**load_preset("rf-pretrain"), "samples": samples}), corpus)
-    records = list(read_records(corpus))
-    texts = [text for record in records for text in (record["prompt"], record["response"])]
-    size = sum(len(text.encode()) for text in texts)
-    command = ["data_prep/tokenize_corpus.py", "--tokenizer", tokenizer, "--workers", 2]
-    seconds = timed_command([*command, "--input", corpus, "--output", prefix])
-    documents = Documents(prefix)
-    proof = verify_dataset(prefix, open_inputs([corpus]), tokenizer, samples=len(documents))
-    if proof["problems"]:
-        raise CommandFailed(f"other ids than tokenizers gives: {proof['problems'][0]}")
-    tokens = int(documents.lengths.sum())
-    result: dict[str, Any] = {
-        "corpus": {"documents": len(documents), "text_mb": round(size / 1e6, 1), "tokens": tokens},
-        "proven_equal": {"documents": proof["rederived"], "fuzzed_strings": prove_fuzzed(tokenizer)},
-        "whole_command": _rates(seconds, size, tokens),
-        "bare_fastokens": _rates(bare(tokenizer, texts), size, tokens),
-    }
-    result["share_of_bare"] = _ratio(result, "bare_fastokens")
-    if megatron_lm is not None:
-        result["megatron_lm"] = _rates(_preprocess_data(megatron_lm, tokenizer, records, folder), size, tokens)
-        result["times_megatron_lm"] = _ratio(result, "megatron_lm")
-    return result
+@dataclass(frozen=True)
+class Bench:
+    """What is measured, and how often."""
+
+    tokenizer: Path
+    megatron_lm: Path | None
+    repeats: int
+    proven: int | None
+    """Documents whose ids are proven in each corpus; None for all."""
+
+    def measure(self, folder: Path, samples: int, slow: bool) -> dict[str, Any]:
+        """All figures on one corpus of ``samples`` examples of each task and length; ``slow`` tools as well."""
+        corpus, prefix = folder / "corpus", folder / "data"
+        generate_corpus(corpus_config({**load_preset("rf-pretrain"), "samples": samples}), corpus, num_workers=2)
+        records = list(read_records(corpus))
+        texts = [text for record in records for text in (record["prompt"], record["response"])]
+        size = sum(len(text.encode()) for text in texts)
+        to_time: dict[str, Callable[[], float]] = {
+            "whole_command": lambda: self._whole_command(corpus, prefix),
+            "bare_fastokens": lambda: bare(self.tokenizer, texts),
+        }
+        if self.megatron_lm is not None:
+            file = folder / "megatron.jsonl"
+            with file.open("w", encoding="utf-8") as handle:  # prompt and response as one document
+                handle.writelines(json.dumps({"text": r["prompt"] + r["response"]}) + "\n" for r in records)
+            fast = ["tools/preprocess_data_fast.py", "--use-gigatoken"]
+            to_time["preprocess_data_fast"] = lambda: self._megatron_lm(fast, file)
+        seconds = {name: [] for name in to_time}
+        for _ in range(self.repeats):
+            for name, measured in to_time.items():
+                seconds[name].append(measured())
+        if self.megatron_lm is not None and slow:
+            seconds["preprocess_data"] = [self._megatron_lm(["tools/preprocess_data.py", "--workers", 2], file)]
+        documents = Documents(prefix)
+        tokens = int(documents.lengths.sum())
+        num_proven = len(documents) if self.proven is None else self.proven
+        proof = verify_dataset(prefix, open_inputs([corpus]), self.tokenizer, samples=num_proven)
+        if proof["problems"]:
+            raise CommandFailed(f"other ids than tokenizers gives: {proof['problems'][0]}")
+        figures = {name: _rates(taken, size, tokens) for name, taken in seconds.items()}
+        whole = min(seconds.pop("whole_command"))
+        return {
+            "corpus": {"documents": len(documents), "text_mb": round(size / 1e6, 1), "tokens": tokens},
+            "documents_proven_equal": proof["rederived"],
+            **figures,
+            "times_as_fast_as": {name: round(min(taken) / whole, 2) for name, taken in seconds.items()},
+        }
+
+    def _whole_command(self, corpus: Path, prefix: Path) -> float:
+        shutil.rmtree(prefix.parent / f"{prefix.name}.tokenizer", ignore_errors=True)
+        for file in prefix.parent.glob(f"{prefix.name}.*"):
+            file.unlink()
+        words = ["data_prep/tokenize_corpus.py", "--tokenizer", self.tokenizer, "--workers", 2]
+        return timed_command([*words, "--input", corpus, "--output", prefix])
+
+    def _megatron_lm(self, tool: list[Any], file: Path) -> float:
+        words = [*tool, "--input", file, "--output-prefix", file.with_suffix(""), "--append-eod"]
+        words += ["--tokenizer-type", "HuggingFaceTokenizer", "--tokenizer-model", self.tokenizer]
+        return timed_command(words, cwd=self.megatron_lm)
 
 
-def _preprocess_data(checkout: Path, tokenizer: Path, records: list[dict], folder: Path) -> float:
-    """Seconds of Megatron-LM's own tool on the same text, prompt and response as one document."""
-    file = folder / "megatron.jsonl"
-    with file.open("w", encoding="utf-8") as handle:
-        handle.writelines(json.dumps({"text": r["prompt"] + r["response"]}) + "\n" for r in records)
-    words = ["tools/preprocess_data.py", "--input", file, "--output-prefix", folder / "megatron", "--workers", 2]
-    words += ["--tokenizer-type", "HuggingFaceTokenizer", "--tokenizer-model", tokenizer, "--append-eod"]
-    return timed_command(words, cwd=checkout)
-
-
-def _rates(seconds: float, size: int, tokens: int) -> dict[str, float]:
+def _rates(seconds: list[float], size: int, tokens: int) -> dict[str, Any]:
+    fastest = min(seconds)
     return {
-        "seconds": round(seconds, 2),
-        "mb_per_second": round(size / seconds / 1e6, 1),
-        "tokens_per_second": round(tokens / seconds),
+        "seconds": [round(one, 2) for one in seconds],
+        "mb_per_second": round(size / fastest / 1e6, 1),
+        "tokens_per_second": round(tokens / fastest),
     }
-
-
-def _ratio(result: dict[str, Any], other: str) -> float:
-    return round(result["whole_command"]["tokens_per_second"] / result[other]["tokens_per_second"], 2)
 
 
 def main() -> None:
     parser = make_parser(__doc__, "python tools/bench_tokenize.py --tokenizer Qwen2.5-7B --output record.json")
-    parser.add_argument("--tokenizer", type=Path, required=True, help="HF folder of the tokenizer")
-    parser.add_argument("--samples", type=int, default=30, help="examples of each task and length of rf-pretrain")
-    parser.add_argument("--megatron-lm", type=Path, help="checkout of Megatron-LM to measure beside it")
-    parser.add_argument("--output", type=Path, help="write the record here as well")
+    add = parser.add_argument
+    add("--tokenizer", type=Path, required=True, help="HF folder of the tokenizer")
+    add("--samples", type=int, nargs="+", default=[30], help="examples of each task and length of rf-pretrain")
+    add("--repeats", type=int, default=3, help="times that each is measured")
+    add("--prove", type=int, metavar="N", help="prove the ids of N random documents of each corpus (default: of all)")
+    add("--megatron-lm", type=Path, help="checkout of Megatron-LM to measure beside it")
+    add("--output", type=Path, help="write the record here as well")
     options = parser.parse_args()
-    with tempfile.TemporaryDirectory() as folder:
-        checkout = options.megatron_lm and options.megatron_lm.resolve()
-        result = measure(options.tokenizer.resolve(), Path(folder), options.samples, checkout)
-    words = ["python tools/bench_tokenize.py --tokenizer QWEN2.5", f"--samples {options.samples}"]
+    checkout = options.megatron_lm and options.megatron_lm.resolve()
+    bench = Bench(options.tokenizer.resolve(), checkout, options.repeats, options.prove)
+    fuzzed = prove_fuzzed(bench.tokenizer)
+    runs = []
+    for number, samples in enumerate(options.samples):
+        with tempfile.TemporaryDirectory() as folder:
+            runs.append(bench.measure(Path(folder), samples, slow=number == 0))
+    words = ["python tools/bench_tokenize.py --tokenizer QWEN2.5 --samples", *map(str, options.samples)]
+    words += [f"--repeats {options.repeats}"]
+    words += [f"--prove {options.prove}"] if options.prove is not None else []
     words += ["--megatron-lm CHECKOUT"] if options.megatron_lm else []
     record = {
         "command": " ".join(words),
         "date": time.strftime("%Y-%m-%d"),
         "machine": {"cores": os.cpu_count(), "python": sys.version.split()[0]},
-        **result,
+        "fuzzed_strings_proven_equal": fuzzed,
+        "runs": runs,
     }
     text = json.dumps(record, indent=2) + "\n"
     print(text, end="")

@@ -123,17 +123,22 @@ def _assemble(documents: list[Document], encoded: FlatIds, numbers: dict[str, in
     ids, offsets = encoded
     starts, responses, ends = offsets[:-1:2], offsets[1::2], offsets[2::2]
     has_bos = encoding.bos_id is not None
-    if has_bos:
-        places = np.column_stack([starts, ends]).ravel()
-        tokens = np.insert(ids, places, np.tile([encoding.bos_id, encoding.stop_id], len(documents)))
-    else:
-        tokens = np.insert(ids, ends, encoding.stop_id)
+    tokens = np.empty(len(ids) + len(documents) * (1 + has_bos), encoding.dtype)
+    place = 0
+    for start, end in zip(starts.tolist(), ends.tolist(), strict=True):  # 4 times as fast as numpy.insert
+        if has_bos:
+            tokens[place] = encoding.bos_id
+            place += 1
+        tokens[place : place + end - start] = ids[start:end]
+        place += end - start
+        tokens[place] = encoding.stop_id
+        place += 1
     rows = np.empty(len(documents), PART_DTYPE)
     rows["tokens"] = ends - starts + 1 + has_bos
     rows["response_start"] = responses - starts + has_bos
     rows["task"] = [numbers[document.task] for document in documents]
     rows["length"] = [document.length for document in documents]
-    return Batch(tokens.astype(encoding.dtype), rows, documents)
+    return Batch(tokens, rows, documents)
 
 
 def _without_too_long(batch: Batch, piece: Piece, encoding: Encoding, summary: PieceSummary) -> Batch:
@@ -164,11 +169,13 @@ def _without_too_long(batch: Batch, piece: Piece, encoding: Encoding, summary: P
 
 def _count(batch: Batch, summary: PieceSummary) -> None:
     rows = batch.rows
-    targets = rows["tokens"] - rows["response_start"]
-    for number in np.unique(rows["task"]):
-        mine = rows["task"] == number
+    numbers = rows["task"]
+    documents = np.bincount(numbers)
+    tokens, responses = (np.bincount(numbers, rows[name]) for name in ("tokens", "response_start"))  # exact to 2**53
+    for number in np.flatnonzero(documents).tolist():
         task = summary.tasks[number]
-        summary.lengths.setdefault(task, set()).update(np.unique(rows["length"][mine]).tolist())
-        summary.counts[task, "documents"] += int(mine.sum())
-        summary.counts[task, "tokens"] += int(rows["tokens"][mine].sum(dtype=np.int64))
-        summary.counts[task, "target_tokens"] += int(targets[mine].sum(dtype=np.int64))
+        summary.counts[task, "documents"] += int(documents[number])
+        summary.counts[task, "tokens"] += int(tokens[number])
+        summary.counts[task, "target_tokens"] += int(tokens[number] - responses[number])
+    for number, length in set(zip(numbers.tolist(), rows["length"].tolist(), strict=True)):
+        summary.lengths.setdefault(summary.tasks[number], set()).add(length)

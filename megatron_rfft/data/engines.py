@@ -92,6 +92,11 @@ def first_difference(ours: FlatIds, theirs: FlatIds) -> int | None:
     return None
 
 
+def warm_up(path: Path) -> None:
+    """Load fastokens in this process, before it is known whether it may stand in; what fails will be said later."""
+    fast_ids(path, [])
+
+
 def why_not_fast(path: Path, texts: Sequence[str], num_workers: int = 1, parallel_map: Callable = map) -> str | None:
     """Why fastokens cannot stand in for tokenizers on ``texts`` (and the probes), or None if it is exact there.
 

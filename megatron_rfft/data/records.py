@@ -39,7 +39,7 @@ class LinesPiece:
     stop: int
 
     def rows(self) -> Iterator[bytes]:
-        with open(self.path, "rb") as handle:
+        with open(self.path, "rb", _BLOCK) as handle:
             position = self._first(handle)
             while position < self.stop and (line := handle.readline()):
                 position += len(line)
@@ -190,8 +190,7 @@ class Skipped:
             self.note(message)
 
 
-@dataclass(frozen=True)
-class Document:
+class Document(msgspec.Struct, frozen=True, gc=False):
     """A record that can be used."""
 
     row: int

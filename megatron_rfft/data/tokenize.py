@@ -24,7 +24,7 @@ from megatron_rfft.common.progress import progress_bar
 from megatron_rfft.corpus.workers import worker_map
 from megatron_rfft.data.documents import MANIFEST_KIND, DatasetPaths
 from megatron_rfft.data.encode import Encoding, PieceSummary, encode_piece
-from megatron_rfft.data.engines import ENGINES, why_not_fast
+from megatron_rfft.data.engines import ENGINES, warm_up, why_not_fast
 from megatron_rfft.data.join import PartFiles, join_parts
 from megatron_rfft.data.records import Fields, Piece
 from megatron_rfft.data.sources import PIECE_BYTES, Source, open_inputs, sample_documents
@@ -54,6 +54,12 @@ class Options:
             raise UserError(f"--max-tokens is {self.max_tokens}; allow at least 1, or leave it out")
         if self.skip_too_long and self.max_tokens is None:
             raise UserError("--too-long skip needs a limit; give --max-tokens")
+
+    @property
+    def fast_file(self) -> Path | None:
+        """The ``tokenizer.json`` that fastokens may encode with, if it is there and may be used."""
+        file = self.tokenizer / "tokenizer.json" if self.tokenizer.is_dir() else self.tokenizer
+        return file if self.engine != "tokenizers" and file.name == "tokenizer.json" and file.is_file() else None
 
     def load(self) -> Tokenizer:
         """The tokenizer. Raises UserError if it lacks what the options ask for."""
@@ -131,26 +137,28 @@ def tokenize(
     if num_workers < 1:
         raise UserError(f"the number of workers is {num_workers}; ask for at least 1")
     paths = DatasetPaths(Path(prefix))
-    tokenizer = options.load()
-    inputs = options.inputs(source, tokenizer)
-    with full_disk_reported(paths.prefix.parent):
+    with worker_map(num_workers) as parallel_map, full_disk_reported(paths.prefix.parent):
+        if (file := options.fast_file) and not paths.manifest.exists():
+            # Both take a second to load a large vocabulary: the workers fastokens, meanwhile this process tokenizers.
+            parallel_map(warm_up, [file] * num_workers)
+        tokenizer = options.load()
+        inputs = options.inputs(source, tokenizer)
         paths.prefix.parent.mkdir(parents=True, exist_ok=True)
         with held(paths.lock, part is not None, paths.prefix):
             if finished := finished_manifest(paths.manifest, MANIFEST_KIND, inputs):
                 clean_up(paths)
                 return finished
             _open_folder(paths, {**inputs, "piece_bytes": piece_bytes}, alone=part is None)
-            with worker_map(num_workers) as parallel_map:
-                pieces = source.pieces(options.fields, parallel_map, piece_bytes)
-                engine = _settle(paths, pieces, options, tokenizer, num_workers, parallel_map)
-                encoding = options.encoding(tokenizer, engine)
-                parts = _write_parts(paths, pieces, encoding, part or Part(), parallel_map)
-                if part is None:
-                    manifest = join_parts(paths, parts, encoding, inputs)
-                    clean_up(paths)
-                    return manifest
-                for _ in parts:
-                    pass
+            pieces = source.pieces(options.fields, parallel_map, piece_bytes)
+            engine = _settle(paths, pieces, options, tokenizer, num_workers, parallel_map)
+            encoding = options.encoding(tokenizer, engine)
+            parts = _write_parts(paths, pieces, encoding, part or Part(), parallel_map)
+            if part is None:
+                manifest = join_parts(paths, parts, encoding, inputs)
+                clean_up(paths)
+                return manifest
+            for _ in parts:
+                pass
             return _finish(paths, len(pieces), encoding, inputs)
 
 
