@@ -45,7 +45,7 @@ from megatron_rfft.mcore import (
     get_megatron_optimizer,
 )
 from megatron_rfft.models.build import build_model
-from megatron_rfft.training.callbacks import Metrics, NanGuard, StatusLine, StopOnSignal
+from megatron_rfft.train import make_callbacks
 from megatron_rfft.training.config import TrainConfig, config_from_dict
 from megatron_rfft.training.layout import destroy_parallel, initialize_parallel
 from megatron_rfft.training.trainer import Callback, StepMetrics, Trainer
@@ -228,9 +228,8 @@ def measure(data: Path, size: str, options, folder: Path) -> dict:
     turns = TakeTurns()
     output = Path(config.run.output)
     output.mkdir(parents=True)
-    callbacks = [NanGuard(), StopOnSignal(), Metrics(output, config.logging.interval, True), StatusLine(), turns]
     initialize_parallel(config, model)
-    Trainer(config, model, dataset, callbacks).run()
+    Trainer(config, model, dataset, [*make_callbacks(config, None), turns]).run()
     destroy_parallel()
     expected, found = turns.first_losses
     if abs(expected - found) > 1e-3 * expected:
@@ -276,6 +275,7 @@ def _config(data: Path, model: dict, options, output: Path) -> TrainConfig:
             "batch": {"global_batch_size": options.batch, "micro_batch_size": 1},
             "optimizer": {"lr": 1e-4, "schedule": "constant"},
             "precision": {"dtype": "bf16" if ON_GPU else "fp32"},
+            "checkpoint": {"interval": 10**6},
         }
     )
 

@@ -107,8 +107,8 @@ class MemorySection:
     """What is computed twice instead of kept."""
 
     recompute: str = "none"
-    """Activations recomputed in the backward pass: none, selective (the MLP of each layer: about half of a layer's
-    activations for a quarter more compute) or full (whole layers: only each layer's input is kept)."""
+    """Activations recomputed in the backward pass: none, selective (the MLP of each layer: about three quarters of
+    its activations for a fifth more compute) or full (whole layers: only each layer's input is kept)."""
 
 
 @dataclass(frozen=True)

@@ -11,8 +11,6 @@ from megatron_rfft.training.trainer import Trainer
 
 _FP8_CAPABILITY = (8, 9)
 _TE_RECIPE_CHECKS = {"blockwise": "is_fp8_block_scaling_available"}
-_FP8_MULTIPLE = {"tensorwise": 16, "delayed": 16, "blockwise": 128}
-"""Tokens of a micro-batch on one rank must be a multiple of this for the recipe's matrix products."""
 
 
 def check_precision(config: TrainConfig) -> None:
@@ -26,14 +24,6 @@ def check_precision(config: TrainConfig) -> None:
         raise UserError("precision.fp8 delayed has no layers in bf16; set precision.fp8_first_last_bf16 to false")
     if reason := _why_no_fp8(recipe):
         raise UserError(f"precision.fp8 {recipe} can't run here: {reason}; set precision.fp8 to none")
-    parallel = config.parallel
-    ranks = parallel.context * (parallel.tensor if parallel.sequence else 1)
-    tokens = config.data.sequence_length * config.batch.micro_batch_size // ranks
-    if tokens % _FP8_MULTIPLE[recipe]:
-        raise UserError(
-            f"precision.fp8 {recipe} needs a multiple of {_FP8_MULTIPLE[recipe]} tokens on each rank, and there are "
-            f"{tokens}; change data.sequence_length"
-        )
 
 
 def _why_no_fp8(recipe: str) -> str:

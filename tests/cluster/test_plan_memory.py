@@ -58,6 +58,15 @@ RUNS = {
     "padding": (_run(TINY, length=64, batch=24, parallel=_parallel(2, 2)), 12),
     "padding, context": (_context(_run(TINY, length=64, batch=24, parallel=_parallel(2, 1, context=2))), 12),
     "padding, fp32": (_run(TINY, length=64, batch=24, precision={"dtype": "fp32"}), 3),
+    "PiSSA": (
+        _run(
+            "qwen2.5-7b",
+            parallel=_parallel(4, 1),
+            adapter={"method": "pissa", "rank": 32},
+            checkpoint={"load": "unused"},
+        ),
+        8,
+    ),
     "optimizer not distributed": (
         _run(TINY, length=64, batch=24, parallel=_parallel(1, 2), optimizer={"distributed": False}),
         4,

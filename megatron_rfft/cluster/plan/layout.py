@@ -118,15 +118,7 @@ _KEYS = {
 
 def workload_from_config(config: TrainConfig, document_tokens: float | None = None) -> Workload:
     """The work that ``config`` describes, with documents of ``document_tokens`` (see Workload)."""
-    adapter = getattr(config, "adapter", None)
-    adapted = adapter is not None and adapter.method != "none"
-    adapters = {}
-    if adapted:
-        adapters = {
-            "adapter_rank": adapter.rank,
-            "adapter_targets": tuple(adapter.targets),
-            "adapter_start": adapter.method == "pissa",
-        }
+    adapter = config.adapter
     return Workload(
         sequence_length=config.data.sequence_length,
         global_batch_size=config.batch.global_batch_size,
@@ -137,7 +129,9 @@ def workload_from_config(config: TrainConfig, document_tokens: float | None = No
         distributed_optimizer=config.optimizer.distributed,
         overlap=config.parallel.overlap,
         document_tokens=document_tokens,
-        **adapters,
+        adapter_rank=0 if adapter.method == "none" else adapter.rank,
+        adapter_targets=tuple(adapter.targets),
+        adapter_start=adapter.method == "pissa",
     )
 
 

@@ -14,8 +14,6 @@ from megatron_rfft.training.config import TrainConfig
 from megatron_rfft.training.layout_check import check_layout
 
 MAX_PIPELINE, MAX_VIRTUAL, MAX_MICRO_BATCH = 16, 10, 8
-# Tokens of a micro-batch on a rank, of which the recipes' matrix products need a multiple.
-FP8_MULTIPLE = {"none": 1, "tensorwise": 16, "delayed": 16, "blockwise": 128}
 
 
 @dataclass(frozen=True)
@@ -150,8 +148,4 @@ def refusal(config: TrainConfig, model: ModelConfig, layout: Layout) -> str | No
         check_layout(with_layout(config, layout), model, layout.gpus)
     except UserError as error:
         return str(error)
-    split = layout.context * (layout.tensor if layout.sequence else 1)
-    if config.data.sequence_length * layout.micro_batch // split % FP8_MULTIPLE[config.precision.fp8]:
-        multiple = split * FP8_MULTIPLE[config.precision.fp8]
-        return f"precision.fp8 {config.precision.fp8} needs data.sequence_length to be a multiple of {multiple}"
     return None
