@@ -6,7 +6,10 @@ import re
 import shlex
 import subprocess
 import sys
+from functools import cache
 from pathlib import Path
+
+import pytest
 
 from tests.conftest import ROOT, run_python
 
@@ -32,7 +35,7 @@ def test_the_python_examples_print_what_they_show():
 
 
 def test_the_stages_run_as_written(tmp_path):
-    (block,) = bash_blocks()[1:]
+    block = bash_blocks()[1]
     script = "set -eu\n" + block.replace("runs/first", str(tmp_path / "first"))
     path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
     environment = {**os.environ, "PATH": path, "OMP_NUM_THREADS": "1"}
@@ -43,18 +46,32 @@ def test_the_stages_run_as_written(tmp_path):
     assert (tmp_path / "first/report/report.html").is_file()
 
 
-def test_the_commands_for_gpu_machines_are_there_with_the_options_that_they_are_given():
-    """Shell blocks marked ``sh`` need a GPU: of each command its help is run, which must know its options."""
-    blocks = re.findall(r"```sh\n(.*?)```", README.read_text(encoding="utf-8"), flags=re.DOTALL)
-    commands = [shlex.split(line, comments=True) for block in blocks for line in block.strip().splitlines()]
-    assert commands
-    for program, *words in commands:
+def test_the_plan_is_made_as_written():
+    (command,) = bash_blocks()[2].strip().splitlines()
+    assert command.startswith("python tools/plan.py ")
+    assert "GPU-hours" in run_python(*shlex.split(command)[1:]).stdout
+
+
+@cache
+def help_of(*command: str) -> str:
+    """What a command says of itself; convert.py has one help for each of its commands."""
+    verb = [word for word in command[1:2] if not word.startswith("-") and command[0].endswith("convert.py")]
+    return run_python(command[0], *verb, "--help").stdout
+
+
+@pytest.mark.parametrize(
+    "page", [README, *sorted((ROOT / "examples").glob("*/README.md"))], ids=lambda p: p.parent.name
+)
+def test_commands_for_gpu_machines_are_there_with_the_options_that_they_are_given(page):
+    """Shell blocks marked ``sh`` need a GPU or a model: each command's help is run, and must know its options."""
+    blocks = re.findall(r"```sh\n(.*?)```", page.read_text(encoding="utf-8"), flags=re.DOTALL)
+    for program, *words in (shlex.split(line, comments=True) for block in blocks for line in block.splitlines()):
         assert program == "python"
         if words[:2] == ["-m", "pytest"]:
             assert all((ROOT / word).exists() for word in words[2:])
             continue
-        done = run_python(words[0], "--help")
-        assert [word for word in words if word.startswith("--") and word not in done.stdout] == []
+        text = help_of(*words[:2])
+        assert [word for word in words if word.startswith("--") and word not in text] == []
 
 
 def test_every_link_and_picture_of_the_project_exists():
