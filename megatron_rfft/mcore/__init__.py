@@ -24,6 +24,8 @@ if not ON_GPU:
 
     cpu.install()
 
+from megatron_rfft.mcore import optimizer_fixes  # noqa: E402
+
 from megatron.core import dist_checkpointing, parallel_state, tensor_parallel  # noqa: E402
 from megatron.core.dist_checkpointing.strategies import filesystem_async  # noqa: E402
 from megatron.core.distributed import (  # noqa: E402
@@ -46,11 +48,11 @@ from megatron.core.pipeline_parallel import get_forward_backward_func  # noqa: E
 from megatron.core.transformer import TransformerConfig  # noqa: E402
 from megatron.core.transformer.module import Float16Module  # noqa: E402
 
-from megatron_rfft.mcore import optimizer_fixes  # noqa: E402
-
 HAVE_TE = ON_GPU and te_extension.HAVE_TE
 """Whether layers are Transformer Engine's (with FP8 and fused kernels), or megatron-core's local ones."""
 TENorm = te_extension.TENorm
+HAVE_WGRAD_FUSION = ON_GPU and tensor_parallel.layers._grad_accum_fusion_available
+"""Whether apex's kernel is there that adds weight gradients to the fp32 buffer within the matrix product."""
 
 if not ON_GPU:
     cpu.patch_imported()
@@ -62,6 +64,7 @@ filesystem_async._results_queue = queue.Queue()
 __all__ = [
     "DEVICE",
     "HAVE_TE",
+    "HAVE_WGRAD_FUSION",
     "ON_GPU",
     "DistributedDataParallel",
     "DistributedDataParallelConfig",

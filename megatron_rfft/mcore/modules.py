@@ -9,10 +9,11 @@ import math
 
 import torch
 import torch.nn.functional as F
-from megatron.core.transformer.module import MegatronModule
 from torch import Tensor
 
 from megatron_rfft.mcore.context import all_order, heads_to_tokens, tokens_to_heads
+
+from megatron.core.transformer.module import MegatronModule
 
 
 class RMSNorm(torch.nn.RMSNorm):

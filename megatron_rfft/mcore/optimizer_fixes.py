@@ -20,6 +20,7 @@ import contextlib
 from collections.abc import Iterator, Sequence
 
 import torch
+
 from megatron.core.optimizer import distrib_optimizer
 
 

@@ -11,12 +11,13 @@ from pathlib import Path
 from typing import Any
 
 import torch
+
+from megatron_rfft.common.files import sha256_file
+
 from megatron.core import dist_checkpointing
 from megatron.core.dist_checkpointing.core import CheckpointingConfig, save_config
 from megatron.core.dist_checkpointing.strategies.filesystem_async import FileSystemWriterAsync
 from megatron.core.dist_checkpointing.strategies.torch import TorchDistSaveShardedStrategy
-
-from megatron_rfft.common.files import sha256_file
 
 
 class _Plan(TorchDistSaveShardedStrategy):

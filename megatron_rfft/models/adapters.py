@@ -9,6 +9,13 @@ from functools import cache
 
 import torch
 import torch.nn.functional as F
+from torch import Tensor
+
+from megatron_rfft.mcore import GPTModel, parallel_state
+from megatron_rfft.models.adapter_config import AdapterConfig, Linear
+from megatron_rfft.models.config import ModelConfig
+from megatron_rfft.models.low_rank import interleave, product
+
 from megatron.core.tensor_parallel import (
     copy_to_tensor_model_parallel_region,
     gather_from_sequence_parallel_region,
@@ -17,12 +24,6 @@ from megatron.core.tensor_parallel import (
     set_tensor_model_parallel_attributes,
 )
 from megatron.core.transformer.utils import ensure_metadata_has_dp_cp_group, make_sharded_tensors_for_checkpoint
-from torch import Tensor
-
-from megatron_rfft.mcore import GPTModel, parallel_state
-from megatron_rfft.models.adapter_config import AdapterConfig, Linear
-from megatron_rfft.models.config import ModelConfig
-from megatron_rfft.models.low_rank import interleave, product
 
 _CHILD = "adapter"
 

@@ -4,16 +4,25 @@ from typing import Any
 
 import torch
 import torch.nn.functional as F
+
+from megatron_rfft.mcore import (
+    DEVICE,
+    HAVE_TE,
+    HAVE_WGRAD_FUSION,
+    GPTModel,
+    TENorm,
+    TransformerConfig,
+    parallel_state,
+)
+from megatron_rfft.mcore.modules import RMSNorm, SDPAttention
+from megatron_rfft.models.config import ModelConfig
+
 from megatron.core.models.gpt.gpt_layer_specs import (
     get_gpt_layer_local_spec,
     get_gpt_layer_with_transformer_engine_spec,
 )
 from megatron.core.transformer.spec_utils import ModuleSpec
 from megatron.core.transformer.transformer_block import TransformerBlockSubmodules, get_num_layers_to_build
-
-from megatron_rfft.mcore import DEVICE, HAVE_TE, GPTModel, TENorm, TransformerConfig, parallel_state
-from megatron_rfft.mcore.modules import RMSNorm, SDPAttention
-from megatron_rfft.models.config import ModelConfig
 
 _RECOMPUTE: dict[str, dict[str, Any]] = {
     "none": {},
@@ -82,8 +91,8 @@ def transformer_config(
         # Initialization is ours (models/initialize.py): the same weights in every layout.
         perform_initialization=False,
         use_cpu_initialization=False,
-        # What needs apex or CUDA extensions is off; what Transformer Engine brings is on where it is.
-        gradient_accumulation_fusion=False,
+        # What Transformer Engine or apex brings is on where it is.
+        gradient_accumulation_fusion=HAVE_WGRAD_FUSION,
         masked_softmax_fusion=False,
         persist_layer_norm=False,
         bias_activation_fusion=HAVE_TE,
