@@ -77,7 +77,6 @@ def _model() -> ModelConfig:
         ([*LORA, "--adapter.alpha", "-1"], "adapter.alpha is -1.0; it must be above 0"),
         ([*LORA, "--adapter.targets", "[lm_head]"], "adapter.targets has 'lm_head'; it may have linear_qkv"),
         ([*LORA, "--adapter.targets", "[]"], "adapter.targets is empty"),
-        ([*LORA, "--adapter.targets", "linear_qkv"], "must be a list of names"),
         ([*PISSA, "--adapter.svd_iterations", "-1"], "adapter.svd_iterations is -1"),
     ],
 )
