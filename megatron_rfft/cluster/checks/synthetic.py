@@ -30,4 +30,5 @@ class RandomSequences:
         mask[ends - 1] = 0  # nothing follows a document's last token
         labels = np.where(mask > 0, np.roll(tokens, -1), 0)
         positions = np.arange(len(tokens)) - np.repeat(bounds[:-1], np.diff(bounds))
-        return PackedBatch(tokens, labels, mask, positions, bounds.astype(np.int32), int(np.diff(bounds).max()))
+        cells = np.zeros(len(tokens), np.int32)
+        return PackedBatch(tokens, labels, mask, positions, cells, bounds.astype(np.int32), int(np.diff(bounds).max()))

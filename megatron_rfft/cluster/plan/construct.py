@@ -113,7 +113,8 @@ class _OneDocument:
         tokens = np.arange(length * number, dtype=np.int64) % self.vocab_size
         positions = np.tile(np.arange(length, dtype=np.int64), number)
         boundaries = np.arange(0, (number + 1) * length, length, dtype=np.int32)
-        return PackedBatch(tokens, tokens, np.ones(length * number, np.float32), positions, boundaries, length)
+        mask, cells = np.ones(length * number, np.float32), np.zeros(length * number, np.int32)
+        return PackedBatch(tokens, tokens, mask, positions, cells, boundaries, length)
 
 
 def _optimizers(trainer) -> list:
