@@ -17,8 +17,9 @@ from megatron_rfft.common.errors import UserError
 from megatron_rfft.common.files import atomic_write
 from megatron_rfft.data.dataset import PackedDataset
 from megatron_rfft.training.checkpoint_files import newest_manifest
-from megatron_rfft.training.config import TrainConfig, load_config
+from megatron_rfft.training.config import TrainConfig
 from megatron_rfft.training.config_help import describe_config
+from megatron_rfft.training.config_reader import load_config
 from megatron_rfft.training.early_stop import early_stop_reason
 from megatron_rfft.training.layout_check import check_layout
 from megatron_rfft.training.validation_data import open_validation

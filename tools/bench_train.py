@@ -46,7 +46,8 @@ from megatron_rfft.mcore import (
 )
 from megatron_rfft.models.build import build_model
 from megatron_rfft.train import make_callbacks
-from megatron_rfft.training.config import TrainConfig, config_from_dict
+from megatron_rfft.training.config import TrainConfig
+from megatron_rfft.training.config_reader import config_from_dict
 from megatron_rfft.training.layout import destroy_parallel, initialize_parallel
 from megatron_rfft.training.trainer import Callback, StepMetrics, Trainer
 

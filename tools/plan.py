@@ -18,7 +18,8 @@ from megatron_rfft.cluster.plan.search import Plan, Search, make_plan, search
 from megatron_rfft.cluster.plan.sources import document_tokens, resolve_model
 from megatron_rfft.common.cli import make_parser, run_command
 from megatron_rfft.common.files import atomic_write
-from megatron_rfft.training.config import TrainConfig, load_config
+from megatron_rfft.training.config import TrainConfig
+from megatron_rfft.training.config_reader import load_config
 from megatron_rfft.training.layout_check import check_layout
 
 

@@ -9,7 +9,7 @@ import sys
 from pathlib import Path
 
 from megatron_rfft.cluster.plan.construct import construct_rank
-from megatron_rfft.training.config import config_from_dict
+from megatron_rfft.training.config_reader import config_from_dict
 
 
 def main(path: Path) -> None:

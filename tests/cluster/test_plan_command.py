@@ -11,7 +11,7 @@ from megatron_rfft.cluster.plan.layout import layout_from_config, with_layout, w
 from megatron_rfft.cluster.plan.paper import paper_plans
 from megatron_rfft.cluster.plan.search import search
 from megatron_rfft.cluster.plan.sources import document_tokens
-from megatron_rfft.training.config import config_from_dict, load_config
+from megatron_rfft.training.config_reader import config_from_dict, load_config
 from megatron_rfft.training.layout_check import check_layout
 from tests.conftest import run_python
 

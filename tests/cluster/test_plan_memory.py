@@ -14,7 +14,7 @@ from megatron_rfft.cluster.plan.memory import (
     live_micro_batches,
     rank_memory,
 )
-from megatron_rfft.training.config import config_from_dict
+from megatron_rfft.training.config_reader import config_from_dict
 from tests.conftest import ROOT, run_python
 
 MODELS = ROOT / "examples/models"

@@ -7,7 +7,7 @@ import pytest
 from megatron_rfft.cluster.plan.gpus import GIB, find_gpu
 from megatron_rfft.cluster.plan.layout import layout_from_config, workload_from_config
 from megatron_rfft.cluster.plan.search import Plan, make_plan
-from megatron_rfft.training.config import load_config
+from megatron_rfft.training.config_reader import load_config
 from megatron_rfft.training.layout_check import check_layout
 from tests.conftest import ROOT
 

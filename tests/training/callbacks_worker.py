@@ -20,7 +20,8 @@ from megatron_rfft.mcore import dist_checkpointing
 from megatron_rfft.train import make_callbacks
 from megatron_rfft.training.checkpoint import CheckpointSave
 from megatron_rfft.training.checkpoint_files import STATE
-from megatron_rfft.training.config import TrainConfig, load_config
+from megatron_rfft.training.config import TrainConfig
+from megatron_rfft.training.config_reader import load_config
 from megatron_rfft.training.layout import destroy_parallel, initialize_parallel
 from megatron_rfft.training.trainer import Callback, StepMetrics, Trainer
 from megatron_rfft.training.validation_data import open_validation

@@ -4,7 +4,7 @@ import sys
 import time
 
 from megatron_rfft.train import make_callbacks
-from megatron_rfft.training.config import load_config
+from megatron_rfft.training.config_reader import load_config
 from megatron_rfft.training.layout import initialize_parallel
 from megatron_rfft.training.trainer import Trainer
 

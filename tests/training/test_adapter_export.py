@@ -14,7 +14,7 @@ from megatron_rfft.common.errors import UserError
 from megatron_rfft.conversion.to_hf import to_hf
 from megatron_rfft.conversion.to_peft import to_peft
 from megatron_rfft.data.sampling import micro_batches
-from megatron_rfft.training.config import load_config
+from megatron_rfft.training.config_reader import load_config
 from tests.conftest import run_python
 from tests.training.adapter_runs import KILL
 

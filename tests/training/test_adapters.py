@@ -10,7 +10,7 @@ from torch.distributed.checkpoint import FileSystemReader
 from megatron_rfft.common.errors import UserError
 from megatron_rfft.models.config import ModelConfig
 from megatron_rfft.training.checkpoint_files import base_of, weights_chain
-from megatron_rfft.training.config import load_config
+from megatron_rfft.training.config_reader import load_config
 from tests.training.adapter_runs import BF16, KILL, LORA, PISSA, TP2_SP, Jobs
 
 

@@ -6,7 +6,7 @@ import yaml
 from megatron_rfft.common.errors import UserError
 from megatron_rfft.data.blend import DataSource
 from megatron_rfft.train import write_run_config
-from megatron_rfft.training.config import config_from_dict, load_config
+from megatron_rfft.training.config_reader import config_from_dict, load_config
 from tests.conftest import run_python
 from tests.training.conftest import small_config
 

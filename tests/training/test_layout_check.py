@@ -5,7 +5,7 @@ import yaml
 
 from megatron_rfft.common.errors import UserError
 from megatron_rfft.models.config import ModelConfig
-from megatron_rfft.training.config import config_from_dict
+from megatron_rfft.training.config_reader import config_from_dict
 from megatron_rfft.training.layout_check import check_layout
 
 QWEN25_7B = ModelConfig(28, 3584, 18944, 28, 4, vocab_size=152064, tie_embeddings=False)

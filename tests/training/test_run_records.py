@@ -8,7 +8,7 @@ import yaml
 
 from megatron_rfft.common.errors import UserError
 from megatron_rfft.train import write_run_config
-from megatron_rfft.training.config import config_from_dict
+from megatron_rfft.training.config_reader import config_from_dict
 from megatron_rfft.training.early_stop import EarlyStop
 from tests.conftest import run_python
 from tests.training.conftest import small_config

@@ -12,7 +12,8 @@ from pathlib import Path
 import torch
 
 from megatron_rfft.training.callbacks import Checkpointing
-from megatron_rfft.training.config import TrainConfig, load_config
+from megatron_rfft.training.config import TrainConfig
+from megatron_rfft.training.config_reader import load_config
 from megatron_rfft.training.layout import destroy_parallel, initialize_parallel
 from megatron_rfft.training.trainer import Callback, StepMetrics, Trainer
 

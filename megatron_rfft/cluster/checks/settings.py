@@ -11,7 +11,8 @@ import torch
 
 from megatron_rfft.cluster.checks.synthetic import RandomSequences
 from megatron_rfft.models.config import ModelConfig
-from megatron_rfft.training.config import TrainConfig, config_from_dict
+from megatron_rfft.training.config import TrainConfig
+from megatron_rfft.training.config_reader import config_from_dict
 
 PRECISIONS = ("bf16", "tensorwise", "blockwise", "delayed")
 """BF16, and the recipes of precision.fp8."""

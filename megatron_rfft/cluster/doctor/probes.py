@@ -80,7 +80,7 @@ def training_step() -> Finding:
     from megatron_rfft.cluster.checks.settings import TINY
     from megatron_rfft.cluster.checks.synthetic import RandomSequences
     from megatron_rfft.mcore import DEVICE, ON_GPU
-    from megatron_rfft.training.config import config_from_dict
+    from megatron_rfft.training.config_reader import config_from_dict
     from megatron_rfft.training.layout import destroy_parallel, initialize_parallel
     from megatron_rfft.training.trainer import Trainer
 

@@ -25,7 +25,8 @@ import torch
 from megatron_rfft.cluster.plan.rank_process import ConstructedRank
 from megatron_rfft.common.cli import make_parser, run_command
 from megatron_rfft.models.config import ModelConfig
-from megatron_rfft.training.config import TrainConfig, load_config
+from megatron_rfft.training.config import TrainConfig
+from megatron_rfft.training.config_reader import load_config
 
 
 def construct_rank(
