@@ -4,7 +4,7 @@ import os
 import shlex
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -40,6 +40,8 @@ class Stage:
     options: list[str] = field(default_factory=list)
     """Of sbatch."""
     variables: dict[str, str] = field(default_factory=dict)
+    follows: bool = False
+    """It is made again whenever a stage before it is."""
 
     def missing(self) -> list[int]:
         """Tasks that are not done yet."""
@@ -133,13 +135,13 @@ class Chain:
             lines = "".join(f"{' '.join(self._adapt_options(task))}\n" for task in self.adapt)
             stages.append(self._train("adapt", ("pretrain",), list(self.adapt.values()), [], lines))
         stages.append(self._scripted("convert", (stages[-1].name,), self._convert_commands(models)))
-        gpu = [f"--gpus-per-node={1}"] if config.evaluate.engine == "vllm" else []
+        gpu = ["--gpus-per-node=1"] if config.evaluate.engine == "vllm" else []
         stages.append(self._scripted("evaluate", ("convert",), self._evaluate_commands(models), gpu))
         words = ["tools/report.py", "--output", str(run / "report")]
         for name in models:
             words += ["--run", f"{'RF-pretrained' if name == 'pretrain' else name}={run / 'evaluation' / name}"]
         report = [(words, run / "report" / "report.html")]
-        stages.append(self._scripted("report", ("evaluate",), report, array=False))
+        stages.append(replace(self._scripted("report", ("evaluate",), report, array=False), follows=True))
         return stages
 
     def _generate(self) -> Stage:
@@ -208,8 +210,8 @@ class Chain:
         folder = self.scripts / name
         files = {}
         for number, (words, _) in enumerate(commands):
-            command = f'"$PYTHON" {shlex.join(words)}'
-            files[folder / f"{number}.sh"] = f"set -eu\n{command}\n"
+            workers = ' --workers "${SLURM_CPUS_PER_TASK:-1}"' if words[0].startswith("data_prep/") else ""
+            files[folder / f"{number}.sh"] = f'set -eu\n"$PYTHON" {shlex.join(words)}{workers}\n'
         return Stage(
             name,
             after,
@@ -265,7 +267,10 @@ class Chain:
             if stage.name in active:
                 lines.append(f"{stage.name}: job {active[stage.name]} is queued or running")
                 continue
-            if not (missing := stage.missing()):
+            missing = stage.missing()
+            if stage.follows and any(name in waiting for name in stage.after):
+                missing = list(range(len(stage.done)))
+            if not missing:
                 lines.append(f"{stage.name}: done")
                 continue
             command = stage.command(missing, [waiting[name] for name in stage.after if name in waiting])

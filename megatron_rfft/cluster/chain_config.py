@@ -11,7 +11,7 @@ import yaml
 from megatron_rfft.common.cli import parse_lengths
 from megatron_rfft.common.errors import UserError
 from megatron_rfft.common.files import require_file
-from megatron_rfft.tasks import split_tasks
+from megatron_rfft.tasks import load_task, split_tasks
 
 
 @dataclass(frozen=True)
@@ -122,8 +122,12 @@ class ChainConfig:
 
     @property
     def adapted(self) -> list[str]:
-        """Tasks that are adapted to."""
-        return list(split_tasks(",".join(self.adapt.tasks))) if self.adapt.tasks else []
+        """Tasks that are adapted to. Raises UserError if there is no such task."""
+        names = list(split_tasks(",".join(self.adapt.tasks))) if self.adapt.tasks else []
+        if "--task-file" not in self.adapt.preset_options:
+            for name in names:
+                load_task(name)
+        return names
 
 
 STAGES = ("generate", "tokenize", "data", "from-hf", "pretrain", "adapt", "convert", "evaluate", "report")

@@ -127,6 +127,8 @@ def test_a_preempted_run_continues_where_it_saved(cluster, undisturbed, small_da
     cluster.wait(cluster.sbatch("--partition=high", "--nodes=4", "--exclusive", "--output=/dev/null", "--wrap=true"))
     assert run.wait() == "COMPLETED", run.log
     assert run.restarts() == 1
+    assert "stopped by SIGTERM" in (tmp_path / "run" / "slurm" / str(run.job) / "0" / "node1.log").read_text()
+    assert run.log.count("finished") == 1
     assert losses(run) == losses(undisturbed)
 
 
