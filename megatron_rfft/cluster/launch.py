@@ -23,7 +23,8 @@ def main(arguments: list[str] | None = None) -> int:
         rank, failure = error.get_first_failure()
         code = failure.exitcode if failure.exitcode > 0 else 128 - failure.exitcode
         host = socket.gethostname()
-        about = {"host": host, "rank": rank, "exit_code": code, "time": failure.timestamp, "process": failure.pid}
+        about = {"host": host, "rank": rank, "local_rank": failure.local_rank, "exit_code": code}
+        about |= {"time": failure.timestamp, "process": failure.pid}
         write_json(Path(arguments[1]) / f"failure-{host}.json", about)
         print(f"first failure on {host}: {json.dumps(about)}", file=sys.stderr)
         return code

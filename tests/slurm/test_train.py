@@ -12,7 +12,9 @@ from tests.conftest import ROOT
 from tests.slurm.cluster import wait_until
 from tests.training.conftest import small_config
 
-STEPS = 40
+STEPS = 30
+WORKER = "python.* -u -m megatron_rfft.train"
+"""What a process of the training looks like, and its launcher does not."""
 
 
 class Run:
@@ -140,7 +142,7 @@ def test_a_killed_process_is_continued_once_there_is_progress_and_not_for_ever(c
         wait_until(lambda start=start: run.restarts() == start, f"start {start}", 60)
         run.wait_for_step(step)
         node = cluster.nodes[cluster.jobs(job)[""]["BatchHost"]]
-        node.run("pkill", "-KILL", "--oldest", "-f", "python.* megatron_rfft.train|megatron_rfft/train.py")
+        node.run("pkill", "-KILL", "--oldest", "-f", WORKER)
         wait_until(lambda start=start: f"start {start + 1}: failed" in run.log, "the failure", 90)
     assert run.wait() == "FAILED"
     assert "MAX_RESTARTS=1 are used up" in run.log
@@ -155,7 +157,7 @@ def test_a_run_without_progress_stops(cluster, small_data, tmp_path):
     run.submit(processes=2, nodes=1)
     run.wait_for_step(3)
     node = cluster.nodes[cluster.jobs(run.job)[""]["BatchHost"]]
-    node.run("pkill", "-KILL", "--oldest", "-f", "python.* megatron_rfft.train|megatron_rfft/train.py")
+    node.run("pkill", "-KILL", "--oldest", "-f", WORKER)
     assert run.wait() == "FAILED"
     assert run.restarts() == 0
     assert "failed (exit code 137) without a newer checkpoint than the start; not started again" in run.log
