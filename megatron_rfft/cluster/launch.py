@@ -1,4 +1,7 @@
-"""torchrun that keeps the exit code: of the process that failed first, where torchrun always says 1."""
+"""torchrun that keeps the exit code of the process that failed first (torchrun's own is always 1), and leaves word.
+
+srun can't be asked instead: told to end, it may return 0 for tasks that it killed.
+"""
 
 import json
 import socket
@@ -12,22 +15,23 @@ from megatron_rfft.common.files import write_json
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """``launch --failures FOLDER [torchrun's arguments]``; leaves ``FOLDER/failure-HOST.json`` if a process fails."""
+    """``launch --outcome FOLDER [torchrun's arguments]``; leaves ``finished-HOST`` there, or ``failure-HOST.json``."""
     arguments = sys.argv[1:] if arguments is None else arguments
-    if arguments[:1] != ["--failures"] or len(arguments) < 3:
-        print("usage: launch --failures FOLDER [torchrun's arguments]", file=sys.stderr)
+    if arguments[:1] != ["--outcome"] or len(arguments) < 3:
+        print("usage: launch --outcome FOLDER [torchrun's arguments]", file=sys.stderr)
         return 2
+    folder, host = Path(arguments[1]), socket.gethostname()
     try:
         torchrun(arguments[2:])
     except ChildFailedError as error:
         rank, failure = error.get_first_failure()
         code = failure.exitcode if failure.exitcode > 0 else 128 - failure.exitcode
-        host = socket.gethostname()
         about = {"host": host, "rank": rank, "local_rank": failure.local_rank, "exit_code": code}
         about |= {"time": failure.timestamp, "process": failure.pid}
-        write_json(Path(arguments[1]) / f"failure-{host}.json", about)
+        write_json(folder / f"failure-{host}.json", about)
         print(f"first failure on {host}: {json.dumps(about)}", file=sys.stderr)
         return code
+    (folder / f"finished-{host}").touch()
     return 0
 
 

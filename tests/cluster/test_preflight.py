@@ -72,7 +72,7 @@ def test_checks_are_chosen_by_name():
     assert preflight.chosen_checks("all") == list(preflight.CHECKS)
     assert preflight.chosen_checks("disk,ports") == ["disk", "ports"]
     assert preflight.chosen_checks("-disk,-gpus") == ["processes", "ports", "names"]
-    with pytest.raises(UserError, match="no preflight check 'dsik'"):
+    with pytest.raises(UserError, match="no preflight check '-dsik'"):
         preflight.chosen_checks("-dsik")
 
 
