@@ -11,10 +11,10 @@ from megatron_rfft.common.cli import make_parser, run_command
 def main() -> None:
     parser = make_parser(
         "Show every job of a chain that tools/submit.py submitted: its state, the training's step, loss and speed, and "
-        "the last error, on one screen.",
+        "the last error, on one screen. A run of slurm/train.sbatch alone can be watched as well.",
         "watch python tools/watch.py runs/chain",
     )
-    parser.add_argument("run", type=Path, help="folder of the chain (its key run)")
+    parser.add_argument("run", type=Path, help="folder of the chain (its key run), or of a training run")
     parser.add_argument("--json", action="store_true", help="print plain values")
     options = parser.parse_args()
     views = look(options.run)

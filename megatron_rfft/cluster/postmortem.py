@@ -23,6 +23,10 @@ _TROUBLE = re.compile(r"error|exception|Traceback|killed|signal|Xid|NCCL WARN", 
 _PREFIX = re.compile(r"^\[\w*?(\d+)\]:")
 
 
+_TAIL = 2 << 20
+"""Bytes at the end of a node's log that are looked at."""
+
+
 @dataclass(frozen=True)
 class Postmortem:
     """What became of a start."""
@@ -42,12 +46,18 @@ def examine(logs: Path, code: int) -> Postmortem:
     failures = [read_json(file) for file in logs.glob("failure-*.json")]
     first = min(failures, key=lambda failure: failure["time"], default=None)
     host = first["host"] if first else "unknown"
-    texts = {file.stem: file.read_text(encoding="utf-8", errors="replace") for file in sorted(logs.glob("*.log"))}
+    texts = {file.stem: _tail(file) for file in sorted(logs.glob("*.log"))}
     seen = texts.get(host.partition(".")[0], "".join(texts.values()))
     lines = _own_lines(seen, first["local_rank"]) if first else seen.splitlines()
     trouble = [line for line in lines if _TROUBLE.search(line)]
     code = first["exit_code"] if first else code
     return Postmortem(_kind(trouble, code), host, first["rank"] if first else None, code, trouble[-15:])
+
+
+def _tail(file: Path) -> str:
+    with file.open("rb") as handle:
+        handle.seek(max(0, file.stat().st_size - _TAIL))
+        return handle.read().decode("utf-8", errors="replace")
 
 
 def _own_lines(text: str, local_rank: int) -> list[str]:

@@ -108,8 +108,10 @@ def check_names(node: Node) -> list[str]:
         addresses = {entry[4][0] for entry in socket.getaddrinfo(socket.gethostname(), None, socket.AF_INET)}
     except OSError as error:
         return [f"{socket.gethostname()} is no name of an address ({error.strerror}); mend /etc/hosts or DNS"]
-    if all(address.startswith("127.") for address in addresses) and int(os.environ.get("SLURM_JOB_NUM_NODES", 1)) > 1:
-        return [f"{socket.gethostname()} leads to {', '.join(addresses)}, which other nodes can't reach"]
+    alone = os.environ.get("SLURM_JOB_NUM_NODES", "1") == "1" or "GLOO_SOCKET_IFNAME" in os.environ
+    if not alone and all(address.startswith("127.") for address in addresses):
+        found = f"{socket.gethostname()} leads to {', '.join(addresses)}, which others can't reach"
+        return [f"{found}; mend /etc/hosts, or set NETWORK_INTERFACE"]
     return []
 
 

@@ -47,11 +47,22 @@ class StageView:
 
 
 def look(run: Path) -> list[StageView]:
-    """Every stage of the chain in ``run`` that was submitted. Raises UserError if none was."""
-    file = require_file(run / STATE, "give the folder (key run) of a chain that tools/submit.py submitted")
+    """Every stage of the chain in ``run`` that was submitted, or the training run's job if ``run`` is one's folder.
+
+    Raises UserError if it is neither.
+    """
+    if jobs := [int(folder.name) for folder in (run / "slurm").glob("[0-9]*")]:
+        return [_training_view(run, max(jobs))]
+    file = require_file(run / STATE, "give the folder (key run) of a chain that tools/submit.py submitted, or of a run")
     submitted = read_json(file)["stages"]
     states = job_states([entry["job"] for entry in submitted.values()])
     return [_look_at(run, name, entry["job"], states.get(entry["job"], [])) for name, entry in submitted.items()]
+
+
+def _training_view(run: Path, job: int) -> StageView:
+    progress = [found for found in [training_progress(run)] if found]
+    logs = list((run / "slurm" / str(job)).glob("*/*.log"))
+    return _view(run.name, job, job_states([job]).get(job, []), progress, logs)
 
 
 def _look_at(run: Path, name: str, job: int, tasks: list[Task]) -> StageView:
@@ -61,6 +72,10 @@ def _look_at(run: Path, name: str, job: int, tasks: list[Task]) -> StageView:
         folders = sorted(path.parent for path in (run / "adapt").glob("*/config.yaml")) if name == "adapt" else []
     progress = [found for folder in folders if (found := training_progress(folder))]
     logs = [*(run / "chain").glob(f"{name}-{job}.log"), *(run / "chain").glob(f"{name}-{job}_*.log")]
+    return _view(name, job, tasks, progress, logs)
+
+
+def _view(name: str, job: int, tasks: list[Task], progress: list[Progress], logs: list[Path]) -> StageView:
     waits = [task.reason for task in tasks if task.state == "PENDING" and task.reason != "None"]
     left = [task.time_left for task in tasks if task.state == "RUNNING"]
     counted = Counter(task.state for task in tasks)

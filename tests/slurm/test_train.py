@@ -39,7 +39,7 @@ class Run:
         self.job = self.cluster.sbatch(*files, *options, "slurm/train.sbatch", self.config, **given)
         return self.job
 
-    def wait(self, timeout: float = 150) -> str:
+    def wait(self, timeout: float = 300) -> str:
         """The job's last state."""
         try:
             return self.cluster.wait(self.job, timeout=timeout)[""]
@@ -56,7 +56,7 @@ class Run:
         return [json.loads(line) for line in file.read_text().splitlines()] if file.exists() else []
 
     def wait_for_step(self, step: int) -> None:
-        wait_until(lambda: self.rows() and self.rows()[-1]["step"] >= step, f"step {step}", 60)
+        wait_until(lambda: self.rows() and self.rows()[-1]["step"] >= step, f"step {step}", 120)
 
     def restarts(self) -> int:
         return int(self.cluster.jobs(self.job)[""]["Restarts"])
@@ -90,7 +90,7 @@ def test_a_signal_saves_requeues_and_ends_in_the_same_loss(cluster, undisturbed,
     )
     run.wait_for_step(3)
     cluster.cancel(job, "--signal=USR1", "--batch")
-    wait_until(lambda: "requeued" in run.log, "the job to be requeued", 60)
+    wait_until(lambda: "requeued" in run.log, "the job to be requeued", 120)
     assert cluster.state(after) == "PENDING"
     assert run.wait() == "COMPLETED", run.log
     assert run.restarts() == 1
@@ -161,3 +161,19 @@ def test_a_run_without_progress_stops(cluster, small_data, tmp_path):
     assert run.wait() == "FAILED"
     assert run.restarts() == 0
     assert "failed (exit code 137) without a newer checkpoint than the start; not started again" in run.log
+
+
+@pytest.mark.slow
+def test_tasks_of_an_array_share_a_node_and_are_requeued_one_by_one(cluster, small_data, tmp_path):
+    run = Run(cluster, small_data.prefix, tmp_path, checkpoint={"interval": 1000})
+    (tmp_path / "options").write_text("".join(f"--run.output {tmp_path}/run-{task}\n" for task in range(2)))
+    shared = ("--exclusive=user", "--mem=1G", "--cpus-per-task=1", "--nodelist=node3")
+    run.submit("--array=0-1", *shared, nodes=1, OPTIONS_FILE=tmp_path / "options")
+    metrics = [tmp_path / f"run-{task}" / "metrics.jsonl" for task in range(2)]
+    wait_until(lambda: all(file.exists() and file.read_text() for file in metrics), "both to train", 150)
+    # Its last task has the array's number.
+    cluster.cancel(f"{run.job}_1", "--signal=USR1", "--batch")
+    assert set(cluster.wait(run.job).values()) == {"COMPLETED"}
+    assert {task: job["Restarts"] for task, job in cluster.jobs(run.job).items()} == {"0": "0", "1": "1"}
+    first, second = (file.read_text().splitlines() for file in metrics)
+    assert [json.loads(row)["loss"] for row in first] == [json.loads(row)["loss"] for row in second]
