@@ -2,6 +2,7 @@
 
 import os
 import shlex
+import shutil
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
@@ -260,7 +261,7 @@ class Chain:
     def submit(self, *, dry_run: bool = False) -> list[str]:
         """Submit what is not done and not under way; a line for each stage. Raises UserError if Slurm refuses."""
         state = self.state()
-        active = {} if dry_run and not state["stages"] else _active_jobs(state)
+        active = {} if dry_run and shutil.which("squeue") is None else _active_jobs(state)
         waiting: dict[str, int | str] = dict(active)
         lines = []
         for stage in self.stages:

@@ -71,7 +71,7 @@ def _accounted(job: int) -> list[Task]:
 
 def _run(command: list[str], environment: Mapping[str, str] | None = None, folder: Path | None = None):
     if shutil.which(command[0]) is None:
-        raise UserError(f"{command[0]} is not here; run this where jobs are submitted, or with --dry-run")
+        raise UserError(f"{command[0]} is not here; run this where jobs are submitted")
     try:
         return subprocess.run(command, env=environment, cwd=folder, capture_output=True, text=True, timeout=_SECONDS)
     except subprocess.TimeoutExpired as error:

@@ -27,7 +27,7 @@ def chain_file(small_data, folder: Path) -> Path:
     adapt.write_text(yaml.safe_dump(config))
     small = ["--cpus-per-task=1", "--mem=1G", "--gpus-per-node=0"]
     whole = ["--gpus-per-node=1"]
-    variables = {"PYTHON": sys.executable, "PYTHONPATH": str(ROOT), "PROCESSES_PER_NODE": "1", "HF_HUB_OFFLINE": "1"}
+    variables = {"PYTHON": sys.executable, "PROCESSES_PER_NODE": "1", "HF_HUB_OFFLINE": "1"}
     values = {
         "run": str(folder / "run"),
         "tokenizer": str(small_data.tokenizer),

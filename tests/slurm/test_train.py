@@ -1,6 +1,7 @@
 """slurm/train.sbatch on a real cluster: signals, lost nodes and failures end as the header of the script says."""
 
 import json
+import os
 import re
 import sys
 from pathlib import Path
@@ -27,13 +28,14 @@ class Run:
         config["run"]["steps"] = STEPS
         config["batch"] = {"global_batch_size": 2, "micro_batch_size": 1}
         config["checkpoint"] = {"interval": 5, "keep": 2}
+        config["guard"] = {}
         for name, keys in sections.items():
             config[name] |= keys
         self.config = folder / "config.yaml"
         self.config.write_text(yaml.safe_dump(config))
 
     def submit(self, *options: str, nodes: int = 2, processes: int = 1, **variables: object) -> int:
-        given = {"PYTHON": sys.executable, "PYTHONPATH": ROOT, "PROCESSES_PER_NODE": processes, "SIGNAL_AGAIN": 1}
+        given = {"PYTHON": sys.executable, "PROCESSES_PER_NODE": processes, "SIGNAL_AGAIN": 1}
         given |= {"OMP_NUM_THREADS": 1, "HF_HUB_OFFLINE": 1, **variables}
         files = (f"--chdir={ROOT}", f"--output={self.folder}/log", f"--nodes={nodes}", "--gpus-per-node=1")
         self.job = self.cluster.sbatch(*files, *options, "slurm/train.sbatch", self.config, **given)
@@ -84,7 +86,7 @@ def test_a_run_over_two_nodes_is_done_once(undisturbed):
 
 def test_a_signal_saves_requeues_and_ends_in_the_same_loss(cluster, undisturbed, small_data, tmp_path):
     run = Run(cluster, small_data.prefix, tmp_path)
-    job = run.submit()
+    job = run.submit(PREFLIGHT="none")
     after = cluster.sbatch(
         f"--dependency=afterok:{job}", "--kill-on-invalid-dep=yes", "--output=/dev/null", "--wrap=true"
     )
@@ -106,6 +108,22 @@ def test_a_config_that_does_not_fit_fails_once_with_its_message(cluster, small_d
     assert cluster.jobs(run.job)[""]["ExitCode"] == "2:0"
     assert run.restarts() == 0
     assert "batch.global_batch_size 3 is not a multiple" in run.log
+
+
+def test_a_node_that_fails_the_preflight_is_named(cluster, small_data, tmp_path):
+    smi = tmp_path / "bin" / "nvidia-smi"
+    smi.parent.mkdir()
+    smi.write_text(
+        '#!/bin/sh\ncase $(hostname)$1 in node2--query-gpu*) ;; *--query-gpu*) echo "GPU-a, 4, 580.1" ;; esac\n'
+    )
+    smi.chmod(0o755)
+    run = Run(cluster, small_data.prefix, tmp_path)
+    run.submit("--nodelist=node[1-2]", PATH=f"{smi.parent}:{os.environ['PATH']}")
+    assert run.wait() == "FAILED"
+    assert run.restarts() == 0
+    assert "error: node2: gpus: 0 GPUs are visible, 1 processes are to run" in run.log
+    assert "sbatch --exclude=node2" in run.log
+    assert "error: node1" not in run.log
 
 
 @pytest.mark.slow
@@ -138,7 +156,7 @@ def test_a_preempted_run_continues_where_it_saved(cluster, undisturbed, small_da
 def test_a_killed_process_is_continued_once_there_is_progress_and_not_for_ever(cluster, small_data, tmp_path):
     run = Run(cluster, small_data.prefix, tmp_path, run={"steps": 100_000})
     job = run.submit(MAX_RESTARTS=1)
-    for start, step in enumerate((7, 17)):
+    for start, step in enumerate((11, 22)):
         wait_until(lambda start=start: run.restarts() == start, f"start {start}", 60)
         run.wait_for_step(step)
         node = cluster.nodes[cluster.jobs(job)[""]["BatchHost"]]
@@ -149,6 +167,20 @@ def test_a_killed_process_is_continued_once_there_is_progress_and_not_for_ever(c
     report = json.loads((tmp_path / "run" / "slurm" / str(job) / "0" / "postmortem.json").read_text())
     assert report["kind"] == "killed"
     assert report["exit_code"] == 137
+
+
+@pytest.mark.slow
+def test_a_hanging_process_is_found_and_the_run_continues(cluster, undisturbed, small_data, tmp_path):
+    run = Run(cluster, small_data.prefix, tmp_path, guard={"hang_timeout": 15.0})
+    job = run.submit("--nodelist=node[1-2]", STEP_WAIT=5)
+    run.wait_for_step(11)
+    cluster.nodes["node2"].run("pkill", "-STOP", "-f", WORKER)
+    assert run.wait() == "COMPLETED", run.log
+    assert run.restarts() == 1
+    assert "hung at step-000000" in run.log
+    assert json.loads((tmp_path / "run" / "slurm" / str(job) / "0" / "postmortem.json").read_text())["kind"] == "hang"
+    assert "rank 1 gave no sign of life" in run.log
+    assert losses(run) == losses(undisturbed)
 
 
 @pytest.mark.slow
