@@ -12,6 +12,7 @@ from typing import Any
 
 from megatron_rfft.cluster.chain_config import ChainConfig
 from megatron_rfft.cluster.slurm import ACTIVE, job_states, submit_job
+from megatron_rfft.common.errors import UserError
 from megatron_rfft.common.files import atomic_write, read_json, write_json
 from megatron_rfft.training.checkpoint_files import BEST, newest_manifest
 from megatron_rfft.training.config import TrainConfig, load_config
@@ -260,6 +261,8 @@ class Chain:
 
     def submit(self, *, dry_run: bool = False) -> list[str]:
         """Submit what is not done and not under way; a line for each stage. Raises UserError if Slurm refuses."""
+        if not dry_run:
+            self._check_inputs()
         state = self.state()
         active = {} if dry_run and shutil.which("squeue") is None else _active_jobs(state)
         waiting: dict[str, int | str] = dict(active)
@@ -289,6 +292,11 @@ class Chain:
             of = "" if stage.tasks is None else f" ({len(missing)} of {stage.tasks} tasks)"
             lines.append(f"{stage.name}: submitted as job {job}{of}")
         return lines
+
+    def _check_inputs(self) -> None:
+        for key in ("model", "tokenizer"):
+            if (path := getattr(self.config, key)) and not Path(path).exists():
+                raise UserError(f"{key} {path} is not there; check the path")
 
 
 def _active_jobs(state: dict[str, Any]) -> dict[str, int]:

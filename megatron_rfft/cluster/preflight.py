@@ -135,7 +135,7 @@ def chosen_checks(text: str) -> list[str]:
 
 def versions() -> dict[str, str]:
     """What has to be alike on all nodes."""
-    found = {"python": sys.version.split()[0], "kernel modules": _driver()}
+    found = {"python": sys.version.split()[0], "driver": _driver()}
     for package in PACKAGES:
         try:
             found[package] = metadata.version(package)

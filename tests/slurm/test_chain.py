@@ -12,13 +12,14 @@ from tests.slurm.cluster import wait_until
 from tests.training.conftest import small_config
 
 STAGES = ["generate", "tokenize", "data", "pretrain", "adapt", "convert", "evaluate", "report"]
+ADAPT = "lengths: 2-3\nsamples: 40\nform: lean\n"
 
 
 def chain_file(small_data, folder: Path) -> Path:
-    """A small model from scratch over two nodes, adapters for two tasks."""
+    """A small model from scratch over two nodes, adapters for two tasks; with a mistake in ``adapt.yaml``."""
     preset = "tasks: coin_flip:1-4,length_int:2-4\nsamples: 40\nform: lean\nnum_shards: 2\n"
     (folder / "corpus.yaml").write_text(preset)
-    (folder / "adapt.yaml").write_text("lengths: 2-3\nsamples: 40\nform: lean\n")
+    (folder / "adapt.yaml").write_text(ADAPT.replace("lean", "leen"))
     config = small_config(small_data.prefix, folder / "unused")
     pretrain, adapt = folder / "pretrain-config.yaml", folder / "adapt-config.yaml"
     pretrain.write_text(yaml.safe_dump(config))
@@ -61,6 +62,14 @@ def test_one_command_leads_from_rules_to_a_report(cluster, small_data, tmp_path)
 
     assert [line.partition(":")[0] for line in submitted() if "submitted" in line] == STAGES
     assert not [line for line in submitted() if "submitted" in line]  # the second time, everything is under way
+    wait_until(lambda: cluster.state(watched()["report"]["job"]) == "CANCELLED", "the mistake to be found", 120)
+    assert watched()["data"]["states"] == {"FAILED": 2}
+    assert "leen" in watched()["data"]["error"]
+    cluster.wait(watched()["tokenize"]["job"])
+    (tmp_path / "adapt.yaml").write_text(ADAPT)
+    lines = submitted()
+    assert lines[:2] == ["generate: done", "tokenize: done"]
+    assert [line.partition(":")[0] for line in lines if "submitted" in line] == STAGES[2:]
     job = watched()["report"]["job"]
     try:
         wait_until(lambda: cluster.state(job) not in ("PENDING", "RUNNING"), "the report", 500)

@@ -101,13 +101,20 @@ def test_a_signal_saves_requeues_and_ends_in_the_same_loss(cluster, undisturbed,
     assert cluster.wait(after) == {"": "COMPLETED"}
 
 
-def test_a_config_that_does_not_fit_fails_once_with_its_message(cluster, small_data, tmp_path):
-    run = Run(cluster, small_data.prefix, tmp_path, batch={"global_batch_size": 3})
-    run.submit()
+@pytest.mark.parametrize(
+    ("batch", "option", "message"),
+    [
+        (3, "--nodes=2", "batch.global_batch_size 3 is not a multiple"),
+        (2, "--ntasks-per-node=2", "--ntasks-per-node is 2, and each task would start torchrun's 1 processes"),
+    ],
+)
+def test_what_does_not_fit_fails_once_with_its_message(cluster, small_data, tmp_path, batch, option, message):
+    run = Run(cluster, small_data.prefix, tmp_path, batch={"global_batch_size": batch})
+    run.submit(option)
     assert run.wait() == "FAILED"
     assert cluster.jobs(run.job)[""]["ExitCode"] == "2:0"
     assert run.restarts() == 0
-    assert "batch.global_batch_size 3 is not a multiple" in run.log
+    assert message in run.log
 
 
 def test_a_node_that_fails_the_preflight_is_named(cluster, small_data, tmp_path):
