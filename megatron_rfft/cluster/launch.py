@@ -4,6 +4,7 @@ srun can't be asked instead: told to end, it may return 0 for tasks that it kill
 """
 
 import json
+import os
 import socket
 import sys
 from pathlib import Path
@@ -13,6 +14,9 @@ from torch.distributed.run import main as torchrun
 
 from megatron_rfft.common.files import write_json
 
+LINE_PREFIX = "[rank${rank}]:"
+"""Before each line of a process (``--tee``), where torchrun's own has the rank within the node."""
+
 
 def main(arguments: list[str] | None = None) -> int:
     """``launch --outcome FOLDER [torchrun's arguments]``; leaves ``finished-HOST`` there, or ``failure-HOST.json``."""
@@ -20,6 +24,7 @@ def main(arguments: list[str] | None = None) -> int:
     if arguments[:1] != ["--outcome"] or len(arguments) < 3:
         print("usage: launch --outcome FOLDER [torchrun's arguments]", file=sys.stderr)
         return 2
+    os.environ["TORCHELASTIC_LOG_LINE_PREFIX_TEMPLATE"] = LINE_PREFIX
     folder, host = Path(arguments[1]), socket.gethostname()
     try:
         torchrun(arguments[2:])

@@ -20,7 +20,6 @@ CLASSES = {
 lose their connections, so the network comes late.
 """
 _TROUBLE = re.compile(r"error|exception|Traceback|killed|signal|Xid|NCCL WARN", re.IGNORECASE)
-_PREFIX = re.compile(r"^\[\w*?(\d+)\]:")
 
 
 _TAIL = 2 << 20
@@ -48,7 +47,7 @@ def examine(logs: Path, code: int) -> Postmortem:
     host = first["host"] if first else "unknown"
     texts = {file.stem: _tail(file) for file in sorted(logs.glob("*.log"))}
     seen = texts.get(host.partition(".")[0], "".join(texts.values()))
-    lines = _own_lines(seen, first["local_rank"]) if first else seen.splitlines()
+    lines = _own_lines(seen, first["rank"]) if first else seen.splitlines()
     trouble = [line for line in lines if _TROUBLE.search(line)]
     code = first["exit_code"] if first else code
     return Postmortem(_kind(trouble, code), host, first["rank"] if first else None, code, trouble[-15:])
@@ -60,9 +59,9 @@ def _tail(file: Path) -> str:
         return handle.read().decode("utf-8", errors="replace")
 
 
-def _own_lines(text: str, local_rank: int) -> list[str]:
-    """The lines of one of a node's processes; all, if torchrun did not mark them."""
-    marked = [line for line in text.splitlines() if (found := _PREFIX.match(line)) and int(found[1]) == local_rank]
+def _own_lines(text: str, rank: int) -> list[str]:
+    """The lines of a rank's process; all, if there are none."""
+    marked = [line for line in text.splitlines() if line.startswith(f"[rank{rank}]:")]
     return marked or text.splitlines()
 
 

@@ -109,17 +109,17 @@ FAILURES = {
 @pytest.mark.parametrize("kind", FAILURES)
 def test_the_rank_that_failed_first_says_what_the_job_died_of(tmp_path, kind):
     lost = "RuntimeError: Connection reset by peer (gloo)"
-    (tmp_path / "node1.log").write_text(f"[default0]:{lost}\n")
-    (tmp_path / "node2.log").write_text(f"[default0]:{lost}\n[default1]:step 3\n[default1]:{FAILURES[kind]}\n")
+    (tmp_path / "node1.log").write_text(f"[rank0]:{lost}\n")
+    (tmp_path / "node2.log").write_text(f"[rank0]:{lost}\n[rank1]:step 3\n[rank1]:{FAILURES[kind]}\n")
     for host, rank, when in (("node1", 0, 1002), ("node2", 1, 1001)):
-        about = {"host": host, "rank": rank, "local_rank": rank, "exit_code": 1, "time": when, "process": 1}
+        about = {"host": host, "rank": rank, "exit_code": 1, "time": when, "process": 1}
         (tmp_path / f"failure-{host}.json").write_text(json.dumps(about))
     found = postmortem.examine(tmp_path, 1)
     assert (found.kind, found.host, found.rank) == (kind, "node2", 1)
-    assert found.lines == [f"[default1]:{FAILURES[kind]}"]
+    assert found.lines == [f"[rank1]:{FAILURES[kind]}"]
 
 
 def test_a_lost_node_leaves_no_first_failure(tmp_path):
-    (tmp_path / "node1.log").write_text("[default0]:step 3\n")
+    (tmp_path / "node1.log").write_text("[rank0]:step 3\n")
     assert postmortem.examine(tmp_path, 137).kind == "killed"
     assert postmortem.examine(tmp_path, 76).kind == "hang"
