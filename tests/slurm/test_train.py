@@ -90,7 +90,8 @@ def test_a_signal_saves_requeues_and_ends_in_the_same_loss(cluster, undisturbed,
     after = cluster.sbatch(
         f"--dependency=afterok:{job}", "--kill-on-invalid-dep=yes", "--output=/dev/null", "--wrap=true"
     )
-    run.wait_for_step(3)
+    # Processes that are still loading ignore signals: it is sent again until the training saves.
+    wait_until(lambda: "processes; run" in run.log, "the job to begin", 60)
     cluster.cancel(job, "--signal=USR1", "--batch")
     wait_until(lambda: "requeued" in run.log, "the job to be requeued", 120)
     assert cluster.state(after) == "PENDING"
