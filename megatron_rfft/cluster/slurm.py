@@ -1,0 +1,78 @@
+"""What this package asks of Slurm: to take a job, and what became of jobs."""
+
+import os
+import pwd
+import shutil
+import subprocess
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from megatron_rfft.common.errors import UserError
+
+ACTIVE = {"PENDING", "CONFIGURING", "RUNNING", "COMPLETING", "REQUEUED", "REQUEUE_FED", "REQUEUE_HOLD", "SUSPENDED"}
+ACTIVE |= {"SPECIAL_EXIT", "RESIZING", "SIGNALING", "STAGE_OUT", "STOPPED", "RESV_DEL_HOLD"}
+_SECONDS = 60
+
+
+@dataclass(frozen=True)
+class Task:
+    """A job, or a task of an array, as Slurm sees it."""
+
+    task: str
+    """Its number in the array, "" of a job that is none; "0-3" of tasks that wait as one."""
+    state: str
+    reason: str
+    """Why it waits."""
+    time_left: str
+    nodes: str
+
+
+def submit_job(command: list[str], environment: Mapping[str, str], folder: Path) -> int:
+    """Run an sbatch command (``--parsable``) in ``folder``; the job's number. Raises UserError with Slurm's answer."""
+    done = _run(command, environment, folder)
+    if done.returncode:
+        raise UserError(f"sbatch refused {' '.join(command[1:])}: {done.stderr.strip()}")
+    return int(done.stdout.split(";")[0])
+
+
+def job_states(jobs: Iterable[int]) -> dict[int, list[Task]]:
+    """The tasks of each of ``jobs``; a job that Slurm has forgotten is left out. Raises UserError without Slurm."""
+    wanted = set(jobs)
+    if not wanted:
+        return {}
+    user = pwd.getpwuid(os.getuid()).pw_name
+    done = _run(["squeue", "--noheader", "--states=all", f"--user={user}", "--format=%F|%K|%T|%r|%L|%N"])
+    if done.returncode:
+        raise UserError(f"squeue does not answer: {done.stderr.strip()}; try again")
+    found: dict[int, list[Task]] = {}
+    for line in done.stdout.splitlines():
+        job, task, state, reason, left, nodes = line.split("|")
+        if int(job) in wanted:
+            found.setdefault(int(job), []).append(Task("" if task == "N/A" else task, state, reason, left, nodes))
+    for job in wanted - set(found):
+        if tasks := _accounted(job):
+            found[job] = tasks
+    return found
+
+
+def _accounted(job: int) -> list[Task]:
+    """What Slurm's accounting, where there is one, says of a job that left the queue's memory (MinJobAge)."""
+    if shutil.which("sacct") is None:
+        return []
+    form = ["--noheader", "--parsable2", "--allocations", "--format=JobID,State,NodeList"]
+    done = _run(["sacct", f"--jobs={job}", *form])
+    tasks = []
+    for line in done.stdout.splitlines() if done.returncode == 0 else []:
+        name, state, nodes = line.split("|")
+        tasks.append(Task(name.partition("_")[2].strip("[]"), state.split()[0], "", "", nodes))
+    return tasks
+
+
+def _run(command: list[str], environment: Mapping[str, str] | None = None, folder: Path | None = None):
+    if shutil.which(command[0]) is None:
+        raise UserError(f"{command[0]} is not here; run this where jobs are submitted")
+    try:
+        return subprocess.run(command, env=environment, cwd=folder, capture_output=True, text=True, timeout=_SECONDS)
+    except subprocess.TimeoutExpired as error:
+        raise UserError(f"{command[0]} did not answer for {_SECONDS} s; try again") from error

@@ -1,0 +1,76 @@
+"""tools/submit.py without a cluster: what it would submit, and which configs it refuses."""
+
+from pathlib import Path
+
+import pytest
+import yaml
+
+from megatron_rfft.cluster.chain import Chain
+from megatron_rfft.cluster.chain_config import load_chain
+from megatron_rfft.common.errors import UserError
+from tests.conftest import ROOT, run_python
+
+GOLDEN = Path(__file__).parent / "golden" / "chain.txt"
+
+
+def chain_values(run: Path) -> dict:
+    return {
+        "run": str(run),
+        "model": "examples/models/qwen2.5-7b",
+        "corpus": {"preset": "rf-pretrain", "parts": 2, "options": ["--form", "rule-nl"]},
+        "pretrain": {"config": "examples/qwen2.5-7b/rf-pretrain.yaml", "nodes": 2},
+        "adapt": {"config": "examples/qwen2.5-7b/adapt.yaml", "tasks": ["add_int,digit_max_int"]},
+        "evaluate": {"lengths": "2-30:4", "samples": 50},
+        "slurm": {"all": ["--partition=gpu"], "stage_variables": {"evaluate": {"PYTHON": "/opt/eval/bin/python"}}},
+    }
+
+
+def write(folder: Path, values: dict) -> Path:
+    file = folder / "chain.yaml"
+    file.write_text(yaml.safe_dump(values))
+    return file
+
+
+def test_a_dry_run_prints_the_commands_and_scripts_on_record_and_writes_nothing(tmp_path):
+    run = tmp_path / "run"
+    done = run_python("tools/submit.py", "--config", write(tmp_path, chain_values(run)), "--dry-run")
+    printed = done.stdout.replace(str(run), "RUN").replace(str(ROOT), "ROOT")
+    assert printed == GOLDEN.read_text(), f"if this is meant to change, put it into {GOLDEN}:\n{printed}"
+    assert not run.exists()
+
+
+def test_the_example_is_a_chain():
+    assert [stage.name for stage in Chain(load_chain(ROOT / "slurm/chain.yaml")).stages][-1] == "report"
+
+
+def test_a_done_task_of_an_array_is_left_out(tmp_path):
+    (tmp_path / "run/data/adapt").mkdir(parents=True)
+    (tmp_path / "run/data/adapt/add_int.manifest.json").touch()
+    data = next(
+        stage
+        for stage in Chain(load_chain(write(tmp_path, chain_values(tmp_path / "run")))).stages
+        if stage.name == "data"
+    )
+    assert data.missing() == [1, 2]
+    assert "--array=1,2" in data.command(data.missing(), [])
+
+
+@pytest.mark.parametrize(
+    ("section", "change", "message"),
+    [
+        ("pretrain", {"config": None}, "pretrain.config is not set"),
+        ("pretrain", {"nods": 1}, "unknown key pretrain.nods; there are config, nodes"),
+        ("pretrain", {"nodes": "two"}, "pretrain.nodes is 'two'; it must be int"),
+        ("pretrain", {"nodes": 0}, "pretrain.nodes is 0"),
+        ("pretrain", {"options": ["--run.stepz", "1"]}, "unknown config key run.stepz"),
+        ("adapt", {"tasks": []}, "adapt.config and adapt.tasks belong together"),
+        ("adapt", {"tasks": ["add_itn"]}, "add_itn"),
+        ("evaluate", {"lengths": "9-2"}, "lengths '9-2'"),
+        ("slurm", {"stages": {"train": []}}, "no stage 'train'; stages are generate"),
+    ],
+)
+def test_a_wrong_key_or_value_is_named(tmp_path, section, change, message):
+    values = chain_values(tmp_path)
+    values[section] = values[section] | change
+    with pytest.raises(UserError, match=message.replace("?", "\\?")):
+        Chain(load_chain(write(tmp_path, values)))

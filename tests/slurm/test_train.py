@@ -1,0 +1,219 @@
+"""slurm/train.sbatch on a real cluster: signals, lost nodes and failures end as the header of the script says."""
+
+import json
+import os
+import re
+import sys
+from pathlib import Path
+
+import pytest
+import yaml
+
+from tests.conftest import ROOT
+from tests.slurm.cluster import wait_until
+from tests.training.conftest import small_config
+
+STEPS = 30
+WORKER = "python.* -u -m megatron_rfft.train"
+"""What a process of the training looks like, and its launcher does not."""
+
+
+class Run:
+    """A small model's run on the cluster, in a folder of its own."""
+
+    def __init__(self, cluster, data: Path, folder: Path, **sections: dict):
+        self.cluster, self.folder = cluster, folder
+        folder.mkdir(parents=True, exist_ok=True)
+        config = small_config(data, folder / "run")
+        config["run"]["steps"] = STEPS
+        config["batch"] = {"global_batch_size": 2, "micro_batch_size": 1}
+        config["checkpoint"] = {"interval": 5, "keep": 2}
+        config["guard"] = {}
+        for name, keys in sections.items():
+            config[name] |= keys
+        self.config = folder / "config.yaml"
+        self.config.write_text(yaml.safe_dump(config))
+
+    def submit(self, *options: str, nodes: int = 2, processes: int = 1, **variables: object) -> int:
+        given = {"PYTHON": sys.executable, "PROCESSES_PER_NODE": processes, "SIGNAL_AGAIN": 1}
+        given |= {"OMP_NUM_THREADS": 1, "HF_HUB_OFFLINE": 1, **variables}
+        files = (f"--chdir={ROOT}", f"--output={self.folder}/log", f"--nodes={nodes}", "--gpus-per-node=1")
+        self.job = self.cluster.sbatch(*files, *options, "slurm/train.sbatch", self.config, **given)
+        return self.job
+
+    def wait(self, timeout: float = 300) -> str:
+        """The job's last state."""
+        try:
+            return self.cluster.wait(self.job, timeout=timeout)[""]
+        except TimeoutError as error:
+            raise AssertionError(f"{error}\n{self.log}") from None
+
+    @property
+    def log(self) -> str:
+        file = self.folder / "log"
+        return file.read_text() if file.exists() else ""
+
+    def rows(self) -> list[dict]:
+        file = self.folder / "run" / "metrics.jsonl"
+        return [json.loads(line) for line in file.read_text().splitlines()] if file.exists() else []
+
+    def wait_for_step(self, step: int) -> None:
+        wait_until(lambda: self.rows() and self.rows()[-1]["step"] >= step, f"step {step}", 120)
+
+    def restarts(self) -> int:
+        return int(self.cluster.jobs(self.job)[""]["Restarts"])
+
+
+@pytest.fixture(scope="module")
+def undisturbed(cluster, small_data, tmp_path_factory) -> Run:
+    """A run that nothing happens to."""
+    run = Run(cluster, small_data.prefix, tmp_path_factory.mktemp("undisturbed"))
+    run.submit()
+    assert run.wait() == "COMPLETED", run.log
+    return run
+
+
+def losses(run: Run) -> dict[int, float]:
+    return {row["step"]: row["loss"] for row in run.rows()}
+
+
+def test_a_run_over_two_nodes_is_done_once(undisturbed):
+    assert undisturbed.restarts() == 0
+    assert sorted(losses(undisturbed)) == list(range(1, STEPS + 1))
+    assert len(list((undisturbed.folder / "run" / "slurm").glob("*/0/node?.log"))) == 2
+    assert "finished" in undisturbed.log
+
+
+def test_a_signal_saves_requeues_and_ends_in_the_same_loss(cluster, undisturbed, small_data, tmp_path):
+    run = Run(cluster, small_data.prefix, tmp_path)
+    job = run.submit(PREFLIGHT="none")
+    after = cluster.sbatch(
+        f"--dependency=afterok:{job}", "--kill-on-invalid-dep=yes", "--output=/dev/null", "--wrap=true"
+    )
+    # Processes that are still loading ignore signals: it is sent again until the training saves.
+    wait_until(lambda: "processes; run" in run.log, "the job to begin", 60)
+    cluster.cancel(job, "--signal=USR1", "--batch")
+    wait_until(lambda: "requeued" in run.log, "the job to be requeued", 120)
+    assert cluster.state(after) == "PENDING"
+    assert run.wait() == "COMPLETED", run.log
+    assert run.restarts() == 1
+    assert re.search(r"saved step-\d+: the job is requeued", run.log)
+    assert losses(run) == losses(undisturbed)
+    assert cluster.wait(after) == {"": "COMPLETED"}
+
+
+@pytest.mark.parametrize(
+    ("batch", "option", "message"),
+    [
+        (3, "--nodes=2", "batch.global_batch_size 3 is not a multiple"),
+        (2, "--ntasks-per-node=2", "--ntasks-per-node is 2, and each task would start torchrun's 1 processes"),
+    ],
+)
+def test_what_does_not_fit_fails_once_with_its_message(cluster, small_data, tmp_path, batch, option, message):
+    run = Run(cluster, small_data.prefix, tmp_path, batch={"global_batch_size": batch})
+    run.submit(option)
+    assert run.wait() == "FAILED"
+    assert cluster.jobs(run.job)[""]["ExitCode"] == "2:0"
+    assert run.restarts() == 0
+    assert message in run.log
+
+
+def test_a_node_that_fails_the_preflight_is_named(cluster, small_data, tmp_path):
+    smi = tmp_path / "bin" / "nvidia-smi"
+    smi.parent.mkdir()
+    smi.write_text(
+        '#!/bin/sh\ncase $(hostname)$1 in node2--query-gpu*) ;; *--query-gpu*) echo "GPU-a, 4, 580.1" ;; esac\n'
+    )
+    smi.chmod(0o755)
+    run = Run(cluster, small_data.prefix, tmp_path)
+    run.submit("--nodelist=node[1-2]", PATH=f"{smi.parent}:{os.environ['PATH']}")
+    assert run.wait() == "FAILED"
+    assert run.restarts() == 0
+    assert "error: node2: gpus: 0 GPUs are visible, 1 processes are to run" in run.log
+    assert "sbatch --exclude=node2" in run.log
+    assert "error: node1" not in run.log
+
+
+@pytest.mark.slow
+def test_a_lost_node_costs_the_steps_since_the_checkpoint(whole_cluster, undisturbed, small_data, tmp_path):
+    cluster = whole_cluster
+    run = Run(cluster, small_data.prefix, tmp_path)
+    job = run.submit()
+    run.wait_for_step(7)
+    cluster.crash(lost := re.match(r"node\[(\d)", cluster.jobs(job)[""]["NodeList"]).expand(r"node\1"))
+    assert run.wait() == "COMPLETED", run.log
+    assert run.restarts() == 1
+    assert lost not in run.log.splitlines()[-1]
+    assert losses(run) == losses(undisturbed)
+
+
+@pytest.mark.slow
+def test_a_preempted_run_continues_where_it_saved(cluster, undisturbed, small_data, tmp_path):
+    run = Run(cluster, small_data.prefix, tmp_path)
+    run.submit("--partition=low")
+    run.wait_for_step(3)
+    cluster.wait(cluster.sbatch("--partition=high", "--nodes=4", "--exclusive", "--output=/dev/null", "--wrap=true"))
+    assert run.wait() == "COMPLETED", run.log
+    assert run.restarts() == 1
+    assert "stopped by SIGTERM" in (tmp_path / "run" / "slurm" / str(run.job) / "0" / "node1.log").read_text()
+    assert run.log.count("finished") == 1
+    assert losses(run) == losses(undisturbed)
+
+
+@pytest.mark.slow
+def test_a_killed_process_is_continued_once_there_is_progress_and_not_for_ever(cluster, small_data, tmp_path):
+    run = Run(cluster, small_data.prefix, tmp_path, run={"steps": 100_000})
+    job = run.submit(MAX_RESTARTS=1)
+    for start, step in enumerate((11, 22)):
+        wait_until(lambda start=start: run.restarts() == start, f"start {start}", 60)
+        run.wait_for_step(step)
+        node = cluster.nodes[cluster.jobs(job)[""]["BatchHost"]]
+        node.run("pkill", "-KILL", "--oldest", "-f", WORKER)
+        wait_until(lambda start=start: f"start {start + 1}: failed" in run.log, "the failure", 90)
+    assert run.wait() == "FAILED"
+    assert "MAX_RESTARTS=1 are used up" in run.log
+    report = json.loads((tmp_path / "run" / "slurm" / str(job) / "0" / "postmortem.json").read_text())
+    assert report["kind"] == "killed"
+    assert report["exit_code"] == 137
+
+
+@pytest.mark.slow
+def test_a_hanging_process_is_found_and_the_run_continues(cluster, undisturbed, small_data, tmp_path):
+    run = Run(cluster, small_data.prefix, tmp_path, guard={"hang_timeout": 15.0})
+    job = run.submit("--nodelist=node[1-2]", STEP_WAIT=5)
+    run.wait_for_step(11)
+    cluster.nodes["node2"].run("pkill", "-STOP", "-f", WORKER)
+    assert run.wait() == "COMPLETED", run.log
+    assert run.restarts() == 1
+    assert "hung at step-000000" in run.log
+    assert json.loads((tmp_path / "run" / "slurm" / str(job) / "0" / "postmortem.json").read_text())["kind"] == "hang"
+    assert "rank 1 gave no sign of life" in run.log
+    assert losses(run) == losses(undisturbed)
+
+
+@pytest.mark.slow
+def test_a_run_without_progress_stops(cluster, small_data, tmp_path):
+    run = Run(cluster, small_data.prefix, tmp_path, checkpoint={"interval": 1000})
+    run.submit(processes=2, nodes=1)
+    run.wait_for_step(3)
+    node = cluster.nodes[cluster.jobs(run.job)[""]["BatchHost"]]
+    node.run("pkill", "-KILL", "--oldest", "-f", WORKER)
+    assert run.wait() == "FAILED"
+    assert run.restarts() == 0
+    assert "failed (exit code 137) without a newer checkpoint than the start; not started again" in run.log
+
+
+@pytest.mark.slow
+def test_tasks_of_an_array_share_a_node_and_are_requeued_one_by_one(cluster, small_data, tmp_path):
+    run = Run(cluster, small_data.prefix, tmp_path, checkpoint={"interval": 1000})
+    (tmp_path / "options").write_text("".join(f"--run.output {tmp_path}/run-{task}\n" for task in range(2)))
+    shared = ("--exclusive=user", "--mem=1G", "--cpus-per-task=1", "--nodelist=node3")
+    run.submit("--array=0-1", *shared, nodes=1, OPTIONS_FILE=tmp_path / "options")
+    metrics = [tmp_path / f"run-{task}" / "metrics.jsonl" for task in range(2)]
+    wait_until(lambda: all(file.exists() and file.read_text() for file in metrics), "both to train", 150)
+    # Its last task has the array's number.
+    cluster.cancel(f"{run.job}_1", "--signal=USR1", "--batch")
+    assert set(cluster.wait(run.job).values()) == {"COMPLETED"}
+    assert {task: job["Restarts"] for task, job in cluster.jobs(run.job).items()} == {"0": "0", "1": "1"}
+    first, second = (file.read_text().splitlines() for file in metrics)
+    assert [json.loads(row)["loss"] for row in first] == [json.loads(row)["loss"] for row in second]
