@@ -86,14 +86,18 @@ def check_names(reader: Reader, model: ModelConfig, checkpoint: Path) -> None:
         )
 
 
-def hf_groups(reader: Reader, model: ModelConfig, dtype: torch.dtype) -> Iterable[TensorGroup]:
-    """The HF tensors of each parameter in the order of an export, unread: shapes are split as values will be."""
+def hf_groups(reader: Reader, model: ModelConfig, dtype: torch.dtype | None) -> Iterable[TensorGroup]:
+    """The HF tensors of each parameter in the order of an export, unread: shapes are split as values will be.
+
+    In ``dtype``, or (None) in that of the checkpoint.
+    """
     for mapping, layer in table.parameters(model):
         shape = reader.shape(mapping.megatron)[0 if layer is None else 1 :]
         like = mapping.split(torch.empty(shape, device="meta"), model)
         names = table.hf_names(mapping, layer)
         shapes = {name: tuple(tensor.shape) for name, tensor in zip(names, like, strict=True)}
-        yield TensorGroup(shapes, dtype, partial(_hf_tensors, reader, model, mapping, layer, dtype))
+        kept = dtype or reader.dtype(mapping.megatron)
+        yield TensorGroup(shapes, kept, partial(_hf_tensors, reader, model, mapping, layer, kept))
 
 
 def _hf_tensors(
