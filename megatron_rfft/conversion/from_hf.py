@@ -1,7 +1,7 @@
 """Import a Hugging Face folder as a checkpoint that training starts from, in any layout."""
 
 import shutil
-from functools import partial
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -12,7 +12,7 @@ from megatron_rfft.common.files import require_directory
 from megatron_rfft.common.manifest import write_manifest
 from megatron_rfft.conversion.dtypes import target_dtype
 from megatron_rfft.conversion.mapping import hf_names, mappings, parameters
-from megatron_rfft.conversion.pieces import continued, default_workers, write_pieces
+from megatron_rfft.conversion.pieces import continued, default_workers
 from megatron_rfft.conversion.safetensors_io import MAX_SHARD_GB, HFWeights
 from megatron_rfft.models.config import ModelConfig
 from megatron_rfft.training.checkpoint_files import CHECKPOINT_KIND, HF, MANIFEST, STATE
@@ -42,16 +42,10 @@ def from_hf(
     check_names(weights, model, source)
     kept = target_dtype({weights.dtype(name) for name in weights.names}, dtype, source)
     job = {"source": _identity(weights), "model": model.as_dict(), "dtype": str(kept), "max_shard_gb": max_shard_gb}
-    write_imported(
-        output,
-        job,
-        model,
-        kept,
-        full_tensors(weights, model, source),
-        lambda hf: _copy_hf_files(source, hf),
-        workers=default_workers() if workers is None else workers,
-        max_shard_gb=max_shard_gb,
-    )
+    how = {"workers": default_workers() if workers is None else workers, "max_shard_gb": max_shard_gb}
+    with continued(output, job) as folder:
+        tensors = full_tensors(weights, model, source)
+        write_imported(folder, model, kept, tensors, lambda hf: copy_hf_files(source, hf), **how)
     return output
 
 
@@ -86,43 +80,24 @@ def full_tensors(weights: HFWeights, model: ModelConfig, source: Path) -> "FullT
 
 
 def write_imported(
-    output: Path,
-    job: dict[str, Any],
+    folder: Path,
     model: ModelConfig,
     dtype: torch.dtype,
     full_tensor: "FullTensor",
-    write_hf,
-    *,
-    workers: int,
-    max_shard_gb: float,
+    write_hf: Callable[[Path], None],
+    **how: Any,
 ) -> None:
-    """Write the checkpoint ``output`` at step 0 from ``full_tensor``; ``job`` tells this import from others."""
+    """Make ``folder`` (of ``continued``) a checkpoint at step 0; ``how`` is what write_state takes besides."""
     # Imported late: a wrong source is answered at once, without loading megatron-core.
-    from megatron_rfft.conversion import state_writer
+    from megatron_rfft.conversion.state_writer import write_state
 
-    if max_shard_gb <= 0:
-        raise UserError(f"--max-shard-gb is {max_shard_gb}; it must be above 0")
-    with continued(output, job) as folder:
-        plan = state_writer.plan_state(model, dtype)
-        files = plan.files(max_shard_gb * 1e9)
-        writers: dict[str, state_writer.Writer] = {
-            f"{STATE}/{name}": partial(
-                state_writer.write_parameters, parameters=some, full_tensor=full_tensor, dtype=dtype
-            )
-            for name, some in files.items()
-        }
-        writers[f"{STATE}/{state_writer.OBJECTS}"] = partial(state_writer.write_objects, plan=plan)
-        (folder / STATE).mkdir(exist_ok=True)
-        pieces = write_pieces(folder, writers, workers)
-        by_name = {name.partition("/")[2]: piece for name, piece in pieces.items()}
-        state_writer.write_index(folder / STATE, plan, files, by_name)
-        shutil.rmtree(folder / HF, ignore_errors=True)
-        (folder / HF).mkdir()
-        write_hf(folder / HF)
-        listed = [path for place in (STATE, HF) for path in (folder / place).iterdir()]
-        known = {folder / name: piece.sha256 for name, piece in pieces.items()}
-        sections = {"step": 0, "consumed_samples": 0, "model": model.as_dict()}
-        write_manifest(folder / MANIFEST, CHECKPOINT_KIND, listed, known, **sections)
+    known = write_state(folder, STATE, model, dtype, full_tensor, **how)
+    shutil.rmtree(folder / HF, ignore_errors=True)
+    (folder / HF).mkdir()
+    write_hf(folder / HF)
+    listed = [path for place in (STATE, HF) for path in (folder / place).iterdir()]
+    sections = {"step": 0, "consumed_samples": 0, "model": model.as_dict()}
+    write_manifest(folder / MANIFEST, CHECKPOINT_KIND, listed, known, **sections)
 
 
 def _identity(weights: HFWeights) -> list[list[Any]]:
@@ -131,7 +106,7 @@ def _identity(weights: HFWeights) -> list[list[Any]]:
     return [[str(path.resolve()), stat.st_size, stat.st_mtime_ns] for path, stat in found]
 
 
-def _copy_hf_files(source: Path, target: Path) -> None:
+def copy_hf_files(source: Path, target: Path) -> None:
     """Everything but weights and indices: config, generation config, tokenizer."""
     for file in source.iterdir():
         if file.is_file() and ".safetensors" not in file.name and file.suffix in (".json", ".jinja", ".txt", ".model"):

@@ -9,6 +9,7 @@ import io
 import pickle
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -23,7 +24,8 @@ from torch.distributed.checkpoint.metadata import (
     TensorStorageMetadata,
 )
 
-from megatron_rfft.conversion.pieces import HashedFile, Piece
+from megatron_rfft.common.errors import UserError
+from megatron_rfft.conversion.pieces import HashedFile, Piece, write_pieces
 from megatron_rfft.mcore import dist_checkpointing, parallel_state, tensor_parallel
 from megatron_rfft.models.build import build_model, transformer_config
 from megatron_rfft.models.config import ModelConfig
@@ -34,7 +36,7 @@ from megatron_rfft.training.layout import destroy_parallel, start_process_group
 mapping = dist_checkpointing.mapping
 OBJECTS = "__0_objects.distcp"
 """The file of what is no tensor."""
-Writer = Callable[[HashedFile], Any]
+_COMMON = "common_state/shard_0_1"
 
 
 @dataclass(frozen=True)
@@ -102,7 +104,7 @@ def plan_state(model: ModelConfig, dtype: torch.dtype) -> StatePlan:
 
 def _expand(single: list[Any], num_layers: int, dtype: torch.dtype) -> StatePlan:
     """The plan of ``num_layers`` layers from the sharded state of one."""
-    shapes, objects = {}, {"common_state/shard_0_1": _saved([{"content_metadata": content_metadata()}])}
+    shapes, objects = {}, {_COMMON: _saved([{"content_metadata": content_metadata()}])}
     outside, layered = {}, {}
     for part in single:
         if isinstance(part, mapping.ShardedTensor) and mapping.is_main_replica(part.replica_id):
@@ -138,6 +140,41 @@ def _saved(value: Any) -> bytes:
     return buffer.getvalue()
 
 
+def write_state(
+    folder: Path,
+    place: str,
+    model: ModelConfig,
+    dtype: torch.dtype,
+    full_tensor: FullTensor,
+    *,
+    workers: int,
+    max_shard_gb: float,
+    legacy: bool = False,
+    prefix: str = "",
+) -> dict[Path, str]:
+    """Write the state of ``model`` as ``folder/place``, in files of at most ``max_shard_gb`` (10^9 bytes).
+
+    ``folder`` is one of ``continued``. Names get ``prefix``; ``legacy`` keeps what is common to all ranks in the file
+    ``common.pt``, where older versions of megatron-core look for it. Returns the checksums of the large files.
+    """
+    if max_shard_gb <= 0:
+        raise UserError(f"--max-shard-gb is {max_shard_gb}; it must be above 0")
+    plan = plan_state(model, dtype)
+    files = plan.files(max_shard_gb * 1e9)
+    (folder / place).mkdir(exist_ok=True)
+    if legacy:
+        del plan.objects[_COMMON]
+        torch.save({}, folder / place / "common.pt")
+    writers: dict[str, Callable[[HashedFile], Any]] = {
+        f"{place}/{name}": partial(write_parameters, parameters=some, full_tensor=full_tensor, dtype=dtype)
+        for name, some in files.items()
+    }
+    writers[f"{place}/{OBJECTS}"] = partial(write_objects, plan=plan)
+    pieces = write_pieces(folder, writers, workers)
+    write_index(folder / place, plan, files, {name.rpartition("/")[2]: piece for name, piece in pieces.items()}, prefix)
+    return {folder / name: piece.sha256 for name, piece in pieces.items()}
+
+
 def write_parameters(
     file: HashedFile, parameters: list[Parameter], full_tensor: FullTensor, dtype: torch.dtype
 ) -> list[list[int]]:
@@ -166,20 +203,23 @@ def write_objects(file: HashedFile, plan: StatePlan) -> list[list[int]]:
     return places
 
 
-def write_index(folder: Path, plan: StatePlan, files: dict[str, list[Parameter]], pieces: dict[str, Piece]) -> None:
+def write_index(
+    folder: Path, plan: StatePlan, files: dict[str, list[Parameter]], pieces: dict[str, Piece], prefix: str
+) -> None:
     """Write ``.metadata`` and ``metadata.json`` over the finished files: equal plans give equal bytes."""
     tensors: dict[str, Any] = {
-        name: TensorStorageMetadata(TensorProperties(plan.dtype), torch.Size(shape), [])
+        prefix + name: TensorStorageMetadata(TensorProperties(plan.dtype), torch.Size(shape), [])
         for name, shape in plan.shapes.items()
     }
     storage = {}
     for file, parameters in files.items():
-        chunks = [(parameter.name, chunk) for parameter in parameters for chunk in parameter.chunks]
+        chunks = [(prefix + parameter.name, chunk) for parameter in parameters for chunk in parameter.chunks]
         for (name, chunk), place in zip(chunks, pieces[file].facts, strict=True):
             offsets = torch.Size(chunk.offsets)
             tensors[name].chunks.append(ChunkStorageMetadata(offsets, torch.Size(chunk.sizes)))
             storage[MetadataIndex(name, offsets)] = _StorageInfo(file, *place)
-    for name, place in zip(plan.objects, pieces[OBJECTS].facts, strict=True):
+    for bare, place in zip(plan.objects, pieces[OBJECTS].facts, strict=True):
+        name = bare if bare == _COMMON else prefix + bare
         tensors[name] = BytesStorageMetadata()
         storage[MetadataIndex(name)] = _StorageInfo(OBJECTS, *place)
     with (folder / ".metadata").open("wb") as handle:
