@@ -12,6 +12,8 @@ LOGITS_TOLERANCE = 1e-4  # of the largest logit; fp32 sums in another order diff
 VERBS = {
     "to-hf": "checkpoint -> Hugging Face folder for transformers and vLLM",
     "from-hf": "Hugging Face folder -> checkpoint that training starts from",
+    "to-nemo": "checkpoint -> .nemo file of NeMo 2.x's MegatronGPTModel",
+    "from-nemo": ".nemo file -> checkpoint that training starts from",
     "verify": "compare a Hugging Face folder and a checkpoint, every tensor bitwise",
 }
 
@@ -19,8 +21,9 @@ VERBS = {
 def make_verbs() -> argparse.ArgumentParser:
     """The parser of all verbs."""
     parser = make_parser(
-        "Convert a training checkpoint to a Hugging Face folder (to-hf) or the other way round (from-hf), or compare "
-        "them (verify). Tensors pass one by one; a killed conversion continues when it is run again.",
+        "Convert a training checkpoint to a Hugging Face folder or a .nemo file, or the other way round; "
+        "compare a folder and a checkpoint (verify). Tensors pass one by one; a killed conversion continues when it is "
+        "run again.",
         "tools/convert.py to-hf --checkpoint runs/a/checkpoints/step-00000100 --output runs/a/hf",
     )
     verbs = parser.add_subparsers(dest="verb", required=True, metavar="{" + ",".join(VERBS) + "}")
@@ -28,7 +31,7 @@ def make_verbs() -> argparse.ArgumentParser:
         name: verbs.add_parser(name, help=text, description=text, formatter_class=parser.formatter_class)
         for name, text in VERBS.items()
     }
-    for name in ("to-hf", "verify"):
+    for name in ("to-hf", "to-nemo", "verify"):
         by_name[name].add_argument("--checkpoint", type=Path, required=True, help="folder step-XXXXXXXX of a run")
         by_name[name].add_argument(
             "--base", type=Path, help="where the checkpoint that adapters were trained on lies, if it was moved"
@@ -43,14 +46,15 @@ def make_verbs() -> argparse.ArgumentParser:
         by_name[name].add_argument(
             "--model", type=Path, required=True, help="folder with config.json, safetensors and tokenizer"
         )
+    by_name["from-nemo"].add_argument("--model", type=Path, required=True, help=".nemo file with a sharded checkpoint")
     by_name["verify"].add_argument(
         "--logits",
         action="store_true",
         help="compare logits too, transformers' with megatron-core's (both models in memory, fp32)",
     )
-    for name in ("to-hf", "from-hf"):
+    for name in ("to-hf", "from-hf", "to-nemo", "from-nemo"):
         verb = by_name[name]
-        verb.add_argument("--output", type=Path, required=True, help="folder to write; must not exist")
+        verb.add_argument("--output", type=Path, required=True, help="what to write; must not exist")
         verb.add_argument(
             "--dtype", choices=("keep", "bf16", "fp32"), default="keep", help="number format of the result"
         )
@@ -84,6 +88,14 @@ def convert(arguments: argparse.Namespace) -> Path:
         from megatron_rfft.conversion.from_hf import from_hf
 
         return from_hf(arguments.model, arguments.output, **how)
+    if arguments.verb == "from-nemo":
+        from megatron_rfft.conversion.nemo import from_nemo
+
+        return from_nemo(arguments.model, arguments.output, **how)
+    if arguments.verb == "to-nemo":
+        from megatron_rfft.conversion.nemo import to_nemo
+
+        return to_nemo(arguments.checkpoint, arguments.output, arguments.base, **how)
     if arguments.adapter == "peft":
         from megatron_rfft.conversion.to_peft import to_peft
 
