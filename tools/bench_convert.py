@@ -23,12 +23,20 @@ from pathlib import Path
 import numpy as np
 import torch
 
+from megatron_rfft.cluster.checks.provenance import commit
 from megatron_rfft.common.cli import make_parser, run_command
 from megatron_rfft.common.errors import CommandFailed, UserError
 from megatron_rfft.common.files import read_json, write_json
-from megatron_rfft.conversion.mapping import hf_names, mappings, parameters
+from megatron_rfft.conversion.mapping import Mapping, hf_names, parameters
 from megatron_rfft.conversion.pieces import HashedFile
-from megatron_rfft.conversion.safetensors_io import INDEX, TensorGroup, plan_shards, shard_index, write_shard
+from megatron_rfft.conversion.safetensors_io import (
+    INDEX,
+    HFWeights,
+    TensorGroup,
+    plan_shards,
+    shard_index,
+    write_shard,
+)
 from megatron_rfft.models.config import ModelConfig
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -64,7 +72,7 @@ def make_model(config: Path, layers: int | None, folder: Path) -> tuple[int, int
     return sum(each.nbytes for each in groups), largest
 
 
-def hf_shapes(model: ModelConfig, mapping) -> list[tuple[int, ...]]:
+def hf_shapes(model: ModelConfig, mapping: Mapping) -> list[tuple[int, ...]]:
     """The shapes of the HF tensors of ``mapping``."""
     hidden, ffn, keys = model.hidden_size, model.ffn_hidden_size, model.num_query_groups * model.head_dim
     rows = {"q_proj": hidden, "k_proj": keys, "v_proj": keys, "o_proj": hidden, "gate_proj": ffn, "up_proj": ffn}
@@ -78,7 +86,6 @@ def hf_shapes(model: ModelConfig, mapping) -> list[tuple[int, ...]]:
             shapes.append((rows[module],))
         else:
             shapes.append((rows[module], ffn if module == "down_proj" else hidden))
-    assert mapping.megatron in mappings(model)
     return shapes
 
 
@@ -138,8 +145,6 @@ def measure(config: Path, layers: int | None, rounds: int, folder: Path, workers
 
 
 def _require_equal(source: Path, back: Path) -> None:
-    from megatron_rfft.conversion.safetensors_io import HFWeights
-
     before, after = HFWeights(source), HFWeights(back)
     for name in before.names | after.names:
         if not torch.equal(before.read(name).view(torch.int16), after.read(name).view(torch.int16)):
@@ -185,14 +190,13 @@ def main() -> None:
     for name in ("layers", "rounds"):
         if (value := getattr(options, name)) is not None and value < 1:
             raise UserError(f"--{name} is {value}; give 1 or more")
-    commit = subprocess.run(["git", "rev-parse", "--short", "HEAD"], cwd=ROOT, capture_output=True, text=True)
     before = machine()
     with tempfile.TemporaryDirectory(dir=options.folder) as folder:
         figures = measure(options.config, options.layers, options.rounds, Path(folder), options.workers)
     record = {
         "command": shlex.join(["python", "tools/bench_convert.py", *sys.argv[1:]]),
         "date": date.today().isoformat(),
-        "commit": commit.stdout.strip() or None,
+        "commit": commit(),
         "machine": before,
         **figures,
     }

@@ -187,7 +187,9 @@ def write_parameters(
             starts = zip(chunk.offsets[skip:], chunk.sizes[skip:], strict=True)
             part = full[tuple(slice(start, start + size) for start, size in starts)]
             if part.numel() != full.numel():
-                part = part.clone()  # torch.save writes all of a tensor's storage
+                # torch.save writes all of a tensor's storage: give the part one of its own, over the same memory.
+                bytes_of_part = part.contiguous().view(-1).view(torch.uint8).numpy()
+                part = torch.frombuffer(bytes_of_part, dtype=dtype)
             start = file.position
             torch.save(part.reshape(chunk.sizes), file)
             places.append([start, file.position - start])

@@ -43,7 +43,7 @@ def many_files(tmp_path_factory):
     """The same three of a model whose conversion takes some hundred files."""
     folder = tmp_path_factory.mktemp("many")
     shape = {"hidden_size": 64, "intermediate_size": 128, "num_attention_heads": 2, "num_key_value_heads": 1}
-    config = Qwen2Config(vocab_size=256, num_hidden_layers=60, tie_word_embeddings=True, **shape)
+    config = Qwen2Config(vocab_size=256, num_hidden_layers=20, tie_word_embeddings=True, **shape)
     AutoModelForCausalLM.from_config(config).save_pretrained(folder / "hf")
     from_hf(folder / "hf", folder / "checkpoint", max_shard_gb=2e-5)
     to_hf(folder / "checkpoint", folder / "back", max_shard_gb=2e-5)
@@ -68,7 +68,7 @@ def test_a_killed_conversion_continues_to_the_same_bytes(many_files, verb, tmp_p
     process.wait()
     assert not output.exists()
     finished = {path.name for path in proofs.glob("*.json")}
-    assert 3 <= len(finished) < 100
+    assert 3 <= len(finished) < len(list(expected.rglob("*.distcp" if verb == "from-hf" else "*.safetensors")))
     first = tmp_path / ".output.tmp" / json.loads((proofs / sorted(finished)[0]).read_text())["sha256"].popitem()[0]
     written = first.stat().st_ino, first.stat().st_mtime_ns
     convert = {"from-hf": from_hf, "to-hf": to_hf}[verb]
