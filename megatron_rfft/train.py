@@ -111,6 +111,10 @@ def make_callbacks(config: TrainConfig, validation_set: PackedDataset | None) ->
     chosen.append(
         available.Checkpointing(folder, saving.interval, saving.keep, saving.load, asynchronous=saving.asynchronous)
     )
+    if saving.export_hf:
+        from megatron_rfft.conversion.to_hf import to_hf
+
+        chosen.append(available.Export(folder, output / "hf", to_hf))
     chosen += [records, metrics, available.StatusLine(metrics)]
     if logging.profile is not None:
         chosen.append(available.Profile(output / "profile", *logging.profile))
@@ -131,7 +135,7 @@ def why_done(config: TrainConfig, output: Path) -> str:
 
 # Keys that may change when a run is resumed; anything else would silently be another run.
 RESUMABLE = {("run", "output"), ("batch", "micro_batch_size"), ("data", "cache"), ("validation", "patience")}
-RESUMABLE |= {("checkpoint", key) for key in ("interval", "keep", "asynchronous")}
+RESUMABLE |= {("checkpoint", key) for key in ("interval", "keep", "asynchronous", "export_hf")}
 RESUMABLE |= {("guard", key) for key in ("max_skips", "hang_timeout")}
 RESUMABLE |= {("logging", key) for key in ("interval", "tensorboard", "wandb", "peak_tflops", "profile")}
 RESUMABLE |= {("parallel", key) for key in ("tensor", "pipeline", "virtual_pipeline", "context", "sequence", "overlap")}

@@ -1,52 +1,130 @@
 #!/usr/bin/env python3
-"""Convert checkpoints to Hugging Face folders and back."""
+"""Convert checkpoints to Hugging Face folders, to .nemo files, and back; prove that two hold the same model."""
 
+import argparse
 import json
 from pathlib import Path
 
-from megatron_rfft.common.cli import make_parser, run_command
+from megatron_rfft.common.cli import EXIT_FAILED, EXIT_OK, make_parser, run_command
 from megatron_rfft.common.errors import UserError
 
+LOGITS_TOLERANCE = 1e-4  # of the largest logit; fp32 sums in another order differ by about 1e-6 of it
+VERBS = {
+    "to-hf": "checkpoint -> Hugging Face folder for transformers and vLLM",
+    "from-hf": "Hugging Face folder -> checkpoint that training starts from",
+    "to-nemo": "checkpoint -> .nemo file of NeMo 2.x's MegatronGPTModel",
+    "from-nemo": ".nemo file -> checkpoint that training starts from",
+    "verify": "compare a Hugging Face folder and a checkpoint, every tensor bitwise",
+}
 
-def main() -> None:
-    """Parse the verb and convert."""
+
+def make_verbs() -> argparse.ArgumentParser:
+    """The parser of all verbs."""
     parser = make_parser(
-        "Convert a training checkpoint to a Hugging Face folder (to-hf) or the other way round (from-hf).",
+        "Convert a training checkpoint to a Hugging Face folder or a .nemo file, or the other way round; "
+        "compare a folder and a checkpoint (verify). Tensors pass one by one; a killed conversion continues when it is "
+        "run again.",
         "tools/convert.py to-hf --checkpoint runs/a/checkpoints/step-00000100 --output runs/a/hf",
     )
-    verbs = parser.add_subparsers(dest="verb", required=True, metavar="{to-hf,from-hf}")
-    export = verbs.add_parser("to-hf", help="checkpoint -> Hugging Face folder for transformers and vLLM")
-    export.add_argument("--checkpoint", type=Path, required=True, help="folder step-XXXXXXXX of a run")
-    export.add_argument(
+    verbs = parser.add_subparsers(dest="verb", required=True, metavar="{" + ",".join(VERBS) + "}")
+    by_name = {
+        name: verbs.add_parser(name, help=text, description=text, formatter_class=parser.formatter_class)
+        for name, text in VERBS.items()
+    }
+    for name in ("to-hf", "to-nemo", "verify"):
+        by_name[name].add_argument("--checkpoint", type=Path, required=True, help="folder step-XXXXXXXX of a run")
+        by_name[name].add_argument(
+            "--base", type=Path, help="where the checkpoint that adapters were trained on lies, if it was moved"
+        )
+    by_name["to-hf"].add_argument(
         "--adapter",
         choices=("merged", "peft"),
         default="merged",
         help="of a checkpoint of adapters: the whole model with them, or a PEFT folder of them alone",
     )
-    export.add_argument(
-        "--base", type=Path, help="where the checkpoint that adapters were trained on lies, if it was moved"
+    for name in ("from-hf", "verify"):
+        by_name[name].add_argument(
+            "--model", type=Path, required=True, help="folder with config.json, safetensors and tokenizer"
+        )
+    by_name["from-nemo"].add_argument("--model", type=Path, required=True, help=".nemo file with a sharded checkpoint")
+    by_name["verify"].add_argument(
+        "--logits",
+        action="store_true",
+        help="compare logits too, transformers' with megatron-core's (both models in memory, fp32)",
     )
-    load = verbs.add_parser("from-hf", help="Hugging Face folder -> checkpoint that training starts from")
-    load.add_argument("--model", type=Path, required=True, help="folder with config.json, safetensors and tokenizer")
-    for verb in (export, load):
-        verb.add_argument("--output", type=Path, required=True, help="folder to write; must not exist")
+    for name in ("to-hf", "from-hf", "to-nemo", "from-nemo"):
+        verb = by_name[name]
+        verb.add_argument("--output", type=Path, required=True, help="what to write; must not exist")
+        verb.add_argument(
+            "--dtype", choices=("keep", "bf16", "fp32"), default="keep", help="number format of the result"
+        )
+        verb.add_argument(
+            "--max-shard-gb", type=float, default=2.0, metavar="GB", help="largest file of weights, in 10^9 bytes"
+        )
+    for verb in by_name.values():
+        verb.add_argument(
+            "--workers", type=int, metavar="N", help="threads, each with a few tensors in memory (default: 4 or cores)"
+        )
         verb.add_argument("--json", action="store_true", help="print the result as JSON")
-    arguments = parser.parse_args()
-    if arguments.verb == "to-hf" and arguments.adapter == "peft":
+    return parser
+
+
+def main() -> int:
+    """Parse the verb and do it."""
+    arguments = make_verbs().parse_args()
+    if arguments.workers is not None and arguments.workers < 1:
+        raise UserError(f"--workers is {arguments.workers}; give 1 or more")
+    if arguments.verb == "verify":
+        return verify(arguments)
+    output = convert(arguments)
+    print(json.dumps({"output": str(output)}) if arguments.json else f"wrote {output}")
+    return EXIT_OK
+
+
+def convert(arguments: argparse.Namespace) -> Path:
+    """Write what the verb says; its path."""
+    how = {"dtype": arguments.dtype, "workers": arguments.workers, "max_shard_gb": arguments.max_shard_gb}
+    if arguments.verb == "from-hf":
+        from megatron_rfft.conversion.from_hf import from_hf
+
+        return from_hf(arguments.model, arguments.output, **how)
+    if arguments.verb == "from-nemo":
+        from megatron_rfft.conversion.nemo import from_nemo
+
+        return from_nemo(arguments.model, arguments.output, **how)
+    if arguments.verb == "to-nemo":
+        from megatron_rfft.conversion.nemo import to_nemo
+
+        return to_nemo(arguments.checkpoint, arguments.output, arguments.base, **how)
+    if arguments.adapter == "peft":
         from megatron_rfft.conversion.to_peft import to_peft
 
         if arguments.base is not None:
             raise UserError("--adapter peft does not read the base; leave --base out")
-        output = to_peft(arguments.checkpoint, arguments.output)
-    elif arguments.verb == "to-hf":
-        from megatron_rfft.conversion.to_hf import to_hf
+        if arguments.dtype != "keep":
+            raise UserError("--adapter peft keeps the adapters' number format; leave --dtype out")
+        return to_peft(arguments.checkpoint, arguments.output)
+    from megatron_rfft.conversion.to_hf import to_hf
 
-        output = to_hf(arguments.checkpoint, arguments.output, arguments.base)
-    else:
-        from megatron_rfft.conversion.from_hf import from_hf
+    return to_hf(arguments.checkpoint, arguments.output, arguments.base, **how)
 
-        output = from_hf(arguments.model, arguments.output)
-    print(json.dumps({"output": str(output)}) if arguments.json else f"wrote {output}")
+
+def verify(arguments: argparse.Namespace) -> int:
+    """Compare, say what differs first; the exit code."""
+    from megatron_rfft.conversion.verify import first_difference, logits_difference
+
+    place = (arguments.model, arguments.checkpoint, arguments.base)
+    difference = first_difference(*place, arguments.workers)
+    result: dict[str, object] = {"equal": not difference, "first_difference": difference or None}
+    told = f"differ: {difference}" if difference else "every tensor is bitwise equal"
+    if arguments.logits and not difference:
+        largest, logit = logits_difference(*place)
+        result |= {"logits_difference": largest, "largest_logit": logit}
+        result["equal"] = largest <= LOGITS_TOLERANCE * logit
+        told += f"; logits differ by {largest:.1e} at most (the largest is {logit:.1f})"
+        told += "" if result["equal"] else f", which is more than {LOGITS_TOLERANCE:.0e} of it"
+    print(json.dumps(result) if arguments.json else told)
+    return EXIT_OK if result["equal"] else EXIT_FAILED
 
 
 if __name__ == "__main__":

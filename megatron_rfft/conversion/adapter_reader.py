@@ -23,7 +23,7 @@ class AdapterReader:
     @property
     def dtype(self) -> torch.dtype:
         """The run's number format."""
-        return self._state.read(f"{self.config.linears[0].name}.adapter.a", 0).dtype
+        return self._state.dtype(f"{self.config.linears[0].name}.adapter.a")
 
     def factors(self, spec: Linear, layer: int, *, start: bool = False) -> tuple[Tensor, list[Tensor]]:
         """The stacked A and the B of each projection of ``spec``; with ``start`` as they were before training."""
@@ -52,6 +52,14 @@ class MergedReader:
         self._weights, self._adapters, self._dtype = weights, adapters, adapters.dtype
         self._specs = {f"{spec.name}.weight": spec for spec in adapters.config.linears}
         self.names = weights.names
+
+    def shape(self, name: str) -> tuple[int, ...]:
+        """The shape of ``name``, with the axis of layers where these are stacked."""
+        return self._weights.shape(name)
+
+    def dtype(self, name: str) -> torch.dtype:
+        """The adapters' number format, whatever ``name`` is."""
+        return self._dtype
 
     def read(self, name: str, layer: int | None) -> Tensor:
         """The full parameter ``name`` (of ``layer``, where layers are stacked)."""

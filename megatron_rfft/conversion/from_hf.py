@@ -1,33 +1,56 @@
 """Import a Hugging Face folder as a checkpoint that training starts from, in any layout."""
 
 import shutil
+from collections.abc import Callable
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import torch
 
 from megatron_rfft.common.errors import UserError
 from megatron_rfft.common.files import require_directory
+from megatron_rfft.common.manifest import write_manifest
+from megatron_rfft.conversion.dtypes import target_dtype
 from megatron_rfft.conversion.mapping import hf_names, mappings, parameters
-from megatron_rfft.conversion.safetensors_io import HFWeights
-from megatron_rfft.mcore import parallel_state, tensor_parallel
-from megatron_rfft.models.build import build_model, transformer_config
+from megatron_rfft.conversion.pieces import continued, default_workers
+from megatron_rfft.conversion.safetensors_io import MAX_SHARD_GB, HFWeights
 from megatron_rfft.models.config import ModelConfig
-from megatron_rfft.models.initialize import FullTensor, fill_parameters
-from megatron_rfft.training.checkpoint import model_state, write_checkpoint
-from megatron_rfft.training.layout import destroy_parallel, start_process_group
+from megatron_rfft.training.checkpoint_files import CHECKPOINT_KIND, HF, MANIFEST, STATE
+
+if TYPE_CHECKING:
+    from megatron_rfft.models.initialize import FullTensor
 
 
-def from_hf(source: Path, output: Path) -> Path:
+def from_hf(
+    source: Path,
+    output: Path,
+    *,
+    dtype: str = "keep",
+    workers: int | None = None,
+    max_shard_gb: float = MAX_SHARD_GB,
+) -> Path:
     """Import the HF folder ``source`` as a checkpoint that training starts from (``checkpoint.load``), any layout.
 
-    Raises UserError if a tensor is missing, left over, or of another shape than its config says.
+    No more than a few tensors for each of ``workers`` threads are in memory; a killed import continues. ``dtype`` is
+    keep, bf16 or fp32. Raises UserError if a tensor is missing, left over, or of another shape than its config says.
     """
     require_directory(source, "give a Hugging Face model folder")
     if output.exists():
         raise UserError(f"{output} exists; remove it or give another --output")
     model = ModelConfig.from_hf(source)
     weights = HFWeights(source)
-    table = mappings(model)
+    check_names(weights, model, source)
+    kept = target_dtype({weights.dtype(name) for name in weights.names}, dtype, source)
+    job = {"source": _identity(weights), "model": model.as_dict(), "dtype": str(kept), "max_shard_gb": max_shard_gb}
+    how = {"workers": default_workers() if workers is None else workers, "max_shard_gb": max_shard_gb}
+    with continued(output, job) as folder:
+        tensors = full_tensors(weights, model, source)
+        write_imported(folder, model, kept, tensors, lambda hf: copy_hf_files(source, hf), **how)
+    return output
+
+
+def check_names(weights: HFWeights, model: ModelConfig, source: Path) -> None:
+    """Raise UserError if ``weights`` lack a tensor of ``model``, or have one that it does not."""
     wanted = {name for mapping, layer in parameters(model) for name in hf_names(mapping, layer)}
     tied_copy = {"lm_head.weight"} if model.tie_embeddings else set()
     if lacking := wanted - weights.names:
@@ -37,37 +60,53 @@ def from_hf(source: Path, output: Path) -> Path:
             f"{source} has {sorted(left_over)[0]}, which a {model.architecture} model does not; it would be lost"
         )
 
+
+def full_tensors(weights: HFWeights, model: ModelConfig, source: Path) -> "FullTensor":
+    """Reads megatron-core's parameters out of ``weights``."""
+    table = mappings(model)
+
     def full_tensor(name: str, layer: int | None, shape: tuple[int, ...]) -> torch.Tensor:
-        tensor = table[name].join([weights.read(part) for part in hf_names(table[name], layer)], model)
+        mapping = table[name]
+        tensors = [weights.read(part) for part in hf_names(mapping, layer)]
+        try:
+            tensor = mapping.join(tensors, model)
+        except RuntimeError:  # shapes that cannot be joined
+            tensor = tensors[0]
         if tuple(tensor.shape) != shape:
-            raise UserError(f"{source}: {hf_names(table[name], layer)[0]} gives {tuple(tensor.shape)}, not {shape}")
+            raise UserError(f"{source}: {hf_names(mapping, layer)[0]} gives {tuple(tensor.shape)}, not {shape}")
         return tensor
 
-    dtype = weights.read("model.norm.weight").dtype
-    _save(model, full_tensor, dtype, source, output)
-    return output
+    return full_tensor
 
 
-def _save(model: ModelConfig, full_tensor: FullTensor, dtype: torch.dtype, source: Path, output: Path) -> None:
-    """Fill a model on one process and write it as a checkpoint at step 0."""
-    start_process_group(1)
-    parallel_state.initialize_model_parallel(create_gloo_process_groups=False)
-    tensor_parallel.model_parallel_cuda_manual_seed(0)
-    (stage,) = build_model(model, transformer_config(model, dtype=dtype))
-    fill_parameters(stage, full_tensor)
-    output.parent.mkdir(parents=True, exist_ok=True)
-    write_checkpoint(
-        output,
-        model_state([stage]),
-        lambda hf: _copy_hf_files(source, hf),
-        step=0,
-        consumed_samples=0,
-        model=model.as_dict(),
-    )
-    destroy_parallel()
+def write_imported(
+    folder: Path,
+    model: ModelConfig,
+    dtype: torch.dtype,
+    full_tensor: "FullTensor",
+    write_hf: Callable[[Path], None],
+    **how: Any,
+) -> None:
+    """Make ``folder`` (of ``continued``) a checkpoint at step 0; ``how`` is what write_state takes besides."""
+    # Imported late: a wrong source is answered at once, without loading megatron-core.
+    from megatron_rfft.conversion.state_writer import write_state
+
+    known = write_state(folder, STATE, model, dtype, full_tensor, **how)
+    shutil.rmtree(folder / HF, ignore_errors=True)
+    (folder / HF).mkdir()
+    write_hf(folder / HF)
+    listed = [path for place in (STATE, HF) for path in (folder / place).iterdir()]
+    sections = {"step": 0, "consumed_samples": 0, "model": model.as_dict()}
+    write_manifest(folder / MANIFEST, CHECKPOINT_KIND, listed, known, **sections)
 
 
-def _copy_hf_files(source: Path, target: Path) -> None:
+def _identity(weights: HFWeights) -> list[list[Any]]:
+    """What tells these files from others, without reading them through."""
+    found = [(path, path.stat()) for path in weights.files]
+    return [[str(path.resolve()), stat.st_size, stat.st_mtime_ns] for path, stat in found]
+
+
+def copy_hf_files(source: Path, target: Path) -> None:
     """Everything but weights and indices: config, generation config, tokenizer."""
     for file in source.iterdir():
         if file.is_file() and ".safetensors" not in file.name and file.suffix in (".json", ".jinja", ".txt", ".model"):

@@ -29,6 +29,8 @@ class Mapping:
 
 
 def _pad_rows(tensors: list[Tensor], model: ModelConfig) -> Tensor:
+    if model.vocab_size == model.padded_vocab_size:  # the largest tensor there is: not for nothing twice in memory
+        return tensors[0]
     padded = tensors[0].new_zeros(model.padded_vocab_size, model.hidden_size)
     padded[: model.vocab_size] = tensors[0]
     return padded

@@ -27,11 +27,12 @@ def to_peft(checkpoint: Path, output: Path) -> Path:
         raise UserError(f"{checkpoint} holds whole weights, no adapters; leave --adapter out")
     adapters = AdapterReader(checkpoint, manifest)
 
-    def fill(folder: Path) -> None:
+    def fill(folder: Path) -> dict[Path, str]:
         for name in ("config.json", "generation_config.json"):  # the base's
             (folder / name).unlink(missing_ok=True)
         save_file(_tensors(adapters), folder / "adapter_model.safetensors", metadata={"format": "pt"})
         write_json(folder / "adapter_config.json", _peft_config(adapters))
+        return {}
 
     return write_export(checkpoint, output, export_source(manifest, adapter="peft"), fill)
 

@@ -39,7 +39,7 @@ from megatron_rfft.training.trainer import Trainer
 _FREE_TO_DIFFER = ("max_position_embeddings", "init_std")
 
 
-def _metadata() -> dict[str, Any]:
+def content_metadata() -> dict[str, Any]:
     """How states are sharded: optimizer states so that any other layout can load them.
 
     A fresh dict each time: megatron-core writes the current process groups into it.
@@ -79,14 +79,6 @@ def _adapter_section(trainer: Trainer, final: Path) -> dict[str, Any]:
     return {"adapter": adapter_section(trainer.adapter.as_dict(), trainer.base, final)}
 
 
-def write_checkpoint(final: Path, state: dict, write_hf: Callable[[Path], None], **sections: Any) -> None:
-    """Write a sharded state dict, what ``write_hf`` puts into ``hf/``, and the manifest; collective over all ranks.
-
-    Raises CommandFailed on every rank if there is no room for it; nothing of it is left then.
-    """
-    CheckpointSave(final, state, write_hf, copy=False, **sections).finish()
-
-
 class CheckpointSave:
     """A checkpoint under way: each rank's part is being written by a thread into a hidden folder.
 
@@ -97,7 +89,7 @@ class CheckpointSave:
         self.final, self._sections = final, sections
         self._temporary = final.with_name(f".{final.name}.tmp")
         on_first_rank(lambda: self._with_room(lambda: self._begin(write_hf)))
-        self._writer = StateWriter(state, self._temporary / STATE, _metadata(), copy=copy)
+        self._writer = StateWriter(state, self._temporary / STATE, content_metadata(), copy=copy)
 
     def is_written(self) -> bool:
         """Whether every rank's part is on disk (or has failed): ``finish`` does not have to wait."""
@@ -254,13 +246,13 @@ def _put_weights(stages: list[GPTModel], loaded: dict) -> None:
 
 def model_state(stages: list[GPTModel]) -> dict:
     """The sharded state dict of this rank's model chunks (with adapters: these alone), named alike in every layout."""
-    states = [adapters.trained_part(stage, stage.sharded_state_dict(metadata=_metadata())) for stage in stages]
+    states = [adapters.trained_part(stage, stage.sharded_state_dict(metadata=content_metadata())) for stage in stages]
     return {"model": states}
 
 
 def _sharded_state(trainer: Trainer, *, is_loading: bool) -> dict:
     state = model_state(trainer.stages)
-    state["optimizer"] = trainer.optimizer.sharded_state_dict(state, is_loading=is_loading, metadata=_metadata())
+    state["optimizer"] = trainer.optimizer.sharded_state_dict(state, is_loading=is_loading, metadata=content_metadata())
     return state
 
 

@@ -10,6 +10,7 @@ The state of a run with adapters holds them alone. Its manifest's section ``adap
 
 import os
 import shutil
+from collections.abc import Callable
 from pathlib import Path
 
 from megatron_rfft.common.errors import UserError
@@ -83,16 +84,18 @@ def base_of(checkpoint: Path, manifest: dict, given: Path | None = None) -> Path
     )
 
 
-def weights_chain(checkpoint: Path, base: Path | None = None) -> list[tuple[Path, dict]]:
+def weights_chain(
+    checkpoint: Path, base: Path | None = None, verify: Callable[[Path], dict] = verified_manifest
+) -> list[tuple[Path, dict]]:
     """``checkpoint`` with its manifest and, behind adapters, what they were trained on, down to whole weights.
 
-    ``base`` says where the first base lies, if not where the manifest says. Every checksum is verified. Raises
-    UserError if something is missing, damaged or changed.
+    ``base`` says where the first base lies, if not where the manifest says. ``verify`` reads each manifest,
+    and by default verifies every checksum. Raises UserError if something is missing, damaged or changed.
     """
-    chain = [(checkpoint, verified_manifest(checkpoint))]
+    chain = [(checkpoint, verify(checkpoint))]
     while "adapter" in chain[-1][1]:
         place = base_of(*chain[-1], base)
-        chain.append((place, verified_manifest(place)))
+        chain.append((place, verify(place)))
         base = None
     if base is not None:
         raise UserError(f"{checkpoint} holds whole weights, no adapters; leave --base out")

@@ -263,6 +263,9 @@ class CheckpointSection:
     RUN/checkpoints/best is the one with the lowest validation loss."""
     asynchronous: bool = True
     """Write checkpoints while training goes on, from a copy in host memory; false: wait for each."""
+    export_hf: bool = False
+    """Export checkpoints as Hugging Face folders, RUN/hf/step-XXXXXXXX, while training goes on: the newest one whenever
+    the one before is done, and the last."""
 
 
 @dataclass(frozen=True)

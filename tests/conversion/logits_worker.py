@@ -1,6 +1,7 @@
-"""Run under torchrun: load a checkpoint into a layout and save the logits of some packed tokens."""
+"""Run under torchrun: load a checkpoint into a layout, save the logits of some tokens and the checkpoint anew."""
 
 import json
+import shutil
 import sys
 from pathlib import Path
 
@@ -10,7 +11,7 @@ from safetensors.torch import save_file
 from megatron_rfft.mcore import dist_checkpointing, parallel_state, tensor_parallel
 from megatron_rfft.models.build import build_model, transformer_config
 from megatron_rfft.models.config import ModelConfig
-from megatron_rfft.training.checkpoint import model_state
+from megatron_rfft.training.checkpoint import CheckpointSave, model_state
 from megatron_rfft.training.layout import start_process_group
 
 
@@ -27,6 +28,16 @@ def main() -> None:
     stage.eval()
     loaded = dist_checkpointing.load(model_state([stage]), str(Path(job["checkpoint"]) / "state"))
     stage.load_state_dict(loaded["model"][0])
+    hf = Path(job["checkpoint"]) / "hf"
+    CheckpointSave(
+        Path(job["again"]),
+        model_state([stage]),
+        lambda folder: shutil.copytree(hf, folder, dirs_exist_ok=True),
+        copy=False,
+        step=0,
+        consumed_samples=0,
+        model=model.as_dict(),
+    ).finish()
     tokens = torch.randint(0, model.vocab_size, (2, 40), generator=torch.Generator().manual_seed(1))
     positions = torch.arange(40).expand(2, 40)
     hidden = torch.empty(40, 2, model.hidden_size)

@@ -8,6 +8,7 @@ from safetensors.torch import load_file, save_file
 from transformers import AutoModelForCausalLM, LlamaConfig, Qwen2Config
 
 from megatron_rfft.common.errors import UserError
+from megatron_rfft.common.files import sha256_file
 from megatron_rfft.common.manifest import verify_manifest
 from megatron_rfft.conversion.from_hf import from_hf
 from megatron_rfft.conversion.to_hf import to_hf
@@ -71,10 +72,12 @@ def test_a_round_trip_returns_every_tensor_bitwise(converted):
 
 @pytest.mark.parametrize(("tensor", "pipeline"), [(2, 1), (1, 3)], ids=["TP2", "PP3"])
 def test_logits_equal_transformers_in_every_layout(converted, tensor, pipeline, tmp_path):
-    """The megatron-core model that starts from the imported checkpoint has HF's logits."""
-    original, checkpoint, _ = converted
+    """The megatron-core model that starts from the imported checkpoint has HF's logits; saved anew by this layout, the
+    checkpoint is exported to the same bytes.
+    """
+    original, checkpoint, back = converted
     job = {"checkpoint": str(checkpoint), "model": str(original), "output": str(tmp_path / "logits.safetensors")}
-    job |= {"tensor": tensor, "pipeline": pipeline}
+    job |= {"tensor": tensor, "pipeline": pipeline, "again": str(tmp_path / "again")}
     (tmp_path / "job.json").write_text(json.dumps(job))
     torchrun(tensor * pipeline, ROOT / "tests/conversion/logits_worker.py", tmp_path / "job.json")
     saved = load_file(job["output"])
@@ -82,6 +85,8 @@ def test_logits_equal_transformers_in_every_layout(converted, tensor, pipeline, 
     with torch.no_grad():
         expected = model(saved["tokens"]).logits
     torch.testing.assert_close(saved["logits"], expected, atol=2e-5, rtol=1e-5)
+    again = to_hf(tmp_path / "again", tmp_path / "hf")
+    assert sha256_file(again / "model.safetensors") == sha256_file(back / "model.safetensors")
 
 
 def test_the_export_of_a_trained_checkpoint_is_what_transformers_reads(converted):

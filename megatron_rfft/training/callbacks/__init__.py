@@ -1,6 +1,7 @@
 """What happens around the loop, one concern a file; ``megatron_rfft/train.py`` puts them together in their order."""
 
 from megatron_rfft.training.callbacks.checkpointing import Checkpointing, run_lock
+from megatron_rfft.training.callbacks.export import Export
 from megatron_rfft.training.callbacks.guard import Guard
 from megatron_rfft.training.callbacks.metrics import Metrics
 from megatron_rfft.training.callbacks.profiling import Profile
@@ -12,6 +13,7 @@ from megatron_rfft.training.callbacks.watchdog import Watchdog
 
 __all__ = [
     "Checkpointing",
+    "Export",
     "Guard",
     "Metrics",
     "Profile",

@@ -1,0 +1,230 @@
+"""``.nemo`` files of NeMo 2.x's MegatronGPTModel: a plain tar of a config, a sharded checkpoint and the tokenizer.
+
+Layout, as its save_restore_connector writes and reads it: ``model_config.yaml``; ``model_weights/``, megatron-core's
+sharded checkpoint with ``model.`` before every name and ``common.pt`` beside it; artifacts such as a SentencePiece
+model, ``<32 hex digits>_tokenizer.model``, named in the config as ``nemo:...``. A Hugging Face tokenizer goes into the
+folder ``tokenizer/``: NeMo does not resolve that by itself, ``model.tokenizer.type`` has to be set to where it is
+unpacked.
+"""
+
+import hashlib
+import re
+import shutil
+import tarfile
+from pathlib import Path, PurePosixPath
+from typing import Any
+
+import torch
+import yaml
+
+from megatron_rfft.common.errors import UserError
+from megatron_rfft.common.files import atomic_write, require_file, write_json
+from megatron_rfft.conversion.adapter_reader import merged_reader
+from megatron_rfft.conversion.dtypes import HF_NAMES, target_dtype
+from megatron_rfft.conversion.from_hf import copy_hf_files, write_imported
+from megatron_rfft.conversion.pieces import continued, default_workers
+from megatron_rfft.conversion.safetensors_io import MAX_SHARD_GB
+from megatron_rfft.conversion.state_reader import ShardedStateReader
+from megatron_rfft.conversion.to_hf import check_names, export_source
+from megatron_rfft.models.config import VOCAB_MULTIPLE, ModelConfig
+from megatron_rfft.training.checkpoint_files import HF, MODEL_MANIFEST, weights_chain
+
+CONFIG, WEIGHTS, TOKENIZER = "model_config.yaml", "model_weights", "tokenizer"
+_PREFIX, _EMBEDDING = "model.", "embedding.word_embeddings.weight"
+_TARGET = "nemo.collections.nlp.models.language_modeling.megatron_gpt_model.MegatronGPTModel"
+_NAMES = {
+    "num_layers": "num_layers",
+    "hidden_size": "hidden_size",
+    "ffn_hidden_size": "ffn_hidden_size",
+    "num_attention_heads": "num_attention_heads",
+    "num_query_groups": "num_query_groups",
+    "max_position_embeddings": "max_position_embeddings",
+    "rope_theta": "rotary_base",
+    "norm_epsilon": "layernorm_epsilon",
+    "tie_embeddings": "share_embeddings_and_output_weights",
+    "init_std": "init_method_std",
+}
+_FIXED = {
+    "mcore_gpt": True,
+    "transformer_engine": True,
+    "normalization": "rmsnorm",
+    "bias": False,
+    "activation": "fast-swiglu",
+    "position_embedding_type": "rope",
+    "rotary_percentage": 1.0,
+}
+"""What every model that this package knows has."""
+_SCALED = 8.0  # the one stretching of rotary frequencies that NeMo's scale_positional_embedding stands for
+
+
+def to_nemo(
+    checkpoint: Path,
+    output: Path,
+    base: Path | None = None,
+    *,
+    dtype: str = "keep",
+    workers: int | None = None,
+    max_shard_gb: float = MAX_SHARD_GB,
+) -> Path:
+    """Export ``checkpoint`` (adapters merged) as the file ``output``; beside it, there must be room for it twice.
+
+    Raises UserError if the checkpoint is damaged, ``output`` exists, or NeMo has no such model.
+    """
+    if output.exists():
+        raise UserError(f"{output} exists; remove it or give another --output")
+    chain = weights_chain(checkpoint, base)
+    model, reader = ModelConfig(**chain[0][1]["model"]), merged_reader(chain)
+    check_names(reader, model, checkpoint)
+    kept = target_dtype({reader.dtype(name) for name in reader.names}, dtype, checkpoint)
+    config = nemo_config(model, kept)
+    from megatron_rfft.conversion.state_writer import write_state
+
+    how = {"workers": default_workers() if workers is None else workers, "max_shard_gb": max_shard_gb}
+    job = {"source": export_source(chain[0][1]), "dtype": str(kept), "max_shard_gb": max_shard_gb}
+    unpacked = output.with_name(f"{output.name}.unpacked")
+    with continued(unpacked, job) as folder:
+        tensors = lambda name, layer, shape: reader.read(name, layer)  # noqa: E731
+        write_state(folder, WEIGHTS, model, kept, tensors, legacy=True, prefix=_PREFIX, **how)
+        (folder / TOKENIZER).mkdir(exist_ok=True)
+        copy_hf_files(checkpoint / HF, folder / TOKENIZER)
+        (folder / TOKENIZER / MODEL_MANIFEST).unlink(missing_ok=True)
+        config["tokenizer"] = _tokenizer(folder)
+        (folder / CONFIG).write_text(yaml.safe_dump(config, sort_keys=False), encoding="utf-8")
+        with atomic_write(output, "wb") as handle, tarfile.open(fileobj=handle, mode="w:") as archive:
+            for path in sorted(folder.iterdir()):
+                if not path.name.startswith("."):  # the notes of what is done
+                    archive.add(path, arcname=f"./{path.name}")
+    shutil.rmtree(unpacked)
+    return output
+
+
+def nemo_config(model: ModelConfig, dtype: torch.dtype) -> dict[str, Any]:
+    """NeMo's config of ``model``. Raises UserError if it has none."""
+    if model.rope_scaling_factor not in (1.0, _SCALED):
+        raise UserError(f"rope_scaling_factor is {model.rope_scaling_factor}; NeMo knows 1 and {_SCALED} alone")
+    precision = {torch.bfloat16: "bf16-mixed", torch.float16: "16-mixed", torch.float32: 32}[dtype]
+    return {
+        "target": _TARGET,
+        **{theirs: getattr(model, ours) for ours, theirs in _NAMES.items()},
+        **_FIXED,
+        "kv_channels": model.head_dim,
+        "qkv_bias": model.qkv_bias,
+        "encoder_seq_length": model.max_position_embeddings,
+        "scale_positional_embedding": model.rope_scaling_factor == _SCALED,
+        "override_vocab_size": model.vocab_size,
+        "make_vocab_size_divisible_by": VOCAB_MULTIPLE,
+        "hidden_dropout": 0.0,
+        "attention_dropout": 0.0,
+        "tensor_model_parallel_size": 1,
+        "pipeline_model_parallel_size": 1,
+        "precision": precision,
+        "megatron_amp_O2": dtype != torch.float32,
+        "dist_ckpt_format": "torch_dist",
+    }
+
+
+def _tokenizer(folder: Path) -> dict[str, Any]:
+    """The config's section of the tokenizer in ``folder``; a SentencePiece model becomes an artifact."""
+    pieces = folder / TOKENIZER / "tokenizer.model"
+    if not pieces.is_file():
+        return {"library": "huggingface", "type": TOKENIZER, "use_fast": True}
+    name = f"{hashlib.md5(pieces.read_bytes(), usedforsecurity=False).hexdigest()}_tokenizer.model"
+    shutil.copyfile(pieces, folder / name)
+    return {"library": "sentencepiece", "type": None, "model": f"nemo:{name}", "sentencepiece_legacy": False}
+
+
+def from_nemo(
+    archive: Path,
+    output: Path,
+    *,
+    dtype: str = "keep",
+    workers: int | None = None,
+    max_shard_gb: float = MAX_SHARD_GB,
+) -> Path:
+    """Import the ``.nemo`` file ``archive`` as a checkpoint that training starts from, in any layout.
+
+    It is not trusted: members that lead elsewhere and pickles that name anything but tensors are refused. Raises
+    UserError for these, for other models than Qwen2 and Llama, and if a parameter is missing or left over.
+    """
+    require_file(archive, "give a .nemo file")
+    stat = archive.stat()
+    job = {"source": [str(archive.resolve()), stat.st_size, stat.st_mtime_ns], "dtype": dtype, "gb": max_shard_gb}
+    how = {"workers": default_workers() if workers is None else workers, "max_shard_gb": max_shard_gb}
+    with continued(output, job) as folder:
+        unpacked = folder / "unpacked"
+        if not unpacked.is_dir():
+            unpack(archive, folder / "unpacking")
+            (folder / "unpacking").rename(unpacked)
+        config = yaml.safe_load(require_file(unpacked / CONFIG, f"{archive} is no .nemo file").read_bytes())
+        if not (unpacked / WEIGHTS / ".metadata").is_file():
+            raise UserError(f"{archive} holds no {WEIGHTS}/.metadata; save it as a distributed (torch_dist) checkpoint")
+        reader = _reader(unpacked / WEIGHTS)
+        model = _model(config, reader, archive)
+        check_names(reader, model, archive)
+        kept = target_dtype({reader.dtype(name) for name in reader.names}, dtype, archive)
+
+        def full_tensor(name: str, layer: int | None, shape: tuple[int, ...]) -> torch.Tensor:
+            tensor = reader.read(name, layer)
+            if name in (_EMBEDDING, "output_layer.weight") and len(tensor) != shape[0]:
+                padded = tensor.new_zeros(shape)
+                padded[: model.vocab_size] = tensor[: model.vocab_size]
+                tensor = padded
+            if tuple(tensor.shape) != shape:
+                raise UserError(f"{archive}: {name} is {tuple(tensor.shape)}, its config says {shape}")
+            return tensor
+
+        write_imported(folder, model, kept, full_tensor, lambda hf: _write_hf(unpacked, model, kept, hf), **how)
+        shutil.rmtree(unpacked)
+    return output
+
+
+def unpack(archive: Path, folder: Path) -> None:
+    """Extract plain files and folders. Raises UserError for any member that is a link or leads out of ``folder``."""
+    shutil.rmtree(folder, ignore_errors=True)
+    folder.mkdir()
+    try:
+        with tarfile.open(archive, "r:*") as members:
+            for member in members:
+                path = PurePosixPath(member.name)
+                if path.is_absolute() or ".." in path.parts or not (member.isfile() or member.isdir()):
+                    raise UserError(f"{archive}: member {member.name!r} leads out of it; do not use this file")
+                members.extract(member, folder, filter="data")
+    except (tarfile.TarError, EOFError) as error:
+        raise UserError(f"{archive} is no whole .nemo file ({error}); copy it again") from error
+
+
+def _reader(weights: Path) -> ShardedStateReader:
+    """The model's parameters, whatever stands before their names."""
+    found = [name for name in ShardedStateReader(weights).names if name.endswith(_EMBEDDING)]
+    if len(found) != 1:
+        raise UserError(f"{weights} holds {len(found)} embeddings, which no supported model does")
+    return ShardedStateReader(weights, found[0].removesuffix(_EMBEDDING))
+
+
+def _model(config: Any, reader: ShardedStateReader, archive: Path) -> ModelConfig:
+    """The architecture. Raises UserError if it is none that this package knows."""
+    for key, expected in _FIXED.items():
+        if not isinstance(config, dict) or config.get(key, expected) != expected:
+            raise UserError(f"{archive}: {key} is not {expected!r}; only Qwen2 and Llama models are supported")
+    try:
+        values = {ours: config[theirs] for ours, theirs in _NAMES.items() if theirs in config or ours != "init_std"}
+    except KeyError as error:
+        raise UserError(f"{archive}: {CONFIG} has no {error.args[0]!r}") from error
+    biased = "decoder.layers.self_attention.linear_qkv.bias" in reader.names
+    return ModelConfig(
+        **values,
+        architecture="qwen2" if biased else "llama",
+        rope_scaling_factor=_SCALED if config.get("scale_positional_embedding") else 1.0,
+        vocab_size=config.get("override_vocab_size") or reader.shape(_EMBEDDING)[0],
+    )
+
+
+def _write_hf(unpacked: Path, model: ModelConfig, dtype: torch.dtype, target: Path) -> None:
+    """The checkpoint's ``hf/``: the tokenizer as it came, the config as the model is."""
+    if (unpacked / TOKENIZER).is_dir():
+        copy_hf_files(unpacked / TOKENIZER, target)
+    for file in unpacked.iterdir():
+        if file.is_file() and (artifact := re.fullmatch(r"[0-9a-f]{32}_(.+)", file.name)):
+            shutil.copyfile(file, target / artifact[1])
+    if not (target / "config.json").is_file():
+        write_json(target / "config.json", model.to_hf(HF_NAMES[dtype]))

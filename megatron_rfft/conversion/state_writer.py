@@ -1,0 +1,230 @@
+"""Write a whole model as megatron-core's sharded checkpoint, tensor by tensor: no process holds the model.
+
+What is in it (names, shapes, how layers are stacked, extra states) megatron-core itself says, of a model of one layer:
+the other layers' parameters are the first's with another offset.
+"""
+
+import dataclasses
+import io
+import pickle
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch.distributed.checkpoint.filesystem import _StorageInfo
+from torch.distributed.checkpoint.metadata import (
+    BytesStorageMetadata,
+    ChunkStorageMetadata,
+    Metadata,
+    MetadataIndex,
+    TensorProperties,
+    TensorStorageMetadata,
+)
+
+from megatron_rfft.common.errors import UserError
+from megatron_rfft.conversion.pieces import HashedFile, Piece, write_pieces
+from megatron_rfft.mcore import dist_checkpointing, parallel_state, tensor_parallel
+from megatron_rfft.models.build import build_model, transformer_config
+from megatron_rfft.models.config import ModelConfig
+from megatron_rfft.models.initialize import FullTensor
+from megatron_rfft.training.checkpoint import content_metadata, model_state
+from megatron_rfft.training.layout import destroy_parallel, start_process_group
+
+mapping = dist_checkpointing.mapping
+OBJECTS = "__0_objects.distcp"
+"""The file of what is no tensor."""
+_COMMON = "common_state/shard_0_1"
+
+
+@dataclass(frozen=True)
+class Chunk:
+    """A part of a parameter as megatron-core stores it: its place in all layers' tensor, its own shape."""
+
+    offsets: tuple[int, ...]
+    sizes: tuple[int, ...]
+
+
+@dataclass(frozen=True)
+class Parameter:
+    """What one layer has of a parameter (``layer`` None: a parameter outside the layers), and its chunks."""
+
+    name: str
+    layer: int | None
+    shape: tuple[int, ...]
+    chunks: tuple[Chunk, ...]
+
+    @property
+    def numel(self) -> int:
+        """Values in it."""
+        return torch.Size(self.shape).numel()
+
+
+@dataclass(frozen=True)
+class StatePlan:
+    """Everything in the checkpoint of ``model`` with all parameters in ``dtype``."""
+
+    dtype: torch.dtype
+    shapes: dict[str, tuple[int, ...]]
+    """Of each name, layers stacked."""
+    parameters: list[Parameter]
+    objects: dict[str, bytes]
+    """What is no tensor, as torch.save writes it."""
+
+    def files(self, max_bytes: float) -> dict[str, list[Parameter]]:
+        """File names and what is in each: at most ``max_bytes``, unless a parameter alone is larger."""
+        files: list[list[Parameter]] = []
+        room = 0.0
+        for parameter in self.parameters:
+            size = parameter.numel * self.dtype.itemsize
+            if not files or size > room:
+                files.append([])
+                room = max_bytes
+            files[-1].append(parameter)
+            room -= size
+        return {f"__0_{number}.distcp": parameters for number, parameters in enumerate(files)}
+
+
+def plan_state(model: ModelConfig, dtype: torch.dtype) -> StatePlan:
+    """What megatron-core stores of ``model``. Must be called without a process group; leaves none."""
+    start_process_group(1)
+    parallel_state.initialize_model_parallel(create_gloo_process_groups=False)
+    tensor_parallel.model_parallel_cuda_manual_seed(0)
+    try:
+        single = dataclasses.replace(model, num_layers=1)
+        (stage,) = build_model(single, transformer_config(single, dtype=dtype))
+        state = model_state([stage])
+        mapping.apply_factories(state)
+        return _expand(list(dist_checkpointing.dict_utils.nested_values(state)), model.num_layers, dtype)
+    finally:
+        destroy_parallel()
+
+
+def _expand(single: list[Any], num_layers: int, dtype: torch.dtype) -> StatePlan:
+    """The plan of ``num_layers`` layers from the sharded state of one."""
+    shapes, objects = {}, {_COMMON: _saved([{"content_metadata": content_metadata()}])}
+    outside, layered = {}, {}
+    for part in single:
+        if isinstance(part, mapping.ShardedTensor) and mapping.is_main_replica(part.replica_id):
+            stacked = part.prepend_axis_num
+            shapes[part.key] = ((num_layers,) if stacked else ()) + tuple(part.global_shape[stacked:])
+            (layered if stacked else outside).setdefault(part.key, []).append(part)
+        elif isinstance(part, mapping.ShardedObject):
+            for layer in range(num_layers):
+                copy = dataclasses.replace(part, global_shape=(num_layers,), global_offset=(layer,))
+                objects[copy.unique_key] = _saved([part.data])
+    parameters = [Parameter(name, None, shapes[name], _chunks(parts, 0)) for name, parts in outside.items()]
+    parameters += [
+        Parameter(name, layer, shapes[name][1:], _chunks(parts, layer))
+        for layer in range(num_layers)
+        for name, parts in layered.items()
+    ]
+    return StatePlan(dtype, shapes, parameters, objects)
+
+
+def _chunks(parts: list[mapping.ShardedTensor], layer: int) -> tuple[Chunk, ...]:
+    return tuple(
+        Chunk(
+            (layer,) * part.prepend_axis_num + tuple(part.global_offset[part.prepend_axis_num :]),
+            (1,) * part.prepend_axis_num + tuple(part.local_shape),
+        )
+        for part in parts
+    )
+
+
+def _saved(value: Any) -> bytes:
+    buffer = io.BytesIO()
+    torch.save(value, buffer)
+    return buffer.getvalue()
+
+
+def write_state(
+    folder: Path,
+    place: str,
+    model: ModelConfig,
+    dtype: torch.dtype,
+    full_tensor: FullTensor,
+    *,
+    workers: int,
+    max_shard_gb: float,
+    legacy: bool = False,
+    prefix: str = "",
+) -> dict[Path, str]:
+    """Write the state of ``model`` as ``folder/place``, in files of at most ``max_shard_gb`` (10^9 bytes).
+
+    ``folder`` is one of ``continued``. Names get ``prefix``; ``legacy`` keeps what is common to all ranks in the file
+    ``common.pt``, where older versions of megatron-core look for it. Returns the checksums of the large files.
+    """
+    if max_shard_gb <= 0:
+        raise UserError(f"--max-shard-gb is {max_shard_gb}; it must be above 0")
+    plan = plan_state(model, dtype)
+    files = plan.files(max_shard_gb * 1e9)
+    (folder / place).mkdir(exist_ok=True)
+    if legacy:
+        del plan.objects[_COMMON]
+        torch.save({}, folder / place / "common.pt")
+    writers: dict[str, Callable[[HashedFile], Any]] = {
+        f"{place}/{name}": partial(write_parameters, parameters=some, full_tensor=full_tensor, dtype=dtype)
+        for name, some in files.items()
+    }
+    writers[f"{place}/{OBJECTS}"] = partial(write_objects, plan=plan)
+    pieces = write_pieces(folder, writers, workers)
+    write_index(folder / place, plan, files, {name.rpartition("/")[2]: piece for name, piece in pieces.items()}, prefix)
+    return {folder / name: piece.sha256 for name, piece in pieces.items()}
+
+
+def write_parameters(
+    file: HashedFile, parameters: list[Parameter], full_tensor: FullTensor, dtype: torch.dtype
+) -> list[list[int]]:
+    """Write one ``.distcp`` file; the place (offset, length) of each chunk in it."""
+    places = []
+    for parameter in parameters:
+        full = full_tensor(parameter.name, parameter.layer, parameter.shape).to(dtype).contiguous()
+        for chunk in parameter.chunks:
+            skip = len(chunk.offsets) - full.dim()
+            starts = zip(chunk.offsets[skip:], chunk.sizes[skip:], strict=True)
+            part = full[tuple(slice(start, start + size) for start, size in starts)]
+            if part.numel() != full.numel():
+                # torch.save writes all of a tensor's storage: give the part one of its own, over the same memory.
+                bytes_of_part = part.contiguous().view(-1).view(torch.uint8).numpy()
+                part = torch.frombuffer(bytes_of_part, dtype=dtype)
+            start = file.position
+            torch.save(part.reshape(chunk.sizes), file)
+            places.append([start, file.position - start])
+    return places
+
+
+def write_objects(file: HashedFile, plan: StatePlan) -> list[list[int]]:
+    """Write what is no tensor as a file of its own; the place of each object in it."""
+    places = []
+    for content in plan.objects.values():
+        places.append([file.position, len(content)])
+        file.write(content)
+    return places
+
+
+def write_index(
+    folder: Path, plan: StatePlan, files: dict[str, list[Parameter]], pieces: dict[str, Piece], prefix: str
+) -> None:
+    """Write ``.metadata`` and ``metadata.json`` over the finished files: equal plans give equal bytes."""
+    tensors: dict[str, Any] = {
+        prefix + name: TensorStorageMetadata(TensorProperties(plan.dtype), torch.Size(shape), [])
+        for name, shape in plan.shapes.items()
+    }
+    storage = {}
+    for file, parameters in files.items():
+        chunks = [(prefix + parameter.name, chunk) for parameter in parameters for chunk in parameter.chunks]
+        for (name, chunk), place in zip(chunks, pieces[file].facts, strict=True):
+            offsets = torch.Size(chunk.offsets)
+            tensors[name].chunks.append(ChunkStorageMetadata(offsets, torch.Size(chunk.sizes)))
+            storage[MetadataIndex(name, offsets)] = _StorageInfo(file, *place)
+    for bare, place in zip(plan.objects, pieces[OBJECTS].facts, strict=True):
+        name = bare if bare == _COMMON else prefix + bare
+        tensors[name] = BytesStorageMetadata()
+        storage[MetadataIndex(name)] = _StorageInfo(OBJECTS, *place)
+    with (folder / ".metadata").open("wb") as handle:
+        pickle.dump(Metadata(tensors, storage_data=storage, version="1.0.0"), handle)
+    config = dist_checkpointing.core.CheckpointingConfig("torch_dist")
+    dist_checkpointing.core.save_config(config, str(folder))

@@ -1,0 +1,100 @@
+"""Prove that a Hugging Face folder and a checkpoint hold the same model: every tensor bitwise, and its logits."""
+
+from concurrent.futures import ThreadPoolExecutor
+from functools import partial
+from pathlib import Path
+
+import torch
+
+from megatron_rfft.common.files import require_directory
+from megatron_rfft.conversion.adapter_reader import merged_reader
+from megatron_rfft.conversion.mapping import hf_names, parameters
+from megatron_rfft.conversion.pieces import default_workers
+from megatron_rfft.conversion.safetensors_io import HFWeights, TensorGroup
+from megatron_rfft.conversion.to_hf import Reader, check_names, hf_groups
+from megatron_rfft.models.config import ModelConfig
+from megatron_rfft.training.checkpoint_files import weights_chain
+
+_UNLIKE = ("init_std", "max_position_embeddings")
+"""What a config may say otherwise without being of another model."""
+
+
+def first_difference(folder: Path, checkpoint: Path, base: Path | None = None, workers: int | None = None) -> str:
+    """What first differs between the HF ``folder`` and ``checkpoint`` (adapters merged), in an export's order; or "".
+
+    Every tensor of either is compared bitwise, in the folder's number format. Raises UserError if the checkpoint is
+    damaged or the folder no model.
+    """
+    require_directory(folder, "give a Hugging Face model folder")
+    chain = weights_chain(checkpoint, base)
+    model, theirs = ModelConfig(**chain[0][1]["model"]), ModelConfig.from_hf(folder)
+    for key, value in model.as_dict().items():
+        if key not in _UNLIKE and theirs.as_dict()[key] != value:
+            return f"{key}: {theirs.as_dict()[key]!r} in {folder}, {value!r} in {checkpoint}"
+    weights, reader = HFWeights(folder), merged_reader(chain)
+    check_names(reader, model, checkpoint)
+    wanted = [name for mapping, layer in parameters(model) for name in hf_names(mapping, layer)]
+    for name in wanted:
+        if name not in weights.names:
+            return f"{name}: in {checkpoint} alone"
+    copies = {"lm_head.weight"} if model.tie_embeddings else set()
+    if left_over := sorted(weights.names - set(wanted) - copies):
+        return f"{left_over[0]}: in {folder} alone"
+    groups = hf_groups(reader, model, None)
+    with ThreadPoolExecutor(workers or default_workers(), initializer=torch.set_num_threads, initargs=(1,)) as pool:
+        return next(filter(None, pool.map(partial(_difference, weights), groups)), "")
+
+
+def _difference(weights: HFWeights, group: TensorGroup) -> str:
+    for name, ours in zip(group.shapes, group.make(), strict=True):
+        theirs = weights.read(name)
+        if ours.shape != theirs.shape:
+            return f"{name}: {tuple(theirs.shape)} in the folder, {tuple(ours.shape)} in the checkpoint"
+        ours = ours.to(theirs.dtype).contiguous()
+        if not torch.equal(_bits(ours), _bits(theirs)):
+            differing = (_bits(ours) != _bits(theirs)).view(ours.numel(), -1).any(1).sum()
+            return f"{name}: {int(differing)} of {ours.numel()} values differ"
+    return ""
+
+
+def _bits(tensor: torch.Tensor) -> torch.Tensor:
+    """The bytes: a NaN equals itself, and zero is not minus zero."""
+    return tensor.view(-1).view(torch.uint8)
+
+
+@torch.no_grad()
+def logits_difference(folder: Path, checkpoint: Path, base: Path | None = None) -> tuple[float, float]:
+    """The largest difference of logits in fp32 between transformers on ``folder`` and megatron-core on ``checkpoint``.
+
+    Of 2 x 40 random tokens; beside it the largest logit. Both models are in memory: for small ones.
+    """
+    from transformers import AutoModelForCausalLM
+
+    from megatron_rfft.mcore import DEVICE
+
+    chain = weights_chain(checkpoint, base)
+    model = ModelConfig(**chain[0][1]["model"])
+    tokens = torch.randint(0, model.vocab_size, (2, 40), generator=torch.Generator().manual_seed(1))
+    hf = AutoModelForCausalLM.from_pretrained(folder, dtype=torch.float32, local_files_only=True).eval()
+    expected = hf(tokens).logits
+    del hf
+    logits = _megatron_logits(merged_reader(chain), model, tokens.to(DEVICE)).cpu()
+    return float((logits - expected).abs().max()), float(expected.abs().max())
+
+
+def _megatron_logits(reader: Reader, model: ModelConfig, tokens: torch.Tensor) -> torch.Tensor:
+    from megatron_rfft.mcore import parallel_state, tensor_parallel
+    from megatron_rfft.models.build import build_model, transformer_config
+    from megatron_rfft.models.initialize import fill_parameters
+    from megatron_rfft.training.layout import destroy_parallel, start_process_group
+
+    start_process_group(1)
+    parallel_state.initialize_model_parallel(create_gloo_process_groups=False)
+    tensor_parallel.model_parallel_cuda_manual_seed(0)
+    try:
+        (stage,) = build_model(model, transformer_config(model, dtype=torch.float32))
+        fill_parameters(stage, lambda name, layer, shape: reader.read(name, layer))
+        positions = torch.arange(tokens.shape[1], device=tokens.device).expand_as(tokens)
+        return stage.eval()(tokens, positions, None)[..., : model.vocab_size]
+    finally:
+        destroy_parallel()

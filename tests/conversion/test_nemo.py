@@ -1,0 +1,106 @@
+""".nemo files by their documented layout; NeMo itself is not needed, and not tested."""
+
+import io
+import pickle
+import tarfile
+
+import pytest
+import yaml
+from transformers import LlamaConfig
+
+from megatron_rfft.common.errors import UserError
+from megatron_rfft.conversion.from_hf import from_hf
+from megatron_rfft.conversion.nemo import from_nemo, to_nemo
+from megatron_rfft.conversion.restricted import read_index
+from megatron_rfft.conversion.verify import first_difference
+from tests.conversion.test_convert import make_hf_model
+
+
+@pytest.fixture(scope="module")
+def packed(tmp_path_factory):
+    """(HF folder of a scaled Llama with a SentencePiece file, .nemo file)."""
+    folder = tmp_path_factory.mktemp("nemo")
+    make_hf_model(folder / "hf", tied=False, family=LlamaConfig)
+    (folder / "hf/tokenizer.model").write_bytes(b"pieces")
+    from_hf(folder / "hf", folder / "checkpoint")
+    to_nemo(folder / "checkpoint", folder / "model.nemo")
+    return folder / "hf", folder / "model.nemo"
+
+
+def test_the_layout_is_nemos(packed, tmp_path):
+    _, archive = packed
+    assert {path.name for path in archive.parent.iterdir()} == {"hf", "checkpoint", "model.nemo"}
+    with tarfile.open(archive, "r:") as members:  # not compressed
+        names = members.getnames()
+        members.extractall(tmp_path, filter="data")
+    assert {"./model_config.yaml", "./model_weights/.metadata", "./model_weights/metadata.json"} <= set(names)
+    assert "./model_weights/common.pt" in names
+    config = yaml.safe_load((tmp_path / "model_config.yaml").read_text())
+    assert config["target"].endswith("megatron_gpt_model.MegatronGPTModel")
+    assert (config["num_query_groups"], config["qkv_bias"], config["override_vocab_size"]) == (2, False, 301)
+    artifact = config["tokenizer"]["model"].removeprefix("nemo:")
+    assert (tmp_path / artifact).read_bytes() == b"pieces"
+    tensors = read_index(tmp_path / "model_weights").state_dict_metadata
+    assert tuple(tensors["model.decoder.layers.mlp.linear_fc1.weight"].size) == (3, 320, 64)
+    assert all(name.startswith("model.") for name in tensors)
+
+
+def test_a_round_trip_is_bitwise(packed, tmp_path):
+    original, archive = packed
+    from_nemo(archive, tmp_path / "checkpoint")
+    assert first_difference(original, tmp_path / "checkpoint") == ""
+    assert (tmp_path / "checkpoint/hf/tokenizer.model").read_bytes() == b"pieces"
+    assert sorted(path.name for path in (tmp_path / "checkpoint").iterdir()) == ["hf", "manifest.json", "state"]
+
+
+def _with(archive, target, name: str, content: bytes, kind: bytes = tarfile.REGTYPE):
+    """A copy of ``archive`` with member ``name`` replaced or added."""
+    with tarfile.open(archive) as old, tarfile.open(target, "w:") as new:
+        for member in old:
+            if member.name != name:
+                new.addfile(member, old.extractfile(member) if member.isfile() else None)
+        added = tarfile.TarInfo(name)
+        added.size, added.type, added.linkname = len(content), kind, "/etc/passwd" if kind != tarfile.REGTYPE else ""
+        new.addfile(added, io.BytesIO(content))
+    return target
+
+
+class _Hostile:
+    def __init__(self, path):
+        self.path = path
+
+    def __reduce__(self):
+        return open, (str(self.path), "w")
+
+
+def test_hostile_files_are_refused(packed, tmp_path):
+    _, archive = packed
+    cases = [
+        ("../escaped", b"x", tarfile.REGTYPE, "member '../escaped' leads out of it"),
+        ("/tmp/escaped", b"x", tarfile.REGTYPE, "member '/tmp/escaped' leads out of it"),
+        ("./link", b"", tarfile.SYMTYPE, "member './link' leads out of it"),
+        (
+            "./model_weights/.metadata",
+            pickle.dumps(_Hostile(tmp_path / "ran")),
+            tarfile.REGTYPE,
+            "is no index of a sharded checkpoint",
+        ),
+    ]
+    for number, (name, content, kind, expected) in enumerate(cases):
+        changed = _with(archive, tmp_path / f"{number}.nemo", name, content, kind)
+        with pytest.raises(UserError, match=expected):
+            from_nemo(changed, tmp_path / "checkpoint")
+        assert not (tmp_path / "checkpoint").exists()
+    assert not (tmp_path / "ran").exists()
+    assert not (tmp_path.parent / "escaped").exists()
+
+
+def test_what_is_no_such_model_is_refused(packed, tmp_path):
+    _, archive = packed
+    (tmp_path / "text.nemo").write_text("no tar")
+    with pytest.raises(UserError, match=r"is no whole \.nemo file"):
+        from_nemo(tmp_path / "text.nemo", tmp_path / "checkpoint")
+    config = yaml.safe_dump({"normalization": "layernorm"}).encode()
+    changed = _with(archive, tmp_path / "other.nemo", "./model_config.yaml", config)
+    with pytest.raises(UserError, match="normalization is not 'rmsnorm'"):
+        from_nemo(changed, tmp_path / "checkpoint")
