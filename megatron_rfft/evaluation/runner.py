@@ -21,7 +21,9 @@ from megatron_rfft.evaluation.questions import (
     prepare_questions,
 )
 from megatron_rfft.evaluation.run_folder import RunFolder, format_record, open_run_folder
+from megatron_rfft.evaluation.steps import review_answer
 from megatron_rfft.tasks import FORMS, SPLITS, Example, Task, load_task
+from megatron_rfft.tasks.prompts import STYLE_OF_FORM
 from megatron_rfft.tasks.task import describe_lengths
 
 Record = dict[str, Any]
@@ -185,7 +187,17 @@ def _judge(question: Question, token_ids: list[int], stopped: bool, tokenizer: T
         "capped": question.capped,
         "prompt": example.prompt,
         "text": text,
+        **_review(example, text, stopped),
     }
+
+
+def _review(example: Example, text: str, stopped: bool) -> Record:
+    """``trace``: where the answer left its true trace; nothing for a form whose answer has no steps."""
+    style = STYLE_OF_FORM.get(example.form)
+    if style is None:
+        return {}
+    rule = load_task(example.task).draw(example.split, example.length, example.index)[0].rule
+    return {"trace": review_answer(rule, style, example.response, text, stopped)}
 
 
 def _score(ordered: list[Record], tasks: list[Task], model: ModelFolder, lengths: tuple[int, ...]) -> dict[str, Any]:
