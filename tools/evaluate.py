@@ -46,6 +46,12 @@ def parse_arguments() -> Namespace:
     )
     server = parser.add_argument_group("a server (--engine openai)")
     server.add_argument("--base-url", help="its address, such as http://localhost:8000/v1")
+    server.add_argument(
+        "--tokenizer",
+        type=Path,
+        help="folder with the model's tokenizer.json: ask a vLLM server by token ids, so that its idea of the text does "
+        "not matter",
+    )
     server.add_argument("--api-key-env", metavar="VAR", help="environment variable with its key; left out: none")
     server.add_argument("--concurrency", type=int, default=16, help="requests in flight at once")
     server.add_argument(
@@ -72,6 +78,7 @@ def main() -> None:
         dtype=arguments.dtype,
         max_tokens=arguments.max_tokens,
         base_url=arguments.base_url,
+        tokenizer=arguments.tokenizer,
         api_key_env=arguments.api_key_env,
         concurrency=arguments.concurrency,
         retry_seconds=arguments.retry_seconds,

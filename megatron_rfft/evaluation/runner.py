@@ -1,5 +1,6 @@
 """An evaluation from the questions to the results; killed anywhere it continues, run again it returns at once."""
 
+import sys
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -54,6 +55,8 @@ class EvaluationConfig:
     """The budget of every answer; None: from the true answer's length, THINKING_BUDGET where the model thinks first."""
     base_url: str | None = None
     """Address of the server, for the engine "openai" only; so are all below."""
+    tokenizer: Path | None = None
+    """Folder with the served model's tokenizer.json: a vLLM server is then asked by token ids, else by text."""
     api_key_env: str | None = None
     """Environment variable that holds the server's key; None: it wants none."""
     concurrency: int = 16
@@ -71,8 +74,8 @@ class EvaluationConfig:
         for name in ("concurrency", "max_tokens"):
             if (value := getattr(self, name)) is not None and value < 1:
                 raise UserError(f"{name} is {value}; give at least 1")
-        if self.engine != "openai" and (self.base_url or self.api_key_env):
-            raise UserError(f"--base-url and --api-key-env go with --engine openai, not {self.engine}")
+        if self.engine != "openai" and (self.base_url or self.api_key_env or self.tokenizer):
+            raise UserError(f"--base-url, --api-key-env and --tokenizer go with --engine openai, not {self.engine}")
 
 
 def evaluate(config: EvaluationConfig, output: Path | str) -> dict[str, Any]:
@@ -111,10 +114,14 @@ def _continue(
 ) -> dict[str, Any]:
     chat = folder.settings["chat"]
     examples = _all_examples(config, form, tasks)
-    if isinstance(model, ServedModel):
-        tokenizer, questions = None, prepare_texts(examples, config.max_tokens)
+    is_served = isinstance(model, ServedModel)
+    folder_of_tokenizer = config.tokenizer if is_served else model.path
+    tokenizer = load_tokenizer(folder_of_tokenizer) if folder_of_tokenizer else None
+    if tokenizer is None:
+        questions = prepare_texts(examples, config.max_tokens)
+    elif is_served:
+        questions = prepare_questions(examples, tokenizer, sys.maxsize, chat, config.max_tokens)
     else:
-        tokenizer = load_tokenizer(model.path)
         questions = prepare_questions(examples, tokenizer, model.max_positions, chat, config.max_tokens)
         if all(question.request.max_tokens == 0 for question in questions):
             raise UserError(f"every prompt fills the {model.max_positions} positions of {model.path}; ask shorter ones")
@@ -150,7 +157,7 @@ def _settings(config: EvaluationConfig, model: AnyModel, form: str, tasks: list[
 def _budget(config: EvaluationConfig) -> dict[str, Any]:
     if config.max_tokens is not None:
         return {"max_tokens": config.max_tokens}
-    unit = {"unit": "bytes"} if config.engine == "openai" else {}
+    unit = {"unit": "bytes"} if config.engine == "openai" and not config.tokenizer else {}
     return {"factor": BUDGET_FACTOR, "margin": BUDGET_MARGIN, "thinking": THINKING_BUDGET, **unit}
 
 
@@ -222,7 +229,8 @@ def _engine(
         from megatron_rfft.evaluation.engines.openai import OpenAiEngine
 
         options = {key: getattr(config, key) for key in ("api_key_env", "concurrency", "retry_seconds")}
-        return OpenAiEngine(model.name, model.base_url, chat=chat, **options)
+        stop_id = tokenizer.stop_id if tokenizer else None
+        return OpenAiEngine(model.name, model.base_url, chat=chat, stop_id=stop_id, **options)
     longest = max(len(request.prompt_ids) + request.max_tokens for request in requests)
     return load_engine(config.engine, config.model, dtype=config.dtype, stop_id=tokenizer.stop_id, max_length=longest)
 

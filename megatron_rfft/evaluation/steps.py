@@ -67,7 +67,7 @@ def review_answer(rule: Rule, style: str, true_trace: str, text: str, stopped: b
     ``stopped`` says that the model ended the answer itself. The keys: ``error`` (kind, line, expected, got; or None),
     ``lines`` of the true trace, ``iterations`` and ``true_iterations`` through all loops.
     """
-    text = text.rpartition(_THOUGHT_END)[2].lstrip("\n") if _THOUGHT_END in text else text
+    text = without_thoughts(text)
     error = find_error(rule, style, true_trace, text, stopped)
     return {
         "error": error and dict(vars(error)),
@@ -75,6 +75,11 @@ def review_answer(rule: Rule, style: str, true_trace: str, text: str, stopped: b
         "iterations": count_iterations(style, text),
         "true_iterations": count_iterations(style, true_trace),
     }
+
+
+def without_thoughts(text: str) -> str:
+    """What a reasoning model writes after it has thought: the lines of an error count from there."""
+    return text.rpartition(_THOUGHT_END)[2].lstrip("\n") if _THOUGHT_END in text else text
 
 
 def count_iterations(style: str, trace: str) -> int:

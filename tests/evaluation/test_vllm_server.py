@@ -2,7 +2,6 @@
 
 import json
 import os
-import shutil
 import socket
 import subprocess
 import sys
@@ -12,8 +11,6 @@ import urllib.request
 
 import pytest
 
-from megatron_rfft.common.files import write_json
-from megatron_rfft.data.tokenizers import load_tokenizer
 from tests.conftest import ROOT, run_python
 
 QUESTIONS = ("--tasks", "coin_flip", "--lengths", "1-6", "--samples", "20", "--form", "direct", "--max-tokens", "60")
@@ -21,13 +18,10 @@ QUESTIONS = ("--tasks", "coin_flip", "--lengths", "1-6", "--samples", "20", "--f
 
 @pytest.mark.slow
 def test_vllm_serve_gives_the_answers_of_vllm_in_process(tiny_model, tmp_path):
-    model = shutil.copytree(tiny_model, tmp_path / "model")
-    (model / "megatron_rfft.json").unlink()
-    write_json(model / "generation_config.json", {"eos_token_id": load_tokenizer(model).stop_id})  # as exports have it
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]
-    command = [sys.executable, "-m", "vllm.entrypoints.openai.api_server", "--model", model, "--port", port]
+    command = [sys.executable, "-m", "vllm.entrypoints.openai.api_server", "--model", tiny_model, "--port", port]
     command += ["--served-model-name", "tiny", "--host", "127.0.0.1", "--dtype", "float32", "--enforce-eager"]
     command += ["--max-model-len", "1024", "--kv-cache-memory-bytes", 2**28]
     environment = {
@@ -42,8 +36,8 @@ def test_vllm_serve_gives_the_answers_of_vllm_in_process(tiny_model, tmp_path):
         url = f"http://127.0.0.1:{port}/v1"
         wait_for(f"{url}/models", server, tmp_path / "server.log")
         options = (ROOT / "tools/evaluate.py", *QUESTIONS, "--no-chat", "--output")
-        run_python(*options, tmp_path / "served", "--engine", "openai", "--model", url)
-        run_python(*options, tmp_path / "here", "--engine", "vllm", "--model", model)
+        run_python(*options, tmp_path / "served", "--engine", "openai", "--model", url, "--tokenizer", tiny_model)
+        run_python(*options, tmp_path / "here", "--engine", "vllm", "--model", tiny_model)
     finally:
         server.terminate()
         server.wait(timeout=30)

@@ -1,6 +1,7 @@
 """A server that speaks OpenAI's HTTP interface: ``vllm serve``, a cluster's own service, DeepSeek's.
 
-It is asked as text, because ids of a vocabulary that is not at hand mean nothing. What fails for a reason that may pass
+It is asked as text, because ids of a vocabulary that is not at hand mean nothing; where the tokenizer is at hand, a
+server of vLLM takes and gives ids, and what it makes of text does not matter. What fails for a reason that may pass
 (no connection, 429, 5xx, a reply that breaks off) is asked again, later each time. What stays without an answer is
 reported by ``unanswered`` and is not in the completions: a server that is gone must not look like a model that errs.
 """
@@ -10,12 +11,13 @@ import json
 import os
 import random
 from collections.abc import Collection, Iterator, Sequence
+from contextlib import contextmanager
 from typing import Any
 
 import httpx
 
 from megatron_rfft.common.errors import CommandFailed, UserError
-from megatron_rfft.evaluation.engines.base import Engine, Request, TextCompletion
+from megatron_rfft.evaluation.engines.base import Completion, Engine, Request, TextCompletion
 
 FIRST_WAIT_SECONDS, LONGEST_WAIT_SECONDS = 0.5, 60.0
 CONNECT_SECONDS = 30.0
@@ -45,12 +47,15 @@ class OpenAiEngine(Engine):
         base_url: str,
         *,
         chat: bool,
+        stop_id: int | None = None,
         api_key_env: str | None = None,
         concurrency: int = 16,
         retry_seconds: float = 600.0,
         request_seconds: float = 3600.0,
     ):
-        self.version = "openai " + ("chat/completions" if chat else "completions")
+        ways = "chat/completions" if chat else "completions"
+        self.version = f"openai {ways}" + (" by token ids" if stop_id is not None else "")
+        self._stop_id = stop_id
         self._model, self._base_url, self._chat = model, base_url, chat
         self._key = read_key(api_key_env)
         self._concurrency, self._retry_seconds = concurrency, retry_seconds
@@ -67,7 +72,9 @@ class OpenAiEngine(Engine):
     def statistics(self) -> dict[str, Any]:
         return {"server": self._base_url, "retries": self._retries}
 
-    def generate(self, requests: Sequence[Request], finished: Collection[int] = ()) -> Iterator[TextCompletion]:
+    def generate(
+        self, requests: Sequence[Request], finished: Collection[int] = ()
+    ) -> Iterator[Completion | TextCompletion]:
         loop = asyncio.new_event_loop()
         asking: set[asyncio.Task] = set()
         client = httpx.AsyncClient(
@@ -90,13 +97,18 @@ class OpenAiEngine(Engine):
             loop.run_until_complete(_finish(asking, client))
             loop.close()
 
-    async def _ask(self, client: httpx.AsyncClient, position: int, request: Request) -> TextCompletion | None:
+    async def _ask(
+        self, client: httpx.AsyncClient, position: int, request: Request
+    ) -> Completion | TextCompletion | None:
         """The answer, or None after ``retry_seconds`` of failures."""
         clock = asyncio.get_running_loop().time
         give_up, wait = clock() + self._retry_seconds, FIRST_WAIT_SECONDS
         while True:
             try:
-                text, num_tokens, stopped = await self._ask_once(client, request)
+                response = await self._ask_once(client, request)
+                answer = (
+                    _read_choice(response, position) if self._stop_id is None else self._read_ids(response, position)
+                )
             except _PassingError as error:
                 pause = max(wait * random.uniform(0.75, 1.25), error.wait or 0.0)  # not all at the same moment again
                 if clock() + pause > give_up:
@@ -108,11 +120,14 @@ class OpenAiEngine(Engine):
                 wait = min(2 * wait, LONGEST_WAIT_SECONDS)
             else:
                 self._lost_in_a_row = 0
-                return TextCompletion(position, text, num_tokens, stopped)
+                return answer
 
-    async def _ask_once(self, client: httpx.AsyncClient, request: Request) -> tuple[str, int, bool]:
+    async def _ask_once(self, client: httpx.AsyncClient, request: Request) -> httpx.Response:
         body = {"model": self._model, "max_tokens": request.max_tokens, "temperature": 0}
-        if self._chat:
+        if self._stop_id is not None:
+            path, body["prompt"] = "completions", request.prompt_ids
+            body |= {"return_token_ids": True, "stop_token_ids": [self._stop_id], "ignore_eos": True}
+        elif self._chat:
             path, body["messages"] = "chat/completions", [{"role": "user", "content": request.text}]
         else:
             path, body["prompt"] = "completions", request.text
@@ -121,7 +136,13 @@ class OpenAiEngine(Engine):
         except httpx.TransportError as error:
             raise _PassingError(f"{type(error).__name__} at {self._base_url}") from error
         _require_success(response, self._key)
-        return _read_choice(response)
+        return response
+
+    def _read_ids(self, response: httpx.Response, position: int) -> Completion:
+        with _whole(response):
+            token_ids = [int(token) for token in response.json()["choices"][0]["token_ids"]]
+        stopped = bool(token_ids) and token_ids[-1] == self._stop_id
+        return Completion(position, token_ids[:-1] if stopped else token_ids, stopped)
 
 
 async def _finish(tasks: Collection[asyncio.Task], client: httpx.AsyncClient) -> None:
@@ -129,20 +150,28 @@ async def _finish(tasks: Collection[asyncio.Task], client: httpx.AsyncClient) ->
     await client.aclose()
 
 
-def _read_choice(response: httpx.Response) -> tuple[str, int, bool]:
-    """The text with its thoughts in ``<think>``, the tokens that the server counted, and whether the model ended it."""
+@contextmanager
+def _whole(response: httpx.Response) -> Iterator[None]:
+    """While a reply is read: one that is torn or of another form may be whole the next time."""
     try:
+        yield
+    except (json.JSONDecodeError, UnicodeDecodeError, KeyError, IndexError, TypeError, ValueError) as error:
+        raise _PassingError(f"a reply that is no completion: {response.text[:200]!r}") from error
+
+
+def _read_choice(response: httpx.Response, position: int) -> TextCompletion:
+    """The text with its thoughts in ``<think>``, the tokens that the server counted, and whether the model ended it."""
+    with _whole(response):
         content = response.json()
         choice, num_tokens = content["choices"][0], int(content["usage"]["completion_tokens"])
         reason = choice["finish_reason"]
         message = choice.get("message")
         text = (message["content"] if message else choice["text"]) or ""
         thoughts = (message.get("reasoning_content") or message.get("reasoning")) if message else None
-    except (json.JSONDecodeError, UnicodeDecodeError, KeyError, IndexError, TypeError, ValueError) as error:
-        raise _PassingError(f"a reply that is no completion: {response.text[:200]!r}") from error
     if reason not in (ENDED, CUT):
         raise _PassingError(f"finish_reason {reason!r}")
-    return f"<think>\n{thoughts}\n</think>\n\n{text}" if thoughts else text, num_tokens, reason == ENDED
+    text = f"<think>\n{thoughts}\n</think>\n\n{text}" if thoughts else text
+    return TextCompletion(position, text, num_tokens, reason == ENDED)
 
 
 def _require_success(response: httpx.Response, key: str | None) -> None:
