@@ -3,6 +3,7 @@
 
 import argparse
 import json
+import re
 from argparse import Namespace
 from pathlib import Path
 
@@ -49,17 +50,30 @@ def parse_arguments() -> Namespace:
     server.add_argument(
         "--tokenizer",
         type=Path,
-        help="folder with the model's tokenizer.json: ask a vLLM server by token ids, so that its idea of the text does "
-        "not matter",
+        help="folder with the model's tokenizer.json: ask a vLLM server by token ids instead of text",
     )
     server.add_argument("--api-key-env", metavar="VAR", help="environment variable with its key; left out: none")
     server.add_argument("--concurrency", type=int, default=16, help="requests in flight at once")
     server.add_argument(
         "--retry-seconds", type=float, default=600.0, help="how long to ask again before a question is given up"
     )
+    parser.add_argument(
+        "--shard",
+        type=parse_shard,
+        metavar="I/N",
+        help="answer part I of N only, for job arrays; when all are done, the same command without --shard joins them",
+    )
     parser.add_argument("--task-file", type=Path, action="append", default=[], help="file of an own task to know")
     parser.add_argument("--json", action="store_true", help="print results.json instead of a table")
     return parser.parse_args()
+
+
+def parse_shard(text: str) -> tuple[int, int]:
+    """``2/8`` as (2, 8)."""
+    found = re.fullmatch(r"(\d+)/(\d+)", text)
+    if not found:
+        raise argparse.ArgumentTypeError(f"{text!r} is no part; write for example 2/8")
+    return int(found[1]), int(found[2])
 
 
 def main() -> None:
@@ -77,6 +91,7 @@ def main() -> None:
         engine=arguments.engine,
         dtype=arguments.dtype,
         max_tokens=arguments.max_tokens,
+        shard=arguments.shard,
         base_url=arguments.base_url,
         tokenizer=arguments.tokenizer,
         api_key_env=arguments.api_key_env,
@@ -86,6 +101,8 @@ def main() -> None:
     results = evaluate(config, arguments.output)
     if arguments.json:
         print(json.dumps(results, ensure_ascii=False))
+    elif arguments.shard:
+        print("part {} of {}: all answers there".format(*arguments.shard))
     else:
         print(f"{format_table(results)}\nresults: {arguments.output / RESULTS}")
 

@@ -24,7 +24,7 @@ from megatron_rfft.evaluation.questions import (
     prepare_questions,
     prepare_texts,
 )
-from megatron_rfft.evaluation.run_folder import RunFolder, format_record, open_run_folder
+from megatron_rfft.evaluation.run_folder import RunFolder, format_record, open_run_folder, shard_path
 from megatron_rfft.evaluation.steps import review_answer
 from megatron_rfft.tasks import FORMS, SPLITS, Example, Task, load_task
 from megatron_rfft.tasks.prompts import STYLE_OF_FORM
@@ -53,6 +53,8 @@ class EvaluationConfig:
     dtype: str = "auto"
     max_tokens: int | None = None
     """The budget of every answer; None: from the true answer's length, THINKING_BUDGET where the model thinks first."""
+    shard: tuple[int, int] | None = None
+    """(i, n): answer only part i of n, counted from 1; a run without it joins the parts."""
     base_url: str | None = None
     """Address of the server, for the engine "openai" only; so are all below."""
     tokenizer: Path | None = None
@@ -74,12 +76,17 @@ class EvaluationConfig:
         for name in ("concurrency", "max_tokens"):
             if (value := getattr(self, name)) is not None and value < 1:
                 raise UserError(f"{name} is {value}; give at least 1")
+        if self.shard and not 1 <= self.shard[0] <= self.shard[1]:
+            raise UserError("shard {}/{} does not exist; count from 1/N to N/N".format(*self.shard))
         if self.engine != "openai" and (self.base_url or self.api_key_env or self.tokenizer):
             raise UserError(f"--base-url, --api-key-env and --tokenizer go with --engine openai, not {self.engine}")
 
 
 def evaluate(config: EvaluationConfig, output: Path | str) -> dict[str, Any]:
     """Run or continue an evaluation in the folder ``output`` and return its results.
+
+    With a shard only that part of the questions is answered, in a folder within ``output``, and not scored. Without
+    one, the answers of all shards are taken as they are, and what is missing is asked.
 
     Raises UserError for wrong input, and where ``output`` holds a run with other settings.
     """
@@ -89,7 +96,10 @@ def evaluate(config: EvaluationConfig, output: Path | str) -> dict[str, Any]:
         raise UserError(f"{config.model} does not say which form it was trained on; give --form ({', '.join(FORMS)})")
     chat = model.chat if config.chat is None else config.chat
     tasks = [load_task(name) for name in dict.fromkeys(config.tasks)]
-    with open_run_folder(output, {**_settings(config, model, form, tasks), "chat": chat}) as folder:
+    settings = {**_settings(config, model, form, tasks), "chat": chat}
+    if config.shard:
+        output, settings = shard_path(output, config.shard), {**settings, "shard": list(config.shard)}
+    with open_run_folder(output, settings) as folder:
         if (results := folder.finished_results()) is not None:
             return results
         return _continue(config, model, form, tasks, folder)
@@ -125,7 +135,10 @@ def _continue(
         questions = prepare_questions(examples, tokenizer, model.max_positions, chat, config.max_tokens)
         if all(question.request.max_tokens == 0 for question in questions):
             raise UserError(f"every prompt fills the {model.max_positions} positions of {model.path}; ask shorter ones")
-    records = folder.read_generations()
+    if config.shard:  # every n-th, so that all parts are equally long
+        questions = questions[config.shard[0] - 1 :: config.shard[1]]
+    records = {} if config.shard else folder.read_shards()
+    records |= folder.read_generations()
     start_engine = partial(_engine, config=config, model=model, tokenizer=tokenizer, chat=chat)
     timing = _answer_missing(questions, records, folder, start_engine, tokenizer)
     ordered = [records[question.example.id] for question in questions]
@@ -134,7 +147,7 @@ def _continue(
         "model": model.describe(),
         "engine": folder.engine,
         "timing": timing,
-        **_score(ordered, tasks, model, config.lengths),
+        **({} if config.shard else _score(ordered, tasks, model, config.lengths)),
     }
     return folder.finish(ordered, sections)
 

@@ -38,6 +38,9 @@ class TextCompletion:
     stopped: bool
 
 
+AnyCompletion = Completion | TextCompletion
+
+
 class Engine(ABC):
     """Greedy decoding of many requests."""
 
@@ -50,9 +53,7 @@ class Engine(ABC):
     """"cpu", or the GPU's name."""
 
     @abstractmethod
-    def generate(
-        self, requests: Sequence[Request], finished: Collection[int] = ()
-    ) -> Iterator[Completion | TextCompletion]:
+    def generate(self, requests: Sequence[Request], finished: Collection[int] = ()) -> Iterator[AnyCompletion]:
         """Yield the completion of each request as soon as it is there, in any order.
 
         ``finished`` are positions that an earlier, killed process has answered: they are not yielded again. The whole

@@ -17,7 +17,7 @@ from typing import Any
 import httpx
 
 from megatron_rfft.common.errors import CommandFailed, UserError
-from megatron_rfft.evaluation.engines.base import Completion, Engine, Request, TextCompletion
+from megatron_rfft.evaluation.engines.base import AnyCompletion, Completion, Engine, Request, TextCompletion
 
 FIRST_WAIT_SECONDS, LONGEST_WAIT_SECONDS = 0.5, 60.0
 CONNECT_SECONDS = 30.0
@@ -72,9 +72,7 @@ class OpenAiEngine(Engine):
     def statistics(self) -> dict[str, Any]:
         return {"server": self._base_url, "retries": self._retries}
 
-    def generate(
-        self, requests: Sequence[Request], finished: Collection[int] = ()
-    ) -> Iterator[Completion | TextCompletion]:
+    def generate(self, requests: Sequence[Request], finished: Collection[int] = ()) -> Iterator[AnyCompletion]:
         loop = asyncio.new_event_loop()
         asking: set[asyncio.Task] = set()
         client = httpx.AsyncClient(
@@ -97,18 +95,15 @@ class OpenAiEngine(Engine):
             loop.run_until_complete(_finish(asking, client))
             loop.close()
 
-    async def _ask(
-        self, client: httpx.AsyncClient, position: int, request: Request
-    ) -> Completion | TextCompletion | None:
+    async def _ask(self, client: httpx.AsyncClient, position: int, request: Request) -> AnyCompletion | None:
         """The answer, or None after ``retry_seconds`` of failures."""
         clock = asyncio.get_running_loop().time
         give_up, wait = clock() + self._retry_seconds, FIRST_WAIT_SECONDS
         while True:
             try:
                 response = await self._ask_once(client, request)
-                answer = (
-                    _read_choice(response, position) if self._stop_id is None else self._read_ids(response, position)
-                )
+                read = _read_choice if self._stop_id is None else self._read_ids
+                answer = read(response, position)
             except _PassingError as error:
                 pause = max(wait * random.uniform(0.75, 1.25), error.wait or 0.0)  # not all at the same moment again
                 if clock() + pause > give_up:
