@@ -3,6 +3,7 @@
 
 import argparse
 import json
+import re
 from argparse import Namespace
 from pathlib import Path
 
@@ -21,7 +22,12 @@ def parse_arguments() -> Namespace:
         "python tools/evaluate.py --model runs/model/hf --tasks coin_flip,length_int --lengths 2-30:2 "
         "--output runs/eval",
     )
-    parser.add_argument("--model", type=Path, required=True, help="HF folder with a tokenizer.json")
+    parser.add_argument(
+        "--model",
+        required=True,
+        help="HF folder with a tokenizer.json; for --engine openai the name of a served model, or the address of a "
+        "server that has just one",
+    )
     parser.add_argument("--tasks", required=True, help="names, separated by commas, or all of train, test or extra")
     parser.add_argument("--lengths", required=True, help="lengths such as 2-30:2 or 1-10,15")
     parser.add_argument("--output", type=Path, required=True, help="folder of this run and of no other")
@@ -30,14 +36,44 @@ def parse_arguments() -> Namespace:
     parser.add_argument(
         "--chat",
         action=argparse.BooleanOptionalAction,
-        help="put prompts into the tokenizer's chat template; left out: as the model's manifest says",
+        help="put prompts into the chat template (the server's for openai); left out: as the model's manifest says, "
+        "for openai yes",
     )
     parser.add_argument("--split", choices=SPLITS, default="test", help="which questions to draw")
     parser.add_argument("--engine", choices=ENGINES, default="vllm", help="what generates the answers")
     parser.add_argument("--dtype", choices=DTYPES, default="auto", help="auto: float32 on a CPU, bfloat16 on a GPU")
+    parser.add_argument(
+        "--max-tokens", type=int, help="budget of every answer; left out: 1.5 times the true one, 24,000 for thinking"
+    )
+    server = parser.add_argument_group("a server (--engine openai)")
+    server.add_argument("--base-url", help="its address, such as http://localhost:8000/v1")
+    server.add_argument(
+        "--tokenizer",
+        type=Path,
+        help="folder with the model's tokenizer.json: ask a vLLM server by token ids instead of text",
+    )
+    server.add_argument("--api-key-env", metavar="VAR", help="environment variable with its key; left out: none")
+    server.add_argument("--concurrency", type=int, default=16, help="requests in flight at once")
+    server.add_argument(
+        "--retry-seconds", type=float, default=600.0, help="how long to ask again before a question is given up"
+    )
+    parser.add_argument(
+        "--shard",
+        type=parse_shard,
+        metavar="I/N",
+        help="answer part I of N only, for job arrays; when all are done, the same command without --shard joins them",
+    )
     parser.add_argument("--task-file", type=Path, action="append", default=[], help="file of an own task to know")
     parser.add_argument("--json", action="store_true", help="print results.json instead of a table")
     return parser.parse_args()
+
+
+def parse_shard(text: str) -> tuple[int, int]:
+    """``2/8`` as (2, 8)."""
+    found = re.fullmatch(r"(\d+)/(\d+)", text)
+    if not found:
+        raise argparse.ArgumentTypeError(f"{text!r} is no part; write for example 2/8")
+    return int(found[1]), int(found[2])
 
 
 def main() -> None:
@@ -54,10 +90,19 @@ def main() -> None:
         split=arguments.split,
         engine=arguments.engine,
         dtype=arguments.dtype,
+        max_tokens=arguments.max_tokens,
+        shard=arguments.shard,
+        base_url=arguments.base_url,
+        tokenizer=arguments.tokenizer,
+        api_key_env=arguments.api_key_env,
+        concurrency=arguments.concurrency,
+        retry_seconds=arguments.retry_seconds,
     )
     results = evaluate(config, arguments.output)
     if arguments.json:
         print(json.dumps(results, ensure_ascii=False))
+    elif arguments.shard:
+        print("part {} of {}: all answers there".format(*arguments.shard))
     else:
         print(f"{format_table(results)}\nresults: {arguments.output / RESULTS}")
 

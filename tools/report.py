@@ -12,7 +12,8 @@ from megatron_rfft.evaluation.report import load_run, write_report
 
 def parse_arguments() -> Namespace:
     parser = make_parser(
-        "Write report.html (one self-contained page), accuracy.png, one PNG per task, and the merged results.json.",
+        "Write report.html (one self-contained page), the figures as PNG and SVG, and the numbers as results.json, "
+        "results.csv and report.md.",
         'python tools/report.py --run "follows the rule=runs/rule/eval" --run "answers directly=runs/direct/eval" '
         "--output runs/report",
     )

@@ -15,7 +15,8 @@ from megatron_rfft.cluster.slurm import ACTIVE, job_states, submit_job
 from megatron_rfft.common.errors import UserError
 from megatron_rfft.common.files import atomic_write, read_json, write_json
 from megatron_rfft.training.checkpoint_files import BEST, newest_manifest
-from megatron_rfft.training.config import TrainConfig, load_config
+from megatron_rfft.training.config import TrainConfig
+from megatron_rfft.training.config_reader import load_config
 from megatron_rfft.training.early_stop import early_stop_reason
 
 ROOT = Path(__file__).resolve().parents[2]

@@ -19,7 +19,8 @@ from megatron_rfft.cluster.doctor.findings import Status
 from megatron_rfft.common.cli import EXIT_FAILED, EXIT_OK, make_parser, run_command
 from megatron_rfft.common.errors import UserError
 from megatron_rfft.common.files import read_json, write_json
-from megatron_rfft.training.config import TrainConfig, load_config
+from megatron_rfft.training.config import TrainConfig
+from megatron_rfft.training.config_reader import load_config
 from megatron_rfft.training.layout_check import check_layout
 
 PACKAGES = ("torch", "megatron-core", "transformer-engine", "numpy", "triton", "nvidia-nccl-cu13", "nvidia-nccl-cu12")

@@ -20,8 +20,10 @@ from megatron_rfft.evaluation.metrics import ACCURACY_TARGET
 # Okabe and Ito's palette, distinct for every kind of colour vision, the pale yellow left out.
 RUN_COLORS = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#56b4e9", "#e69f00")
 RUN_MARKERS = ("o", "s", "^", "D", "v", "P")
+RUN_LINES = ("-", (0, (4, 2)), (0, (1, 1.5)))  # for the first six runs, the next six, ...
 INK, MUTED, GRID, SHADE, PAPER = "#1c2127", "#68717d", "#e4e7eb", "#edf0f4", "#ffffff"
 LEGEND_COLUMNS = 3
+NO_METADATA = dict.fromkeys(("Date", "Creator", "Format", "Type"))  # same numbers, same bytes
 PIXELS_PER_INCH = 200  # twice the screen's 100
 
 RIGHT_OF_AXES = {
@@ -73,6 +75,15 @@ class Run:
         return self.results["tasks"].get(task, {}).get("trained_lengths", [])
 
 
+def run_color(index: int) -> str:
+    """The colour of run number ``index``; from the seventh on they come again, with other lines and markers."""
+    return RUN_COLORS[index % len(RUN_COLORS)]
+
+
+def run_marker(index: int) -> str:
+    return RUN_MARKERS[(index + index // len(RUN_COLORS)) % len(RUN_MARKERS)]
+
+
 def task_names(runs: Sequence[Run]) -> list[str]:
     """Every task that any run measured, in the order of the first run that names it."""
     return list(dict.fromkeys(task for run in runs for task in run.results["tasks"]))
@@ -110,7 +121,7 @@ def draw_panel(axes: Axes, task: str, runs: Sequence[Run]) -> None:
 
 
 def _draw_curve(axes: Axes, cells: Mapping[int, Mapping[str, Any]], index: int) -> None:
-    color, marker = RUN_COLORS[index], RUN_MARKERS[index]
+    color, marker = run_color(index), run_marker(index)
     lengths = list(cells)
     low, high = zip(*(cell["interval"] for cell in cells.values()), strict=True)
     low, high = [100 * value for value in low], [100 * value for value in high]
@@ -122,6 +133,7 @@ def _draw_curve(axes: Axes, cells: Mapping[int, Mapping[str, Any]], index: int) 
         [100 * cell["accuracy"] for cell in cells.values()],
         color=color,
         linewidth=2 + 1.4 * min(index, 2),  # a curve that lies under another one still shows
+        linestyle=RUN_LINES[index // len(RUN_COLORS) % len(RUN_LINES)],
         marker=marker,
         markersize=5,
         markeredgecolor=PAPER,
@@ -155,7 +167,7 @@ def _shade_trained(axes: Axes, trained: Sequence[int], measured: Sequence[int]) 
 def _bar_trained(axes: Axes, trained: Mapping[int, Sequence[int]], measured: Sequence[int]) -> None:
     above = axes.get_xaxis_transform()  # x in lengths, y as a share of the panel's height
     for row, (index, lengths) in enumerate(trained.items()):
-        look = {"color": RUN_COLORS[index], "linewidth": 3, "solid_capstyle": "butt", "clip_on": False}
+        look = {"color": run_color(index), "linewidth": 3, "solid_capstyle": "butt", "clip_on": False}
         for span in _visible_spans(axes, lengths, measured):
             axes.plot(span, [1.03 + 0.03 * row] * 2, transform=above, **look)
     axes.annotate("bars: trained lengths", (axes.get_xlim()[1], 1), (0, 4), ha="right", **ABOVE_AXES)
@@ -224,8 +236,18 @@ def caption(runs: Sequence[Run]) -> str:
 
 def _draw_legend(figure: Figure, runs: Sequence[Run], corner: tuple[float, float]) -> None:
     handles = [
-        Line2D([], [], color=color, marker=marker, linewidth=2, markersize=6, markeredgecolor=PAPER, label=run.name)
-        for run, color, marker in zip(runs, RUN_COLORS, RUN_MARKERS, strict=False)
+        Line2D(
+            [],
+            [],
+            color=run_color(index),
+            marker=run_marker(index),
+            linestyle=RUN_LINES[index // len(RUN_COLORS) % len(RUN_LINES)],
+            linewidth=2,
+            markersize=6,
+            markeredgecolor=PAPER,
+            label=run.name,
+        )
+        for index, run in enumerate(runs)
     ]
     figure.legend(
         handles=handles,
@@ -243,14 +265,19 @@ def _draw_legend(figure: Figure, runs: Sequence[Run], corner: tuple[float, float
 
 
 def save_figures(runs: Sequence[Run], folder: Path, title: str) -> list[Path]:
-    """Write ``accuracy.png`` with all tasks, and ``accuracy_TASK.png`` for each; return the paths."""
+    """Write ``accuracy.png`` and ``.svg`` with all tasks, and ``accuracy_TASK.png`` for each; return the paths."""
     tasks = task_names(runs)
     paths = []
     with matplotlib.rc_context(STYLE):
         for name, shown in [("accuracy.png", tasks), *((f"accuracy_{task}.png", [task]) for task in tasks)]:
+            figure = draw_figure(runs, shown, title)
             paths.append(folder / name)
             with atomic_write(paths[-1], "wb") as handle:
-                draw_figure(runs, shown, title).savefig(handle, format="png", dpi=PIXELS_PER_INCH)
+                figure.savefig(handle, format="png", dpi=PIXELS_PER_INCH)
+            if shown is tasks:
+                paths.append(folder / "accuracy.svg")
+                with atomic_write(paths[-1], "wb") as handle:
+                    figure.savefig(handle, format="svg", metadata=NO_METADATA)
     return paths
 
 
@@ -262,8 +289,7 @@ def panel_svg(task: str, runs: Sequence[Run]) -> str:
         draw_panel(axes, task, runs)
         axes.set_xlabel("length")
         buffer = io.StringIO()
-        no_metadata = dict.fromkeys(("Date", "Creator", "Format", "Type"))
-        figure.savefig(buffer, format="svg", transparent=True, metadata=no_metadata)
+        figure.savefig(buffer, format="svg", transparent=True, metadata=NO_METADATA)
     svg = buffer.getvalue()
     svg = svg[svg.index("<svg") :]
     svg = re.sub(r"<style.*?</style>", "", svg, flags=re.DOTALL)  # it would style the whole page

@@ -5,6 +5,8 @@ from collections.abc import Iterable, Mapping
 from statistics import NormalDist, fmean
 from typing import Any
 
+from megatron_rfft.evaluation.steps import count_errors
+
 OUTCOMES = ("correct", "wrong", "token_limit")
 ACCURACY_TARGET = 0.9
 Z_95 = NormalDist().inv_cdf(0.975)
@@ -31,7 +33,8 @@ def score_cell(records: Iterable[Mapping[str, Any]]) -> dict[str, Any]:
     """Count one task at one length: n, outcomes, accuracy, 95 % interval, generated tokens per answer.
 
     ``records`` are generation records with ``outcome`` (one of OUTCOMES), ``num_tokens`` and ``capped``. An answer that
-    ran into its token budget is a ``token_limit``, never a ``wrong``; both count against the accuracy.
+    ran into its token budget is a ``token_limit``, never a ``wrong``; both count against the accuracy. Where answers
+    are traces, ``steps`` counts their errors by kind and compares their loop counts with the true ones.
     """
     records = list(records)
     counts = {outcome: sum(record["outcome"] == outcome for record in records) for outcome in OUTCOMES}
@@ -43,6 +46,7 @@ def score_cell(records: Iterable[Mapping[str, Any]]) -> dict[str, Any]:
         "interval": list(wilson_interval(counts["correct"], n)),
         "mean_tokens": fmean(record["num_tokens"] for record in records),
         "capped": sum(record["capped"] for record in records),
+        **({"steps": steps} if (steps := count_errors(records)) else {}),
     }
 
 

@@ -35,9 +35,41 @@ class ModelFolder:
         """Whether it was trained on prompts in its tokenizer's chat template."""
         return bool((self.manifest or {}).get("chat"))
 
+    @property
+    def identity(self) -> str:
+        """What makes two runs' models the same."""
+        return self.sha256
+
+    def describe(self) -> dict[str, Any]:
+        """What a result says of it."""
+        return {"name": self.path.resolve().name, "sha256": self.sha256, "manifest": self.manifest}
+
     def trained_lengths(self, task: str) -> list[int]:
         """The lengths of ``task`` that it was trained on; none where that is not known."""
         return sorted((self.manifest or {}).get("trained_lengths", {}).get(task, []))
+
+
+@dataclass(frozen=True)
+class ServedModel:
+    """A model behind a server's HTTP address: nothing of it is known but its name."""
+
+    name: str
+    base_url: str
+    form: str | None = None
+    chat: bool = True
+
+    @property
+    def identity(self) -> str:
+        return self.name
+
+    def describe(self) -> dict[str, Any]:
+        return {"name": self.name, "sha256": None, "manifest": None}
+
+    def trained_lengths(self, task: str) -> list[int]:
+        return []
+
+
+AnyModel = ModelFolder | ServedModel
 
 
 def open_model(path: Path | str) -> ModelFolder:

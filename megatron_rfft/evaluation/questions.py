@@ -48,11 +48,16 @@ def token_budget(oracle_tokens: int, form: str) -> int:
 
 
 def prepare_questions(
-    examples: Iterable[Example], tokenizer: Tokenizer, max_positions: int, chat: bool = False
+    examples: Iterable[Example],
+    tokenizer: Tokenizer,
+    max_positions: int,
+    chat: bool = False,
+    max_tokens: int | None = None,
 ) -> list[Question]:
     """Encode prompts and set budgets; prompt and budget together never exceed ``max_positions``.
 
-    With ``chat`` a prompt is the user's message in the tokenizer's chat template.
+    With ``chat`` a prompt is the user's message in the tokenizer's chat template. ``max_tokens`` is every answer's
+    budget if given.
     """
     examples = list(examples)
     texts = [tokenizer.chat_prompt(example.prompt) if chat else example.prompt for example in examples]
@@ -60,7 +65,20 @@ def prepare_questions(
     responses = tokenizer.encode_batch([example.response for example in examples])
     questions = []
     for example, prompt, response in zip(examples, prompts, responses, strict=True):
-        budget = token_budget(len(response) + 1, example.form)
+        budget = max_tokens or token_budget(len(response) + 1, example.form)
         room = max(0, max_positions - len(prompt))
         questions.append(Question(example, Request(prompt, min(budget, room)), capped=room < budget))
+    return questions
+
+
+def prepare_texts(examples: Iterable[Example], max_tokens: int | None = None) -> list[Question]:
+    """Questions for a server, as text.
+
+    How long the true answer is in its vocabulary is not known here, but at most one token per byte: that is what the
+    budget is reckoned from, so that it is never smaller than one in tokens would be.
+    """
+    questions = []
+    for example in examples:
+        budget = max_tokens or token_budget(len(example.response.encode()) + 1, example.form)
+        questions.append(Question(example, Request([], budget, example.prompt), capped=False))
     return questions

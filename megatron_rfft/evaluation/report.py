@@ -1,4 +1,4 @@
-"""Compare finished evaluations: one self-contained HTML page, the figures as PNG, the merged numbers as JSON."""
+"""Compare finished evaluations: one self-contained HTML page; figures as PNG, SVG; numbers as JSON, CSV, Markdown."""
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -10,6 +10,8 @@ from markupsafe import Markup
 from megatron_rfft.common.errors import UserError
 from megatron_rfft.common.files import atomic_write, require_file
 from megatron_rfft.common.manifest import read_manifest, write_manifest
+from megatron_rfft.evaluation.error_bars import ALL_KINDS, error_bars_svg, kind_totals
+from megatron_rfft.evaluation.exports import write_csv, write_markdown
 from megatron_rfft.evaluation.figures import (
     RUN_COLORS,
     Run,
@@ -21,9 +23,13 @@ from megatron_rfft.evaluation.figures import (
     trained_spans,
 )
 from megatron_rfft.evaluation.metrics import OUTCOMES
+from megatron_rfft.evaluation.paper import PROTOCOL, SOURCE, TABLE, deviations
 from megatron_rfft.evaluation.run_folder import RESULTS
+from megatron_rfft.evaluation.steps import without_thoughts
 
 TEMPLATE = "report.html"
+LINES_BEFORE, LINES_AFTER = 12, 5  # around the first error of a sample answer
+MORE_TIMING = {"server": "server", "retries": "requests asked again", "prefix_cache_hit_rate": "prefix cache hit rate"}
 
 
 def load_run(name: str, folder: Path | str) -> Run:
@@ -33,18 +39,17 @@ def load_run(name: str, folder: Path | str) -> Run:
 
 
 def write_report(runs: Sequence[Run], output: Path | str, title: str) -> dict[str, Any]:
-    """Write ``report.html``, ``accuracy.png``, one PNG per task and ``results.json`` into ``output``.
+    """Write ``report.html``, ``report.md``, the figures, ``results.csv`` and ``results.json`` into ``output``.
 
     Returns what ``results.json`` holds: a manifest with the runs' results by name.
     """
     names = [run.name for run in runs]
     if len(set(names)) < len(names):
         raise UserError(f"two runs have the same name among {names}; name each differently")
-    if len(runs) > len(RUN_COLORS):
-        raise UserError(f"{len(runs)} runs are more than one plot can tell apart; compare at most {len(RUN_COLORS)}")
     output = Path(output)
     output.mkdir(parents=True, exist_ok=True)
     files = save_figures(runs, output, title)
+    files += [write_csv(runs, output / "results.csv"), write_markdown(runs, output / "report.md", title)]
     files.append(output / "report.html")
     with atomic_write(files[-1]) as handle:
         handle.write(render_html(runs, title))
@@ -74,6 +79,9 @@ def render_html(runs: Sequence[Run], title: str) -> str:
             if len(run.results["tasks"]) == len(tasks) > 1  # means over other tasks do not compare
         ],
         outcomes=OUTCOMES,
+        num_colors=len(RUN_COLORS),
+        kinds=list(ALL_KINDS),
+        paper=_paper(runs),
     )
 
 
@@ -84,7 +92,7 @@ def _percent(value: float) -> str:
 
 def _task_context(task: str, runs: Sequence[Run]) -> dict[str, Any]:
     """What the template shows of one task: the panel, and per run the summary, the numbers and sample answers."""
-    shown = [{"name": run.name, "index": i, **run.results["tasks"][task]} for i, run in _measuring(task, runs)]
+    shown = [_run_context(i, run, task) for i, run in _measuring(task, runs)]
     lengths = sorted({int(length) for run in shown for length in run["cells"]})
     trained = {length for run in shown for length in run["trained_lengths"]}
     spans = trained_spans(sorted(trained), lengths)
@@ -93,8 +101,52 @@ def _task_context(task: str, runs: Sequence[Run]) -> dict[str, Any]:
         "panel": Markup(panel_svg(task, runs)),
         "runs": shown,
         "lengths": lengths,
+        "kinds": [kind for kind in ALL_KINDS if any(kind in run["kinds"] for run in shown)],
         "trained": [length for length in lengths if any(first <= length <= last for first, last in spans)],
     }
+
+
+def _run_context(index: int, run: Run, task: str) -> dict[str, Any]:
+    measured = run.results["tasks"][task]
+    cells = measured["cells"]
+    traced = any("steps" in cell for cell in cells.values())
+    return {
+        "name": run.name,
+        "index": index,
+        **measured,
+        "samples": [_sample(measured["samples"][key]) for key in ("correct", "failed") if measured["samples"][key]],
+        "kinds": kind_totals(cells),
+        "bars": Markup(error_bars_svg(f"First errors of {run.name} on {task} by length", cells)) if traced else None,
+    }
+
+
+def _sample(record: Mapping[str, Any]) -> dict[str, Any]:
+    """An answer, and where it has a first error the lines around that one."""
+    error = (record.get("trace") or {}).get("error")
+    if not error:
+        return {**record, "error": None}
+    lines = without_thoughts(record["text"]).split("\n")
+    at = error["line"] - 1
+    start, end = max(0, at - LINES_BEFORE), min(len(lines), at + 1 + LINES_AFTER)
+    return {
+        **record,
+        "error": error,
+        "before": lines[start:at],
+        "num_before": start,
+        "after": lines[at + 1 : end],
+        "num_after": len(lines) - end if end < len(lines) else 0,
+    }
+
+
+def _paper(runs: Sequence[Run]) -> dict[str, Any]:
+    ours = []
+    for index, run in enumerate(runs):
+        summary, lengths = run.results["summary"], {n for task in run.results["tasks"] for n in run.cells(task)}
+        deviates = deviations(run.results)
+        ours.append(
+            {"name": run.name, "index": index, "summary": summary, "longest": max(lengths), "deviates": deviates}
+        )
+    return {"source": SOURCE, "protocol": PROTOCOL, "table": TABLE, "ours": ours}
 
 
 def _measuring(task: str, runs: Sequence[Run]) -> list[tuple[int, Run]]:
@@ -109,7 +161,7 @@ def _provenance(run: Run) -> dict[str, Any]:
     capped = sum(cell["capped"] for task in results["tasks"].values() for cell in task["cells"].values())
     timing, engine, budget = results["timing"], results["engine"], settings["budget"]
     facts: dict[str, Any] = {
-        "model": f"{results['model']['name']} (sha256 {results['model']['sha256'][:12]})",
+        "model": _model(results["model"]),
         "prompt form": settings["form"] + (", in the tokenizer's chat template" if settings["chat"] else ""),
         "trained on": _by_task(trained) or "not stated by the model",
         "questions": f"split {settings['split']}, up to {settings['samples']} per task and length",
@@ -119,6 +171,7 @@ def _provenance(run: Run) -> dict[str, Any]:
         "time": "{seconds:.0f} s for {answers} answers, {tokens_per_second:.0f} tokens/s".format(**timing),
         "megatron_rfft": results["megatron_rfft"],
     }
+    facts |= {label: str(timing[key]) for key, label in MORE_TIMING.items() if key in timing}
     if left_out:
         facts["lengths left out"] = _by_task(left_out)
     if capped:
@@ -126,10 +179,16 @@ def _provenance(run: Run) -> dict[str, Any]:
     return facts
 
 
+def _model(model: Mapping[str, Any]) -> str:
+    return f"{model['name']} (sha256 {model['sha256'][:12]})" if model["sha256"] else f"{model['name']}, as served"
+
+
 def _budget(form: str, budget: dict[str, Any]) -> str:
+    if "max_tokens" in budget:
+        return f"{budget['max_tokens']:,}"
     if form == "cot-zero-shot":
         return f"{budget['thinking']:,}"
-    return f"{budget['factor']} × the true answer's tokens + {budget['margin']}"
+    return f"{budget['factor']} × the true answer's {budget.get('unit', 'tokens')} + {budget['margin']}"
 
 
 def _by_task(lengths: Mapping[str, Sequence[int]]) -> str:

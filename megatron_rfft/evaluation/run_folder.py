@@ -13,6 +13,7 @@ from megatron_rfft.common.files import atomic_write, read_json, write_json
 from megatron_rfft.common.manifest import read_manifest, verify_manifest, write_manifest
 
 RESULTS = "results.json"
+SHARDS = "shards"
 
 
 class RunFolder:
@@ -71,6 +72,21 @@ class RunFolder:
         self._run["engine"] = engine
         write_json(self._run_file, self._run)
 
+    def read_shards(self) -> dict[str, dict[str, Any]]:
+        """Records of all parts of this run (see ``shard_path``) by example id; the engine becomes theirs.
+
+        Raises UserError for a part with other settings, of another engine, or still at work.
+        """
+        records: dict[str, dict[str, Any]] = {}
+        for file in sorted(self.path.glob(f"{SHARDS}/*/run.json")):
+            part = read_json(file)["settings"].get("shard")
+            with open_run_folder(file.parent, {**self.settings, "shard": part}) as folder:
+                found = folder.read_generations()
+                if found and folder.engine:
+                    self.set_engine(folder.engine)
+                records |= found
+        return records
+
     def open_for_append(self):
         """The generations file, line-buffered: a record is with the kernel as soon as its line is written."""
         return open(self._generations, "a", encoding="utf-8", buffering=1)
@@ -82,7 +98,7 @@ class RunFolder:
         return write_manifest(self.path / RESULTS, "results", [self._generations], **sections)
 
     def _require_no_stranger(self) -> None:
-        own = {self._run_file.name, self._generations.name}
+        own = {self._run_file.name, self._generations.name, SHARDS}
         for entry in self.path.iterdir():
             if entry.name not in own and not entry.name.startswith("."):
                 raise UserError(f"{self.path} holds {entry.name} but no answers of a run; give another --output")
@@ -95,6 +111,11 @@ class RunFolder:
                     f"{self.path} holds a run with {key} {begun.get(key)!r}, this one has {wanted.get(key)!r}; "
                     "give another --output or delete that folder"
                 )
+
+
+def shard_path(output: Path | str, shard: tuple[int, int]) -> Path:
+    """The folder of one part of a run, within the run's own."""
+    return Path(output) / SHARDS / "{}-of-{}".format(*shard)
 
 
 @contextmanager

@@ -1,17 +1,20 @@
 """An evaluation from the questions to the results; killed anywhere it continues, run again it returns at once."""
 
+import sys
 import time
+from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from itertools import chain
 from pathlib import Path
 from typing import Any
 
-from megatron_rfft.common.errors import UserError
+from megatron_rfft.common.errors import CommandFailed, UserError
 from megatron_rfft.common.progress import progress_bar
 from megatron_rfft.data.tokenizers import Tokenizer, load_tokenizer
-from megatron_rfft.evaluation.engines import DTYPES, ENGINES, Engine, Request, load_engine
+from megatron_rfft.evaluation.engines import DTYPES, ENGINES, Completion, Engine, Request, TextCompletion, load_engine
 from megatron_rfft.evaluation.metrics import score_cell, summarize_run, summarize_task
-from megatron_rfft.evaluation.model import ModelFolder, open_model
+from megatron_rfft.evaluation.model import AnyModel, ServedModel, open_model
 from megatron_rfft.evaluation.questions import (
     BUDGET_FACTOR,
     BUDGET_MARGIN,
@@ -19,9 +22,12 @@ from megatron_rfft.evaluation.questions import (
     Question,
     draw_examples,
     prepare_questions,
+    prepare_texts,
 )
-from megatron_rfft.evaluation.run_folder import RunFolder, format_record, open_run_folder
+from megatron_rfft.evaluation.run_folder import RunFolder, format_record, open_run_folder, shard_path
+from megatron_rfft.evaluation.steps import review_answer
 from megatron_rfft.tasks import FORMS, SPLITS, Example, Task, load_task
+from megatron_rfft.tasks.prompts import STYLE_OF_FORM
 from megatron_rfft.tasks.task import describe_lengths
 
 Record = dict[str, Any]
@@ -31,8 +37,8 @@ Record = dict[str, Any]
 class EvaluationConfig:
     """What to measure. Raises UserError for a value outside its choices."""
 
-    model: Path
-    """HF folder."""
+    model: Path | str
+    """HF folder; for the engine "openai" the name of a served model, or the address of a server that has just one."""
     tasks: tuple[str, ...]
     lengths: tuple[int, ...]
     """Asked of every task; those that a task does not have are left out and named in the results."""
@@ -45,6 +51,20 @@ class EvaluationConfig:
     split: str = "test"
     engine: str = "vllm"
     dtype: str = "auto"
+    max_tokens: int | None = None
+    """The budget of every answer; None: from the true answer's length, THINKING_BUDGET where the model thinks first."""
+    shard: tuple[int, int] | None = None
+    """(i, n): answer only part i of n, counted from 1; a run without it joins the parts."""
+    base_url: str | None = None
+    """Address of the server, for the engine "openai" only; so are all below."""
+    tokenizer: Path | None = None
+    """Folder with the served model's tokenizer.json: a vLLM server is then asked by token ids, else by text."""
+    api_key_env: str | None = None
+    """Environment variable that holds the server's key; None: it wants none."""
+    concurrency: int = 16
+    """Requests in flight at once."""
+    retry_seconds: float = 600.0
+    """How long a question is asked again before it is given up."""
 
     def __post_init__(self):
         choices = {"split": SPLITS, "engine": ENGINES, "dtype": DTYPES, "form": (None, *FORMS)}
@@ -53,50 +73,89 @@ class EvaluationConfig:
                 raise UserError(f"no {name} {value!r}; choose one of {', '.join(filter(None, allowed))}")
         if self.samples < 1:
             raise UserError(f"samples is {self.samples}; ask at least 1 question per task and length")
+        for name in ("concurrency", "max_tokens"):
+            if (value := getattr(self, name)) is not None and value < 1:
+                raise UserError(f"{name} is {value}; give at least 1")
+        if self.shard and not 1 <= self.shard[0] <= self.shard[1]:
+            raise UserError("shard {}/{} does not exist; count from 1/N to N/N".format(*self.shard))
+        if self.engine != "openai" and (self.base_url or self.api_key_env or self.tokenizer):
+            raise UserError(f"--base-url, --api-key-env and --tokenizer go with --engine openai, not {self.engine}")
 
 
 def evaluate(config: EvaluationConfig, output: Path | str) -> dict[str, Any]:
     """Run or continue an evaluation in the folder ``output`` and return its results.
 
+    With a shard only that part of the questions is answered, in a folder within ``output``, and not scored. Without
+    one, the answers of all shards are taken as they are, and what is missing is asked.
+
     Raises UserError for wrong input, and where ``output`` holds a run with other settings.
     """
-    model = open_model(config.model)
+    model = _open_model(config)
     form = config.form or model.form
     if form is None:
-        raise UserError(f"{model.path} does not say which form it was trained on; give --form ({', '.join(FORMS)})")
+        raise UserError(f"{config.model} does not say which form it was trained on; give --form ({', '.join(FORMS)})")
     chat = model.chat if config.chat is None else config.chat
     tasks = [load_task(name) for name in dict.fromkeys(config.tasks)]
-    with open_run_folder(output, {**_settings(config, model, form, tasks), "chat": chat}) as folder:
+    settings = {**_settings(config, model, form, tasks), "chat": chat}
+    if config.shard:
+        output, settings = shard_path(output, config.shard), {**settings, "shard": list(config.shard)}
+    with open_run_folder(output, settings) as folder:
         if (results := folder.finished_results()) is not None:
             return results
         return _continue(config, model, form, tasks, folder)
 
 
+def _open_model(config: EvaluationConfig) -> AnyModel:
+    if config.engine != "openai":
+        return open_model(config.model)
+    from megatron_rfft.evaluation.engines.openai import check_base_url, served_model
+
+    name = str(config.model)
+    if name.startswith(("http://", "https://")):
+        base_url = check_base_url(name)
+        return ServedModel(served_model(base_url, config.api_key_env), base_url)
+    if config.base_url is None:
+        raise UserError("--engine openai needs a server: give --base-url, for example http://localhost:8000/v1")
+    return ServedModel(name, check_base_url(config.base_url))
+
+
 def _continue(
-    config: EvaluationConfig, model: ModelFolder, form: str, tasks: list[Task], folder: RunFolder
+    config: EvaluationConfig, model: AnyModel, form: str, tasks: list[Task], folder: RunFolder
 ) -> dict[str, Any]:
-    tokenizer = load_tokenizer(model.path)
     chat = folder.settings["chat"]
-    questions = prepare_questions(_all_examples(config, form, tasks), tokenizer, model.max_positions, chat)
-    if all(question.request.max_tokens == 0 for question in questions):
-        raise UserError(f"every prompt fills the {model.max_positions} positions of {model.path}; ask shorter ones")
-    records = folder.read_generations()
-    timing = _answer_missing(questions, records, folder, config, tokenizer)
+    examples = _all_examples(config, form, tasks)
+    is_served = isinstance(model, ServedModel)
+    folder_of_tokenizer = config.tokenizer if is_served else model.path
+    tokenizer = load_tokenizer(folder_of_tokenizer) if folder_of_tokenizer else None
+    if tokenizer is None:
+        questions = prepare_texts(examples, config.max_tokens)
+    elif is_served:
+        questions = prepare_questions(examples, tokenizer, sys.maxsize, chat, config.max_tokens)
+    else:
+        questions = prepare_questions(examples, tokenizer, model.max_positions, chat, config.max_tokens)
+        if all(question.request.max_tokens == 0 for question in questions):
+            raise UserError(f"every prompt fills the {model.max_positions} positions of {model.path}; ask shorter ones")
+    if config.shard:  # every n-th, so that all parts are equally long
+        questions = questions[config.shard[0] - 1 :: config.shard[1]]
+    records = {} if config.shard else folder.read_shards()
+    records |= folder.read_generations()
+    start_engine = partial(_engine, config=config, model=model, tokenizer=tokenizer, chat=chat)
+    timing = _answer_missing(questions, records, folder, start_engine, tokenizer)
     ordered = [records[question.example.id] for question in questions]
     sections = {
         "settings": folder.settings,
-        "model": {"name": model.path.resolve().name, "sha256": model.sha256, "manifest": model.manifest},
+        "model": model.describe(),
         "engine": folder.engine,
         "timing": timing,
-        **_score(ordered, tasks, model, config.lengths),
+        **({} if config.shard else _score(ordered, tasks, model, config.lengths)),
     }
     return folder.finish(ordered, sections)
 
 
-def _settings(config: EvaluationConfig, model: ModelFolder, form: str, tasks: list[Task]) -> dict[str, Any]:
+def _settings(config: EvaluationConfig, model: AnyModel, form: str, tasks: list[Task]) -> dict[str, Any]:
     """All that decides the answers: a folder holds one run, and a run one of these."""
     return {
-        "model": model.sha256,
+        "model": model.identity,
         "form": form,
         "split": config.split,
         "tasks": {task.name: task.version for task in tasks},
@@ -104,8 +163,15 @@ def _settings(config: EvaluationConfig, model: ModelFolder, form: str, tasks: li
         "samples": config.samples,
         "engine": config.engine,
         "dtype": config.dtype,
-        "budget": {"factor": BUDGET_FACTOR, "margin": BUDGET_MARGIN, "thinking": THINKING_BUDGET},
+        "budget": _budget(config),
     }
+
+
+def _budget(config: EvaluationConfig) -> dict[str, Any]:
+    if config.max_tokens is not None:
+        return {"max_tokens": config.max_tokens}
+    unit = {"unit": "bytes"} if config.engine == "openai" and not config.tokenizer else {}
+    return {"factor": BUDGET_FACTOR, "margin": BUDGET_MARGIN, "thinking": THINKING_BUDGET, **unit}
 
 
 def _all_examples(config: EvaluationConfig, form: str, tasks: list[Task]) -> list[Example]:
@@ -126,10 +192,13 @@ def _answer_missing(
     questions: list[Question],
     records: dict[str, Record],
     folder: RunFolder,
-    config: EvaluationConfig,
-    tokenizer: Tokenizer,
-) -> dict[str, float]:
-    """Add a record for each question that has none, on disk as it arrives; return this session's timing."""
+    start_engine: Callable[[list[Request]], Engine],
+    tokenizer: Tokenizer | None,
+) -> dict[str, Any]:
+    """Add a record for each question that has none, on disk as it arrives; return this session's timing.
+
+    Raises CommandFailed if the engine gave up on some: they are asked when the run is begun again.
+    """
     # Where the prompt alone fills the model's context there is nothing to ask.
     unanswerable = [q for q in questions if q.request.max_tokens == 0 and q.example.id not in records]
     answerable = [q for q in questions if q.request.max_tokens > 0]
@@ -137,7 +206,7 @@ def _answer_missing(
     finished = {position for position, q in enumerate(answerable) if q.example.id in records}
     engine = None
     if len(finished) < len(requests):
-        engine = _load_engine(requests, config, tokenizer)
+        engine = start_engine(requests)
         folder.set_engine(engine.describe())
     num_tokens, start = 0, time.monotonic()
     with (
@@ -145,30 +214,51 @@ def _answer_missing(
         progress_bar(len(questions), "evaluate", "answers", initial=len(records)) as bar,
     ):
         completions = engine.generate(requests, finished) if engine else ()
-        answers = ((answerable[c.position], c.token_ids, c.stopped) for c in completions)
-        for question, token_ids, stopped in chain(((q, [], False) for q in unanswerable), answers):
-            record = records[question.example.id] = _judge(question, token_ids, stopped, tokenizer)
+        answers = ((answerable[c.position], *_read(c, tokenizer)) for c in completions)
+        for question, text, count, stopped in chain(((q, "", 0, False) for q in unanswerable), answers):
+            record = records[question.example.id] = _judge(question, text, count, stopped)
             handle.write(format_record(record))
             num_tokens += record["num_tokens"]
             bar.update()
     seconds = time.monotonic() - start
+    if missing := sum(question.example.id not in records for question in questions):
+        why = f" (the last reason: {engine.unanswered[-1]})" if engine and engine.unanswered else ""
+        raise CommandFailed(
+            f"{missing} of {len(questions)} questions have no answer{why}; run the same command again to ask them"
+        )
     return {
         "seconds": round(seconds, 1),
         "answers": len(answerable) - len(finished),
         "generated_tokens": num_tokens,
         "tokens_per_second": round(num_tokens / seconds, 1),
+        **(engine.statistics() if engine else {}),
     }
 
 
-def _load_engine(requests: list[Request], config: EvaluationConfig, tokenizer: Tokenizer) -> Engine:
+def _engine(
+    requests: list[Request], config: EvaluationConfig, model: AnyModel, tokenizer: Tokenizer | None, chat: bool
+) -> Engine:
+    if isinstance(model, ServedModel):
+        from megatron_rfft.evaluation.engines.openai import OpenAiEngine
+
+        options = {key: getattr(config, key) for key in ("api_key_env", "concurrency", "retry_seconds")}
+        stop_id = tokenizer.stop_id if tokenizer else None
+        return OpenAiEngine(model.name, model.base_url, chat=chat, stop_id=stop_id, **options)
     longest = max(len(request.prompt_ids) + request.max_tokens for request in requests)
     return load_engine(config.engine, config.model, dtype=config.dtype, stop_id=tokenizer.stop_id, max_length=longest)
 
 
-def _judge(question: Question, token_ids: list[int], stopped: bool, tokenizer: Tokenizer) -> Record:
+def _read(completion: Completion | TextCompletion, tokenizer: Tokenizer | None) -> tuple[str, int, bool]:
+    """An answer's text, its tokens with the stop token, and whether the model ended it."""
+    if isinstance(completion, TextCompletion):
+        return completion.text, completion.num_tokens, completion.stopped
+    num_tokens = len(completion.token_ids) + completion.stopped
+    return tokenizer.decode(completion.token_ids), num_tokens, completion.stopped
+
+
+def _judge(question: Question, text: str, num_tokens: int, stopped: bool) -> Record:
     """The record of one answer. An answer that was cut at its budget is never right: it did not say that it is done."""
     example = question.example
-    text = tokenizer.decode(token_ids)
     if not stopped:
         outcome = "token_limit"
     else:
@@ -180,15 +270,25 @@ def _judge(question: Question, token_ids: list[int], stopped: bool, tokenizer: T
         "index": example.index,
         "outcome": outcome,
         "answer": example.answer,
-        "num_tokens": len(token_ids) + stopped,
+        "num_tokens": num_tokens,
         "budget": question.request.max_tokens,
         "capped": question.capped,
         "prompt": example.prompt,
         "text": text,
+        **_review(example, text, stopped),
     }
 
 
-def _score(ordered: list[Record], tasks: list[Task], model: ModelFolder, lengths: tuple[int, ...]) -> dict[str, Any]:
+def _review(example: Example, text: str, stopped: bool) -> Record:
+    """``trace``: where the answer left its true trace; nothing for a form whose answer has no steps."""
+    style = STYLE_OF_FORM.get(example.form)
+    if style is None:
+        return {}
+    rule = load_task(example.task).draw(example.split, example.length, example.index)[0].rule
+    return {"trace": review_answer(rule, style, example.response, text, stopped)}
+
+
+def _score(ordered: list[Record], tasks: list[Task], model: AnyModel, lengths: tuple[int, ...]) -> dict[str, Any]:
     """The results' sections ``tasks`` (cells by length, summary, sample answers) and ``summary``."""
     scored = {}
     for task in tasks:

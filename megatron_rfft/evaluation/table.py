@@ -1,8 +1,10 @@
 """Results as a compact text table for the terminal."""
 
+from collections import Counter
 from collections.abc import Mapping
 from typing import Any
 
+from megatron_rfft.evaluation.error_bars import kind_totals
 from megatron_rfft.evaluation.metrics import OUTCOMES
 
 
@@ -29,6 +31,11 @@ def _max_length(summary: Mapping[str, Any]) -> str:
 def _notes(results: Mapping[str, Any]) -> list[str]:
     totals = {outcome: sum(task["summary"][outcome] for task in results["tasks"].values()) for outcome in OUTCOMES}
     notes = ["answers: " + ", ".join(f"{count} {outcome.replace('_', ' ')}" for outcome, count in totals.items())]
+    kinds = Counter()
+    for task in results["tasks"].values():
+        kinds.update(kind_totals(task["cells"]))
+    if kinds:
+        notes.append("first errors: " + "; ".join(f"{count} {kind}" for kind, count in kinds.most_common()))
     samples = results["settings"]["samples"]
     for name, task in results["tasks"].items():
         if task["left_out"]:

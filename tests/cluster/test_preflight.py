@@ -10,7 +10,7 @@ import yaml
 
 from megatron_rfft.cluster import postmortem, preflight
 from megatron_rfft.common.errors import UserError
-from megatron_rfft.training.config import config_from_dict
+from megatron_rfft.training.config_reader import config_from_dict
 from tests.conftest import run_python
 from tests.training.conftest import small_config
 

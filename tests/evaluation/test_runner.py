@@ -20,7 +20,7 @@ class OracleEngine(Engine):
 
     name, version, dtype, device = "oracle", "oracle 1", "float32", "cpu"
 
-    def __init__(self, model, respond):
+    def __init__(self, model, respond, form):
         self.tokenizer = load_tokenizer(model)
         self.respond = respond
         self.num_requests = 0
@@ -28,7 +28,7 @@ class OracleEngine(Engine):
             example
             for task in ("coin_flip", "length_int", "get_digit_int")
             for length in range(1, 7)
-            for example in draw_examples(load_task(task), length, 40, "test", "direct")
+            for example in draw_examples(load_task(task), length, 40, "test", form)
         ]
         self.responses = {example.prompt: example.response for example in examples}
 
@@ -46,8 +46,8 @@ class OracleEngine(Engine):
 
 @pytest.fixture
 def use_engine(tiny_model, monkeypatch):
-    def install(respond=lambda prompt, response: response) -> OracleEngine:
-        engine = OracleEngine(tiny_model, respond)
+    def install(respond=lambda prompt, response: response, form="direct") -> OracleEngine:
+        engine = OracleEngine(tiny_model, respond, form)
         monkeypatch.setattr(runner, "load_engine", lambda *args, **kwargs: engine)
         return engine
 
@@ -107,6 +107,56 @@ def test_a_torn_run_asks_only_for_what_is_missing(tiny_model, tmp_path, use_engi
     assert engine.num_requests == 48 - num_kept
     assert generations.read_bytes() == whole
     assert {**second, "timing": None} == {**first, "timing": None}
+
+
+def test_parts_are_joined_to_the_same_results(tiny_model, tmp_path, use_engine):
+    use_engine()
+    whole = evaluate(config(tiny_model), tmp_path / "whole")
+    for part in (1, 2, 3):
+        engine = use_engine()
+        results = evaluate(config(tiny_model, shard=(part, 3)), tmp_path / "run")
+        assert engine.num_requests == 16
+        assert "tasks" not in results
+    engine = use_engine()
+    joined = evaluate(config(tiny_model), tmp_path / "run")
+    assert engine.num_requests == 0
+    assert {**joined, "timing": None} == {**whole, "timing": None}
+    read = [(tmp_path / name / "generations.jsonl").read_bytes() for name in ("whole", "run")]
+    assert read[0] == read[1]
+
+
+def test_a_join_asks_what_no_part_has_answered(tiny_model, tmp_path, use_engine):
+    use_engine()
+    evaluate(config(tiny_model, shard=(2, 3)), tmp_path / "run")
+    engine = use_engine()
+    results = evaluate(config(tiny_model), tmp_path / "run")
+    assert engine.num_requests == 32
+    assert results["summary"]["accuracy_at_longest"] == 1.0
+
+
+def test_parts_of_another_run_or_at_work_are_not_joined(tiny_model, tmp_path, use_engine):
+    use_engine()
+    evaluate(config(tiny_model, samples=5, shard=(1, 2)), tmp_path / "run")
+    with pytest.raises(UserError, match="samples 5"):
+        evaluate(config(tiny_model), tmp_path / "run")
+    part = tmp_path / "run/shards/1-of-2"
+    settings = json.loads((part / "run.json").read_text())["settings"]
+    with open_run_folder(part, settings), pytest.raises(UserError, match="another evaluation"):
+        evaluate(config(tiny_model, samples=5), tmp_path / "run")
+    with pytest.raises(UserError, match="shard 3/2"):
+        config(tiny_model, shard=(3, 2))
+
+
+def test_a_trace_is_reviewed_where_the_form_has_one(tiny_model, tmp_path, use_engine):
+    use_engine(form="lean", respond=lambda prompt, response: response.replace("enter the loop", "do not enter", 1))
+    results = evaluate(config(tiny_model, form="lean", tasks=("length_int",)), tmp_path / "run")
+    steps = results["tasks"]["length_int"]["cells"]["5"]["steps"]
+    assert sum(steps["kinds"].values()) == 12
+    assert steps["kinds"] == {"wrong trace, right answer": 12}
+    assert steps["iterations"] == {"mean": 4.0, "true_mean": 5.0, "fewer": 12, "equal": 0, "more": 0}
+    record = json.loads((tmp_path / "run/generations.jsonl").read_text().splitlines()[0])
+    assert record["trace"]["error"]["kind"] == "loop stopped early"
+    assert record["text"].splitlines()[record["trace"]["error"]["line"] - 1] == "do not enter"
 
 
 @pytest.mark.parametrize(

@@ -1,18 +1,18 @@
-"""Greedy generation behind one interface: vLLM in process, or transformers."""
+"""Greedy generation behind one interface: vLLM in process, transformers, or a server (``engines.openai``)."""
 
 from pathlib import Path
 
 from megatron_rfft.common.errors import UserError
-from megatron_rfft.evaluation.engines.base import Completion, Engine, Request
+from megatron_rfft.evaluation.engines.base import Completion, Engine, Request, TextCompletion
 
-ENGINES = ("vllm", "hf")
+ENGINES = ("vllm", "hf", "openai")
 DTYPES = ("auto", "float32", "bfloat16")
 
-__all__ = ["DTYPES", "ENGINES", "Completion", "Engine", "Request", "load_engine"]
+__all__ = ["DTYPES", "ENGINES", "Completion", "Engine", "Request", "TextCompletion", "load_engine"]
 
 
 def load_engine(name: str, model: Path, *, dtype: str = "auto", stop_id: int, max_length: int) -> Engine:
-    """Load ``model`` (an HF folder) into the engine ``name``.
+    """Load ``model`` (an HF folder) into the engine ``name``, "vllm" or "hf".
 
     ``max_length`` is the longest prompt plus budget that will be asked for, in tokens. ``dtype`` "auto" is float32 on a
     CPU and bfloat16 on a GPU. The engines' libraries are imported here and not before: a finished run needs neither.
@@ -25,4 +25,4 @@ def load_engine(name: str, model: Path, *, dtype: str = "auto", stop_id: int, ma
         from megatron_rfft.evaluation.engines.hf import HfEngine
 
         return HfEngine(model, dtype=dtype, stop_id=stop_id)
-    raise UserError(f"no engine {name!r}; choose one of {', '.join(ENGINES)}")
+    raise UserError(f"no engine {name!r} takes a folder; choose vllm or hf")

@@ -1,8 +1,9 @@
-"""What an engine takes and gives: token ids, never text."""
+"""What an engine takes and gives: token ids; text only where the engine is another's server."""
 
 from abc import ABC, abstractmethod
 from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 
 @dataclass(frozen=True)
@@ -11,6 +12,8 @@ class Request:
 
     prompt_ids: list[int]
     max_tokens: int
+    text: str = ""
+    """The prompt, for an engine that takes no ids."""
 
 
 @dataclass(frozen=True)
@@ -25,6 +28,19 @@ class Completion:
     stopped: bool
 
 
+@dataclass(frozen=True)
+class TextCompletion:
+    """A Completion of an engine that gives text; ``num_tokens`` includes the stop token where the engine counts it."""
+
+    position: int
+    text: str
+    num_tokens: int
+    stopped: bool
+
+
+AnyCompletion = Completion | TextCompletion
+
+
 class Engine(ABC):
     """Greedy decoding of many requests."""
 
@@ -37,12 +53,21 @@ class Engine(ABC):
     """"cpu", or the GPU's name."""
 
     @abstractmethod
-    def generate(self, requests: Sequence[Request], finished: Collection[int] = ()) -> Iterator[Completion]:
+    def generate(self, requests: Sequence[Request], finished: Collection[int] = ()) -> Iterator[AnyCompletion]:
         """Yield the completion of each request as soon as it is there, in any order.
 
         ``finished`` are positions that an earlier, killed process has answered: they are not yielded again. The whole
         list is passed nonetheless, so that an engine can form the same batches as that process did.
         """
+
+    @property
+    def unanswered(self) -> list[str]:
+        """Why requests were given up, one reason each: only an engine that asks elsewhere does that."""
+        return []
+
+    def statistics(self) -> dict[str, Any]:
+        """What this process can say of its work besides its speed."""
+        return {}
 
     def describe(self) -> dict[str, str]:
         """What of an engine belongs into a result's provenance."""

@@ -10,6 +10,7 @@ import warnings
 from collections.abc import Collection, Iterator, Sequence
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
+from typing import Any
 
 from megatron_rfft.common.errors import UserError
 from megatron_rfft.evaluation.engines.base import Completion, Engine, Request
@@ -76,6 +77,12 @@ class VllmEngine(Engine):
                 if output.finished:
                     yield self._completion(output)
 
+    def statistics(self) -> dict[str, Any]:
+        """How much of the prompts was found in the prefix cache: questions of one task follow each other for that."""
+        counters = {metric.name: metric.value for metric in self._llm.get_metrics() if hasattr(metric, "value")}
+        asked = counters.get("vllm:prefix_cache_queries", 0)
+        return {"prefix_cache_hit_rate": round(counters["vllm:prefix_cache_hits"] / asked, 3)} if asked else {}
+
     def _completion(self, output) -> Completion:
         token_ids = list(output.outputs[0].token_ids)
         stopped = bool(token_ids) and token_ids[-1] == self._stop_id
@@ -94,6 +101,7 @@ def _load(model: Path, dtype: str, max_length: int, options: dict):
             max_model_len=max_length,
             skip_tokenizer_init=True,
             use_tqdm_on_load=False,
+            disable_log_stats=False,  # they count the hits of the prefix cache
             **options,
         )
 
