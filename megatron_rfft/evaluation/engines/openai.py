@@ -14,10 +14,13 @@ from collections.abc import Collection, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
-import httpx
-
 from megatron_rfft.common.errors import CommandFailed, UserError
 from megatron_rfft.evaluation.engines.base import AnyCompletion, Completion, Engine, Request, TextCompletion
+
+try:
+    import httpx
+except ImportError as error:
+    raise UserError("httpx is not installed; pip install 'httpx<1', or choose another --engine") from error
 
 FIRST_WAIT_SECONDS, LONGEST_WAIT_SECONDS = 0.5, 60.0
 CONNECT_SECONDS = 30.0
