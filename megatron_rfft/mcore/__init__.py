@@ -1,7 +1,8 @@
 """megatron-core, adapted to this machine: the only door to it for the rest of the package.
 
-Importing this package installs the CPU layer where there is no GPU and mends the distributed optimizer where neither
-Transformer Engine nor apex is installed, then offers megatron-core's names. A version bump is a change in here alone.
+Importing this package installs the CPU layer where there is no GPU, stands in for apex's gradient kernel where there is
+one, mends the distributed optimizer where neither Transformer Engine nor apex is installed, then offers megatron-core's
+names. A version bump is a change in here alone.
 """
 
 import logging
@@ -19,7 +20,11 @@ warnings.filterwarnings("ignore", module=r"megatron\.core")
 warnings.filterwarnings("ignore", category=FutureWarning, module=r"torch\.distributed")  # its calls, not the user's
 os.environ.setdefault("CUDA_DEVICE_MAX_CONNECTIONS", "1")  # megatron-core's sequence parallelism asks for it
 
-if not ON_GPU:
+if ON_GPU:
+    from megatron_rfft.mcore import weight_gradients
+
+    weight_gradients.install()
+else:
     from megatron_rfft.mcore import cpu
 
     cpu.install()
@@ -51,9 +56,6 @@ from megatron.core.transformer.module import Float16Module  # noqa: E402
 HAVE_TE = ON_GPU and te_extension.HAVE_TE
 """Whether layers are Transformer Engine's (with FP8 and fused kernels), or megatron-core's local ones."""
 TENorm = te_extension.TENorm
-HAVE_WGRAD_FUSION = ON_GPU and tensor_parallel.layers._grad_accum_fusion_available
-"""Whether apex's kernel is there that adds weight gradients to the fp32 buffer within the matrix product."""
-
 if not ON_GPU:
     cpu.patch_imported()
 optimizer_fixes.install()
@@ -64,7 +66,6 @@ filesystem_async._results_queue = queue.Queue()
 __all__ = [
     "DEVICE",
     "HAVE_TE",
-    "HAVE_WGRAD_FUSION",
     "ON_GPU",
     "DistributedDataParallel",
     "DistributedDataParallelConfig",

@@ -8,7 +8,7 @@ import torch.nn.functional as F
 from megatron_rfft.mcore import (
     DEVICE,
     HAVE_TE,
-    HAVE_WGRAD_FUSION,
+    ON_GPU,
     GPTModel,
     TENorm,
     TransformerConfig,
@@ -91,8 +91,8 @@ def transformer_config(
         # Initialization is ours (models/initialize.py): the same weights in every layout.
         perform_initialization=False,
         use_cpu_initialization=False,
-        # What Transformer Engine or apex brings is on where it is.
-        gradient_accumulation_fusion=HAVE_WGRAD_FUSION,
+        gradient_accumulation_fusion=ON_GPU,
+        # What Transformer Engine brings is on where it is.
         masked_softmax_fusion=False,
         persist_layer_norm=False,
         bias_activation_fusion=HAVE_TE,

@@ -13,6 +13,7 @@ _BF16_PEAKS = {
     "H800": 989.4,
     "A100": 312.0,
     "A800": 312.0,
+    "L40S": 362.0,
 }
 """Dense bf16 TFLOP/s of NVIDIA's data sheets, by a part of the device's name; the first that fits."""
 

@@ -1,15 +1,20 @@
 """tools/bench_gpu.py on a CPU with toy shapes, so that its code can't rot; its arithmetic; its record."""
 
 import json
+from functools import partial
 
 import numpy as np
 import pytest
+import torch
 
 from megatron_rfft.cluster.checks.catalogue import catalogue, sections, summarize
 from megatron_rfft.cluster.checks.kernels import fp8_products
-from megatron_rfft.cluster.checks.settings import PRECISIONS, QWEN
-from megatron_rfft.cluster.checks.speed import peak_tflops, rank_products, step_flops
+from megatron_rfft.cluster.checks.numerics import error_bounds
+from megatron_rfft.cluster.checks.settings import PRECISIONS, QWEN, Settings
+from megatron_rfft.cluster.checks.speed import rank_products
 from megatron_rfft.cluster.checks.synthetic import RandomSequences
+from megatron_rfft.models.flops import matmul_parameters
+from megatron_rfft.training.throughput import peak_of
 from tests.conftest import run_python
 
 BENCH = ("tools/bench_gpu.py", "--device", "cpu", "--tiny")
@@ -103,15 +108,13 @@ def test_fp8_products_are_known_by_their_names():
     assert fp8_products(list(names)) == [name for name, expected in names.items() if expected]
 
 
-def test_the_flops_of_a_step_are_those_of_the_textbook():
-    """Six per parameter and token without the input embedding, and causal attention: 32B at 4,096 tokens."""
-    model = QWEN["32b"]
-    weights = model.num_parameters() - model.vocab_size * model.hidden_size
-    attention = 6 * 64 * 5120 * 4096**2
-    assert step_flops(model, np.array([0, 4096]), 1) == pytest.approx(6 * weights * 4096 + attention, rel=1e-4)
-    halves = step_flops(model, np.array([0, 2048, 4096]), 1)
-    assert step_flops(model, np.array([0, 4096]), 1) - halves == pytest.approx(attention / 2)
-    assert step_flops(model, np.array([0, 4096]), 3) == 3 * step_flops(model, np.array([0, 4096]), 1)
+def test_a_slice_has_as_much_of_the_vocabulary_as_of_the_layers(tmp_path):
+    """So that the head's part of the FLOPs, and with it what FP8 can gain, is that of the whole model."""
+    for shape, full in QWEN.items():
+        part = Settings(tmp_path).shape(shape)
+        head = [model.vocab_size * model.hidden_size / matmul_parameters(model) for model in (full, part)]
+        assert head[0] == pytest.approx(head[1], rel=0.01)
+        assert full.num_layers % part.num_layers == 0
 
 
 def test_a_ranks_products_multiply_all_of_its_layer():
@@ -124,9 +127,32 @@ def test_a_ranks_products_multiply_all_of_its_layer():
 
 
 def test_peaks_are_those_of_the_device():
-    assert peak_tflops("NVIDIA H100 80GB HBM3") == 989.4
-    assert peak_tflops("NVIDIA H100 PCIe") == 756.0
-    assert peak_tflops("AMD Instinct") is None
+    assert peak_of("NVIDIA H100 80GB HBM3") == 989.4
+    assert peak_of("NVIDIA H100 PCIe") == 756.0
+    assert peak_of("AMD Instinct") is None
+
+
+@pytest.mark.parametrize("precision", FP8)
+def test_the_bounds_of_an_fp8_layer_are_a_tenth_above_what_rounding_its_factors_gives(precision):
+    generator = torch.Generator().manual_seed(1)
+    x, weight, gradient = (torch.randn(shape, generator=generator) for shape in ((512, 256), (384, 256), (512, 384)))
+    e4m3, e5m2 = (partial(rounded, dtype=dtype) for dtype in (torch.float8_e4m3fn, torch.float8_e5m2))
+    of_gradient = e4m3 if precision == "blockwise" else e5m2
+    found = {
+        "output": (e4m3(x) @ e4m3(weight).t(), x @ weight.t()),
+        "input_gradient": (of_gradient(gradient) @ e4m3(weight), gradient @ weight),
+        "weight_gradient": (of_gradient(gradient).t() @ e4m3(x), gradient.t() @ x),
+    }
+    for name, (product, exact) in found.items():
+        assert float((product - exact).norm() / exact.norm()) == pytest.approx(
+            error_bounds(precision)[name] / 1.1, rel=0.05
+        )
+
+
+def rounded(x: torch.Tensor, dtype: torch.dtype) -> torch.Tensor:
+    """``x`` in an FP8 format, scaled to its range, and back."""
+    scale = torch.finfo(dtype).max / x.abs().max()
+    return (x * scale).to(dtype).float() / scale
 
 
 def test_the_summary_judges_by_the_goals():

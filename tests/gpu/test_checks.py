@@ -3,6 +3,7 @@
 from pathlib import Path
 
 import pytest
+import torch
 
 from megatron_rfft.cluster.checks.catalogue import catalogue, summarize
 from megatron_rfft.cluster.checks.settings import PRECISIONS, Refused, Settings
@@ -32,6 +33,22 @@ def test_fp32_losses_are_those_of_a_cpu(work):
 def test_a_layers_error_is_within_its_bound(work, precision):
     result = check(f"linear-{precision}", work)
     assert result["within"], result
+
+
+@pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float32])
+def test_weight_gradients_are_added_to_the_fp32_buffer_in_place(dtype):
+    from megatron_rfft.mcore.weight_gradients import wgrad_gemm_accum_fp32
+
+    shapes = ((4096, 512), (4096, 256), (256, 512))
+    generator = torch.Generator("cuda").manual_seed(0)
+    x, dy, buffer = (torch.randn(shape, generator=generator, device="cuda") for shape in shapes)
+    x, dy = x.to(dtype), dy.to(dtype)
+    expected = buffer.double() + dy.double().t() @ x.double()
+    address = buffer.data_ptr()
+    wgrad_gemm_accum_fp32(x, dy, buffer)
+    assert buffer.data_ptr() == address
+    # Sums of 4,096 products of BF16 numbers are exact but for FP32's rounding; of FP32 ones torch may use TF32.
+    torch.testing.assert_close(buffer.double(), expected, rtol=1e-3, atol=1e-2 if dtype == torch.bfloat16 else 0.5)
 
 
 @pytest.mark.parametrize("precision", PRECISIONS)

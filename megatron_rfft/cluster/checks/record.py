@@ -4,6 +4,7 @@ Checks run in a process apart, one after the other: what ends that process (a fa
 noted as that check's result, and another process goes on with the next.
 """
 
+import gc
 import json
 import os
 import signal
@@ -111,6 +112,8 @@ def _note(path: Path, name: str, row: dict[str, Any]) -> None:
 
 def run_checks(path: Path, names: list[str], settings: Settings) -> None:
     """Run checks one after the other in this process, and note each in the record."""
+    import torch
+
     for name in names:
         _note(path, name, {"status": "running"})
         started = time.perf_counter()
@@ -122,6 +125,8 @@ def run_checks(path: Path, names: list[str], settings: Settings) -> None:
             traceback.print_exc()
             row = {"status": "failed", "error": f"{type(error).__name__}: {' '.join(str(error).split())[:500]}"}
         _note(path, name, {**row, "seconds": round(time.perf_counter() - started, 1)})
+        gc.collect()  # a trainer is full of reference cycles, which hold gigabytes of the GPU's memory
+        torch.cuda.empty_cache()
 
 
 def main() -> None:

@@ -12,34 +12,12 @@ from megatron_rfft.cluster.checks.numerics import linear_layer, linear_pass
 from megatron_rfft.cluster.checks.settings import PRECISIONS, QWEN, Refused, Settings, run_config, trainer_of
 from megatron_rfft.cluster.checks.synthetic import RandomSequences
 from megatron_rfft.models.config import ModelConfig
-
-PEAK_TFLOPS = {"H100 PCIe": 756.0, "H100 NVL": 835.0, "H100": 989.4, "H200": 989.4, "A100": 312.0, "L40S": 362.0}
-"""Dense BF16 peaks from NVIDIA's data sheets, by a part of the device's name; MFU is stated against them in FP8 too."""
-
-
-def peak_tflops(device: str) -> float | None:
-    """The dense BF16 peak of a device, None where it is not known."""
-    return next((peak for name, peak in PEAK_TFLOPS.items() if name in device), None)
-
-
-def step_flops(model: ModelConfig, boundaries: np.ndarray, num_sequences: int) -> float:
-    """Floating-point operations of forward and backward over sequences whose documents end at ``boundaries``.
-
-    Six per token and weight of a matrix (the embedding is looked up, not multiplied), and causal attention within each
-    document; nothing for recomputation, norms and the optimizer: model FLOPs, as MFU wants them.
-    """
-    width = model.num_attention_heads * model.head_dim
-    attention = model.hidden_size * (width + 2 * model.num_query_groups * model.head_dim) + width * model.hidden_size
-    layer = attention + 3 * model.hidden_size * model.ffn_hidden_size
-    weights = model.num_layers * layer + model.padded_vocab_size * model.hidden_size
-    lengths = np.diff(boundaries).astype(float)
-    # Scores and the weighted sum: 2 x 2 x length^2 x width, half of it masked, times 3 for the backward pass.
-    scores = 6.0 * model.num_layers * width * float((lengths**2).sum())
-    return num_sequences * (6.0 * weights * float(lengths.sum()) + scores)
+from megatron_rfft.models.flops import training_flops
+from megatron_rfft.training.throughput import peak_tflops
 
 
 def check_speed(settings: Settings, shape: str, precision: str) -> dict[str, Any]:
-    """Training steps of a few layers of a Qwen2.5 shape on one device, sequences of 4,096 tokens, 8 a step."""
+    """Training steps of a slice of a Qwen2.5 model on one device, sequences of 4,096 tokens, 8 a step."""
     model = settings.shape(shape)
     length, batch, warmup, steps = (64, 2, 1, 2) if settings.tiny else (4096, 8, 2, 4)
     dataset = RandomSequences(length, model.vocab_size)
@@ -52,7 +30,7 @@ def check_speed(settings: Settings, shape: str, precision: str) -> dict[str, Any
         data={"sequence_length": length},
         batch={"global_batch_size": batch},
         optimizer={"lr": 1e-5},
-        # Of two layers, the first and the last are all: what is measured here is the speed of the layers between.
+        # Of a few layers, the first and the last are many: what is measured here is the speed of the layers between.
         precision={} if precision == "bf16" else {"fp8_first_last_bf16": False},
     )
     torch.cuda.reset_peak_memory_stats()
@@ -60,10 +38,11 @@ def check_speed(settings: Settings, shape: str, precision: str) -> dict[str, Any
         _draw_weights(trainer)
         seconds = [_timed(trainer.train_step)[0] for _ in range(warmup + steps)][warmup:]
     median = statistics.median(seconds)
-    tflops = step_flops(model, dataset.boundaries, batch) / median / 1e12
-    peak = peak_tflops(torch.cuda.get_device_name()) if torch.cuda.is_available() else None
+    flops = training_flops(model, np.tile(np.diff(dataset.boundaries), batch))
+    tflops, peak = flops / median / 1e12, peak_tflops()
     return {
         "layers": model.num_layers,
+        "vocab_size": model.vocab_size,
         "parameters": model.num_parameters(),
         "sequence_length": length,
         "sequences_per_step": batch,
