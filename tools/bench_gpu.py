@@ -15,7 +15,7 @@ import time
 from datetime import date
 from pathlib import Path
 
-from megatron_rfft.cluster.checks.catalogue import catalogue, sections
+from megatron_rfft.cluster.checks.catalogue import matching, sections
 from megatron_rfft.cluster.checks.provenance import commit
 from megatron_rfft.cluster.checks.record import open_record, pending, work_off
 from megatron_rfft.cluster.checks.settings import Settings
@@ -30,10 +30,9 @@ def main() -> int:
     options = _arguments()
     if options.device == "cpu":
         os.environ["CUDA_VISIBLE_DEVICES"] = ""  # for the processes that run the checks, and for _facts
-    known = {*sections(), *catalogue()}
     wanted = options.sections.split(",") if options.sections else sections()
-    if unknown := [word for word in wanted if word not in known]:
-        raise UserError(f"--sections: no section or check {unknown[0]!r}; sections are {', '.join(sections())}")
+    if unknown := [word for word in wanted if not matching(word)]:
+        raise UserError(f"--sections: no check is {unknown[0]!r} or begins so; sections are {', '.join(sections())}")
     record = open_record(options.output, _facts(options), options.again)
     write_json(options.output, record)
     with tempfile.TemporaryDirectory() as temporary:
@@ -62,7 +61,9 @@ def _arguments():
     parser = make_parser(__doc__, "python tools/bench_gpu.py --output gpu.json --time-limit 540")
     parser.add_argument("--output", type=Path, required=True, metavar="FILE", help="the record, begun or continued")
     parser.add_argument(
-        "--sections", metavar="NAME,...", help=f"sections or single checks; left out: all of {', '.join(sections())}"
+        "--sections",
+        metavar="NAME,...",
+        help=f"checks or how their names begin (speed-32b); left out: all of {', '.join(sections())}",
     )
     parser.add_argument("--device", choices=("cuda", "cpu"), default="cuda", help="where to run")
     parser.add_argument("--tiny", action="store_true", help="toy shapes, to try the code of every check")

@@ -40,6 +40,7 @@ from megatron.core.distributed import (  # noqa: E402
 )
 from megatron.core.extensions import transformer_engine as te_extension  # noqa: E402
 from megatron.core.fp8_utils import is_first_last_bf16_layer  # noqa: E402
+from megatron.core.models.common.embeddings.rotary_pos_embedding import RotaryEmbedding  # noqa: E402
 from megatron.core.models.gpt import GPTModel  # noqa: E402
 from megatron.core.num_microbatches_calculator import (  # noqa: E402
     init_num_microbatches_calculator,
@@ -74,6 +75,7 @@ __all__ = [
     "OptimizerConfig",
     "OptimizerParamScheduler",
     "PackedSeqParams",
+    "RotaryEmbedding",
     "TENorm",
     "TransformerConfig",
     "clip_grad_by_total_norm_fp32",

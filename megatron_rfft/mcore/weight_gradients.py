@@ -26,7 +26,7 @@ def wgrad_gemm_accum_fp32(inputs: torch.Tensor, grad_output: torch.Tensor, main_
 
 def install() -> None:
     """Stand in for apex's extension where it is not installed; before megatron-core is imported, which looks for it."""
-    if importlib.util.find_spec(APEX_EXTENSION) is None:
+    if APEX_EXTENSION not in sys.modules and importlib.util.find_spec(APEX_EXTENSION) is None:
         module = types.ModuleType(APEX_EXTENSION, __doc__)
         module.wgrad_gemm_accum_fp32 = wgrad_gemm_accum_fp32
         sys.modules[APEX_EXTENSION] = module

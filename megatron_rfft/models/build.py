@@ -35,13 +35,6 @@ _FP8: dict[str, dict[str, Any]] = {
     "none": {},
     "tensorwise": {"fp8": "hybrid", "fp8_recipe": "tensorwise"},
     "blockwise": {"fp8": "e4m3", "fp8_recipe": "blockwise"},
-    # megatron-core's own default history is one step; these are Transformer Engine's.
-    "delayed": {
-        "fp8": "hybrid",
-        "fp8_recipe": "delayed",
-        "fp8_amax_history_len": 1024,
-        "fp8_amax_compute_algo": "max",
-    },
 }
 
 

@@ -210,10 +210,10 @@ class PrecisionSection:
     """Parameters and activations: bf16 or fp32 (gradients and optimizer states are always fp32)."""
     fp8: str = "none"
     """Recipe by which Transformer Engine runs the four linears of each layer in FP8: none, tensorwise (scales from the
-    tensor at hand), blockwise (1x128 and 128x128 blocks, E4M3; the most careful, the slowest) or delayed (scales from
-    past steps; not promised to resume to the last bit)."""
+    tensor at hand) or blockwise (1x128 and 128x128 blocks, E4M3; the most careful, the slowest). Delayed scaling is
+    not offered: its state is a pickle, which Transformer Engine itself refuses to load, so no run could be resumed."""
     fp8_first_last_bf16: bool = True
-    """Keep the first and the last layer in bf16 (megatron-core can't with delayed: set false there)."""
+    """Keep the first and the last layer in bf16."""
 
 
 @dataclass(frozen=True)
@@ -304,7 +304,7 @@ class TrainConfig:
 
     def __post_init__(self) -> None:
         _one_of("precision.dtype", self.precision.dtype, ("bf16", "fp32"))
-        _one_of("precision.fp8", self.precision.fp8, ("none", "tensorwise", "blockwise", "delayed"))
+        _one_of("precision.fp8", self.precision.fp8, ("none", "tensorwise", "blockwise"))
         _one_of("memory.recompute", self.memory.recompute, ("none", "selective", "full"))
         _one_of("adapter.method", self.adapter.method, ("none", *METHODS))
         _one_of("optimizer.schedule", self.optimizer.schedule, ("cosine", "linear", "constant"))

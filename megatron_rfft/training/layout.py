@@ -8,6 +8,7 @@ import torch
 from megatron_rfft.mcore import (
     DEVICE,
     ON_GPU,
+    RotaryEmbedding,
     init_num_microbatches_calculator,
     parallel_state,
     tensor_parallel,
@@ -64,7 +65,11 @@ def collective_timeout(hang_timeout: float) -> timedelta:
 
 
 def destroy_parallel(*, keep_process_group: bool = False) -> None:
-    """Undo :func:`initialize_parallel`, so that one process can run several layouts in turn."""
+    """Undo :func:`initialize_parallel`, so that one process can run several layouts in turn.
+
+    The models of the layout are let go: megatron-core caches rotary positions by module, which is hooked to all of it.
+    """
+    RotaryEmbedding.forward.cache_clear()
     unset_num_microbatches_calculator()
     parallel_state.destroy_model_parallel()
     if not keep_process_group:

@@ -4,7 +4,7 @@ from megatron_rfft.common.errors import UserError
 from megatron_rfft.models.config import ModelConfig
 from megatron_rfft.training.config import TrainConfig
 
-_FP8_MULTIPLE = {"none": 1, "tensorwise": 16, "delayed": 16, "blockwise": 128}
+_FP8_MULTIPLE = {"none": 1, "tensorwise": 16, "blockwise": 128}
 """Tokens of a micro-batch on one rank must be a multiple of this for the recipe's matrix products."""
 
 

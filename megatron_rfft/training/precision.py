@@ -20,8 +20,6 @@ def check_precision(config: TrainConfig) -> None:
         return
     if config.precision.dtype != "bf16":
         raise UserError(f"precision.fp8 {recipe} needs precision.dtype bf16, not {config.precision.dtype}")
-    if recipe == "delayed" and config.precision.fp8_first_last_bf16:
-        raise UserError("precision.fp8 delayed has no layers in bf16; set precision.fp8_first_last_bf16 to false")
     if reason := _why_no_fp8(recipe):
         raise UserError(f"precision.fp8 {recipe} can't run here: {reason}; set precision.fp8 to none")
 

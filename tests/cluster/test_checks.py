@@ -73,11 +73,11 @@ def test_an_interrupted_record_is_continued(record, tmp_path):
 
 def test_a_check_that_takes_too_long_is_noted_and_the_next_one_runs(tmp_path):
     path = tmp_path / "gpu.json"
-    words = ("--sections", "linear-bf16,linear-delayed", "--check-limit", 0.2)
+    words = ("--sections", "linear-bf16,linear-blockwise", "--check-limit", 0.2)
     done = run_python(*BENCH, "--output", path, *words, check=False)
     assert done.returncode == 1
     rows = json.loads(path.read_text())["checks"]
-    assert set(rows) == {"linear-bf16", "linear-delayed"}
+    assert set(rows) == {"linear-bf16", "linear-blockwise"}
     assert {row["status"] for row in rows.values()} == {"failed"}
     assert rows["linear-bf16"]["error"] == "it took longer than its time"
 
@@ -101,6 +101,9 @@ def test_fp8_products_are_known_by_their_names():
         "sm90_xmma_gemm_e4m3bf16_e4m3f32_f32_tn_n_tilesize128x128x128_warpgroupsize1x1x1_bias_execute_kernel": True,
         "nvjet_qqtst_128x256_128x6_1x2_h_bz_TNT": True,
         "nvjet_tst_256x128_64x4_2x1_v_bz_coopA_TNT": False,
+        "nvjet_sm90_qrtst_96x128_128x7_2x1_v_bz_coopA_algo2_TNN": True,
+        "nvjet_sm90_qqtst_64x128_128x8_4x2_h_bz_algo2_Avec128_Bvec128_TNT": True,
+        "nvjet_sm90_tst_192x128_64x5_1x2_h_bz_coopB_TNT": False,
         "sm90_xmma_gemm_bf16bf16_bf16f32_f32_tn_n_tilesize128x128x64_execute_segment_k_off_kernel": False,
         "void transformer_engine::cast_transpose_kernel<__nv_bfloat16, __nv_fp8_e4m3>": False,
         "aten::mm": False,
@@ -162,11 +165,11 @@ def test_the_summary_judges_by_the_goals():
     rows = {
         "speed-32b-bf16": done(tokens_per_second=100.0, mfu=0.51),
         "speed-32b-tensorwise": done(tokens_per_second=140.0, mfu=0.7),
-        "speed-32b-delayed": {"status": "failed", "error": "x"},
+        "speed-7b-tensorwise": {"status": "failed", "error": "x"},
         "losses-bf16": done(steps=2, losses=[2.0, 1.0], tail_loss=1.0),
         "losses-blockwise": done(steps=2, losses=[2.0, 1.1], tail_loss=1.1),
         "resume-bf16": done(bit_equal=True),
-        "resume-delayed": done(bit_equal=False),
+        "resume-tensorwise": done(bit_equal=False),
     }
     summary = summarize(rows)
     assert summary["speedups_over_bf16"] == {"32b-tensorwise": 1.4}
@@ -195,3 +198,24 @@ def test_random_sequences_are_batches_of_the_datasets_kind():
 
 def test_sections_are_the_first_words():
     assert sections() == ["golden", "linear", "step", "kernels", "speed", "products", "resume", "memory", "losses"]
+
+
+def test_a_layout_that_is_taken_down_keeps_nothing_of_its_model(tmp_path):
+    """Or the checks' models, and those of a process that runs several layouts, would pile up on the GPU."""
+    code = f"""
+import gc, pathlib, weakref
+import megatron_rfft.mcore
+from megatron_rfft.cluster.checks.settings import Settings, random_batches, run_config, trainer_of
+settings = Settings(pathlib.Path({str(tmp_path)!r}), tiny=True)
+data = random_batches(settings)
+sections = dict(data={{"sequence_length": data.sequence_length}}, batch={{"global_batch_size": 2}})
+config = run_config(settings, {{**settings.small, "vocab_size": 512}}, "bf16", name="x", steps=1, **sections)
+with trainer_of(config, data) as trainer:
+    trainer.train_step()
+    parts = (trainer, trainer.stages[0], trainer.optimizer, trainer.model[0].buffers[0].grad_data)
+    parts = [weakref.ref(part) for part in parts]
+del trainer
+gc.collect()
+print([part() is None for part in parts])
+"""
+    assert run_python("-c", code).stdout.split("\n")[-2] == "[True, True, True, True]"

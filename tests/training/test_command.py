@@ -49,7 +49,6 @@ def refused(*arguments) -> str:
             ["--precision.dtype=bf16", "--precision.fp8=tensorwise"],
             "can't run here: this machine has no GPU; set",
         ),
-        (["--precision.dtype=bf16", "--precision.fp8=delayed"], "set precision.fp8_first_last_bf16 to false"),
         (["--memory.recompute", "some"], "memory.recompute is 'some'; it must be one of none, selective, full"),
         (["steps=3"], "unexpected argument 'steps=3'"),
     ],

@@ -47,6 +47,11 @@ def sections() -> list[str]:
     return list(dict.fromkeys(name.split("-")[0] for name in catalogue()))
 
 
+def matching(word: str) -> list[str]:
+    """The checks that are called ``word`` or whose names begin with it: a section, or part of one."""
+    return [name for name in catalogue() if name == word or name.startswith(f"{word}-")]
+
+
 def _call(module: str, function: str, *arguments: Any) -> dict[str, Any]:
     """``partial`` puts the settings last: ``_call(module, function, *arguments, settings)``."""
     import importlib

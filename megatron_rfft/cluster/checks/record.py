@@ -17,7 +17,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from megatron_rfft.cluster.checks.catalogue import GOALS, catalogue, summarize
+from megatron_rfft.cluster.checks.catalogue import GOALS, catalogue, matching, summarize
 from megatron_rfft.cluster.checks.settings import Refused, Settings
 from megatron_rfft.common.errors import UserError
 from megatron_rfft.common.files import read_json, write_json
@@ -41,8 +41,9 @@ def open_record(path: Path, facts: dict[str, Any], again: bool) -> dict[str, Any
 
 
 def pending(record: dict[str, Any], wanted: list[str]) -> list[str]:
-    """Checks of the ``wanted`` sections (or full names) that have no final result yet, in order."""
-    names = [name for name in catalogue() if any(name == word or name.startswith(f"{word}-") for word in wanted)]
+    """Checks of the ``wanted`` names or beginnings of names that have no final result yet, in order."""
+    chosen = {name for word in wanted for name in matching(word)}
+    names = [name for name in catalogue() if name in chosen]
     return [name for name in names if record["checks"].get(name, {}).get("status") not in FINISHED]
 
 

@@ -1,6 +1,7 @@
 """Longer runs on rule traces: loss curves by precision, and resume to the last bit."""
 
 import contextlib
+import itertools
 import os
 import shutil
 import statistics
@@ -28,7 +29,8 @@ def rule_traces(settings: Settings) -> Path:
             corpus = settings.work / "corpus"
             samples = 20 if settings.tiny else 2000
             generate_corpus(CorpusConfig(cells, samples=samples, split="train", form="lean"), corpus)
-            texts = (text for record in read_records(corpus) for text in (record["prompt"], record["response"]))
+            records = itertools.islice(read_records(corpus), 3000)
+            texts = (text for record in records for text in (record["prompt"], record["response"]))
             train_sentencepiece(texts, 700, settings.work / "tokenizer.model")
             tokenize_corpus(corpus, settings.work / "tokenizer.model", prefix)
     return prefix

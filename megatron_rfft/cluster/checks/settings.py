@@ -14,7 +14,7 @@ from megatron_rfft.models.config import ModelConfig
 from megatron_rfft.training.config import TrainConfig
 from megatron_rfft.training.config_reader import config_from_dict
 
-PRECISIONS = ("bf16", "tensorwise", "blockwise", "delayed")
+PRECISIONS = ("bf16", "tensorwise", "blockwise")
 """BF16, and the recipes of precision.fp8."""
 FP8 = PRECISIONS[1:]
 
@@ -79,7 +79,7 @@ def run_config(
     section: dict[str, Any] = {"dtype": "fp32" if precision == "fp32" else "bf16"}
     if precision in FP8:
         te_recipe(precision)
-        section |= {"fp8": precision, "fp8_first_last_bf16": precision != "delayed"}
+        section["fp8"] = precision
     values = model if isinstance(model, dict) else asdict(model)
     raw = {
         "run": {"output": str(settings.work / name), "steps": steps, "seed": 1234},
@@ -116,15 +116,13 @@ def te_recipe(precision: str) -> Any:
         raise Refused("no GPU: FP8 needs one of compute capability 8.9")
     try:
         import transformer_engine.pytorch  # noqa: F401
-        from transformer_engine.common.recipe import DelayedScaling, Float8BlockScaling, Float8CurrentScaling
+        from transformer_engine.common.recipe import Float8BlockScaling, Float8CurrentScaling
     except ImportError as error:
         raise Refused(f"Transformer Engine does not import: {error}") from error
     from megatron_rfft.cluster.doctor.probes import fp8_recipes
 
     if reason := fp8_recipes()[precision]:
         raise Refused(reason)
-    if precision == "delayed":
-        return DelayedScaling(amax_history_len=1024, amax_compute_algo="max")
     return {"tensorwise": Float8CurrentScaling, "blockwise": Float8BlockScaling}[precision]()
 
 

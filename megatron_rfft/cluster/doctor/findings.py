@@ -54,11 +54,12 @@ PURPOSES = {
             "training step",
             "transformer-engine",
             "FP8 linear layer",
+            "fused weight gradient",
             "collectives",
             "tokenizer engines",
             "file system",
         ),
-        ("apex", "fused weight gradient", "nemo-toolkit"),
+        ("apex", "nemo-toolkit"),
     ),
     "train-cpu": Purpose(
         (

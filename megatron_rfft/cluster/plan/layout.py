@@ -24,7 +24,7 @@ class Workload:
     dtype: str = "bf16"
     """Parameters and activations: bf16 or fp32."""
     fp8: str = "none"
-    """Scaling of FP8 linear layers: none, tensorwise, blockwise or delayed."""
+    """Scaling of FP8 linear layers: none, tensorwise or blockwise."""
     fp8_first_last_bf16: bool = True
     """The first and the last layer stay in BF16."""
     distributed_optimizer: bool = True

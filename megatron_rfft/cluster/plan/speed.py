@@ -21,9 +21,9 @@ NVLINK = 0.75
 NETWORK = 0.80
 # A matrix product at (M, N, K) reaches the share M/(M+d) * N/(N+d) * K/(K+d) of the above.
 HALF_BF16, HALF_FP8 = 160, 320
-# Products and quantization together, relative to tensorwise scaling: Transformer Engine's documentation has 1.57, 1.69
-# and 1.41 times BF16 for current, delayed and block scaling (5B shapes, H200).
-FP8_RECIPES = {"tensorwise": 1.0, "delayed": 1.57 / 1.69, "blockwise": 1.57 / 1.41}
+# Products and quantization together, relative to tensorwise scaling: Transformer Engine's documentation has 1.57
+# and 1.41 times BF16 for current and block scaling (5B shapes, H200).
+FP8_RECIPES = {"tensorwise": 1.0, "blockwise": 1.57 / 1.41}
 # Bytes through memory per token and layer, forward and backward: residual stream, norms and rotation; gate and product.
 ELEMENTWISE_HIDDEN, ELEMENTWISE_FFN = 72, 18
 # The same for casting to FP8, with the transposed copies that Hopper's products need, and the pass for the maximum.
