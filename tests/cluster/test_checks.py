@@ -12,7 +12,7 @@ from megatron_rfft.cluster.checks.kernels import fp8_products
 from megatron_rfft.cluster.checks.numerics import error_bounds
 from megatron_rfft.cluster.checks.settings import PRECISIONS, QWEN, Settings
 from megatron_rfft.cluster.checks.speed import rank_products
-from megatron_rfft.cluster.checks.synthetic import RandomSequences
+from megatron_rfft.cluster.synthetic import RandomSequences
 from megatron_rfft.models.flops import matmul_parameters
 from megatron_rfft.training.throughput import peak_of
 from tests.conftest import run_python

@@ -9,7 +9,7 @@ import yaml
 from tests.conftest import ROOT, torchrun
 from tests.training.adapter_runs import AdapterRuns, adapter_runs
 
-STEPS, CHECKPOINT, KILL = 6, 3, 4
+STEPS, CHECKPOINT = 6, 3
 
 PADDED = ["--data.document_multiple", "4"]
 """Context parallelism cuts each document into four pieces; its reference packs the same."""
@@ -89,26 +89,28 @@ def config_file(small_data, tmp_path_factory) -> Path:
 
 @pytest.fixture(scope="session")
 def runs(config_file, tmp_path_factory) -> dict[str, dict]:
-    """By layout: ``whole`` (all steps), ``killed`` and ``resumed`` rows, and the folder of the checkpoints."""
+    """By layout: ``whole`` (all steps) and ``resumed`` rows (from its checkpoint on), and the folder of checkpoints."""
     folder = tmp_path_factory.mktemp("layouts")
     measured = {}
     for world_size, layouts in LAYOUTS.items():
         jobs = []
         for name, overrides in layouts.items():
-            for kind, attempts in (("whole", [None]), ("resumed", [KILL, None])):
-                output = folder / name.replace(" ", "") / kind
+            whole, resumed = (folder / name.replace(" ", "") / kind for kind in ("whole", "resumed"))
+            for output in (whole, resumed):
                 changed = [*overrides, "--run.output", str(output)]
-                jobs.append({"name": f"{name}/{kind}", "config": str(config_file), "overrides": changed})
-                jobs[-1]["attempts"] = attempts
+                job = {"name": f"{name}/{output.name}", "config": str(config_file), "overrides": changed}
+                jobs.append({**job, "attempts": [None]})
+            kept = f"checkpoints/step-{CHECKPOINT:08d}"  # what a run has that is killed after its first checkpoint
+            (resumed / kept).parent.mkdir(parents=True)
+            (resumed / kept).symlink_to(whole / kept)
         file = folder / f"jobs-{world_size}.json"
         file.write_text(json.dumps(jobs))
         torchrun(world_size, ROOT / "tests/training/worker.py", file)
         results = json.loads(file.with_suffix(".results.json").read_text())
         for name in layouts:
-            killed, resumed = results[f"{name}/resumed"]
-            whole = results[f"{name}/whole"][0]
+            (whole,), (resumed,) = (results[f"{name}/{kind}"] for kind in ("whole", "resumed"))
             path = folder / name.replace(" ", "") / "whole" / "checkpoints"
-            measured[name] = {"whole": whole, "killed": killed, "resumed": resumed, "checkpoints": path}
+            measured[name] = {"whole": whole, "resumed": resumed, "checkpoints": path}
     return measured
 
 

@@ -15,7 +15,7 @@ from megatron_rfft.cluster.checks.settings import (
     te_recipe,
     trainer_of,
 )
-from megatron_rfft.cluster.checks.synthetic import RandomSequences
+from megatron_rfft.cluster.synthetic import RandomSequences
 
 ROUNDING = {"bf16": 0.0017, "e4m3": 0.0265, "e5m2": 0.0527}
 """Relative error (in the Frobenius norm) of Gaussian numbers rounded to a format, of a whole tensor scaled to its

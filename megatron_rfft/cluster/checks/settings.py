@@ -9,7 +9,7 @@ from typing import Any
 
 import torch
 
-from megatron_rfft.cluster.checks.synthetic import RandomSequences
+from megatron_rfft.cluster.synthetic import RandomSequences
 from megatron_rfft.models.config import ModelConfig
 from megatron_rfft.training.config import TrainConfig
 from megatron_rfft.training.config_reader import config_from_dict

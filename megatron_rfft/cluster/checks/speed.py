@@ -10,7 +10,7 @@ import torch
 
 from megatron_rfft.cluster.checks.numerics import linear_layer, linear_pass
 from megatron_rfft.cluster.checks.settings import PRECISIONS, QWEN, Refused, Settings, run_config, trainer_of
-from megatron_rfft.cluster.checks.synthetic import RandomSequences
+from megatron_rfft.cluster.synthetic import RandomSequences
 from megatron_rfft.models.config import ModelConfig
 from megatron_rfft.models.flops import training_flops
 from megatron_rfft.training.throughput import peak_tflops

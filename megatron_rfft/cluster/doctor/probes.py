@@ -76,7 +76,7 @@ def torch() -> Finding:
 def training_step() -> Finding:
     """Two optimizer steps of a tiny model, by the trainer."""
     from megatron_rfft.cluster.checks.settings import TINY
-    from megatron_rfft.cluster.checks.synthetic import RandomSequences
+    from megatron_rfft.cluster.synthetic import RandomSequences
     from megatron_rfft.mcore import DEVICE, ON_GPU
     from megatron_rfft.training.config_reader import config_from_dict
     from megatron_rfft.training.layout import destroy_parallel, initialize_parallel

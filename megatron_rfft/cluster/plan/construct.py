@@ -15,11 +15,9 @@ import json
 import os
 from argparse import Namespace
 from collections.abc import Iterator
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import torch
 
 from megatron_rfft.cluster.plan.rank_process import ConstructedRank
@@ -94,28 +92,11 @@ def _fake_tensors():
 
 
 def _trainer(config: TrainConfig, model: ModelConfig):
-    """The trainer itself, without initial weights and without data."""
+    """The trainer itself, without initial weights; each sequence is one document, the heaviest case for attention."""
+    from megatron_rfft.cluster.synthetic import RandomSequences
     from megatron_rfft.training.trainer import Trainer
 
-    return Trainer(config, model, _OneDocument(config.data.sequence_length, model.vocab_size), initialize=False)
-
-
-@dataclass(frozen=True)
-class _OneDocument:
-    """Stands in for the data set: each sequence is one document, the heaviest case for attention."""
-
-    sequence_length: int
-    vocab_size: int
-
-    def batch(self, sequences) -> Any:
-        from megatron_rfft.data.dataset import PackedBatch
-
-        length, number = self.sequence_length, len(sequences)
-        tokens = np.arange(length * number, dtype=np.int64) % self.vocab_size
-        positions = np.tile(np.arange(length, dtype=np.int64), number)
-        boundaries = np.arange(0, (number + 1) * length, length, dtype=np.int32)
-        mask, cells = np.ones(length * number, np.float32), np.zeros(length * number, np.int32)
-        return PackedBatch(tokens, tokens, mask, positions, cells, boundaries, length)
+    return Trainer(config, model, RandomSequences(config.data.sequence_length, model.vocab_size), initialize=False)
 
 
 def _optimizers(trainer) -> list:
