@@ -14,10 +14,10 @@ from megatron_rfft.cluster.chain_config import ChainConfig
 from megatron_rfft.cluster.slurm import ACTIVE, job_states, submit_job
 from megatron_rfft.common.errors import UserError
 from megatron_rfft.common.files import atomic_write, read_json, write_json
-from megatron_rfft.training.checkpoint_files import BEST, newest_manifest
+from megatron_rfft.training.checkpoint_files import BEST
 from megatron_rfft.training.config import TrainConfig
 from megatron_rfft.training.config_reader import load_config
-from megatron_rfft.training.early_stop import early_stop_reason
+from megatron_rfft.training.run_state import why_done
 
 ROOT = Path(__file__).resolve().parents[2]
 """The checkout, where the jobs run."""
@@ -77,12 +77,7 @@ class Training:
 
     def is_done(self) -> bool:
         """Nothing is left to train."""
-        manifest = newest_manifest(self.output / "checkpoints")
-        if manifest is None:
-            return False
-        if manifest["step"] >= self.config.run.steps:
-            return True
-        return bool(early_stop_reason(manifest.get("callbacks", {}), self.config.validation.patience))
+        return bool(why_done(self.config, self.output))
 
 
 class Chain:

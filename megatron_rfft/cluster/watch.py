@@ -44,6 +44,8 @@ class StageView:
     training: list[Progress]
     error: str
     """The last line of its logs that says error."""
+    excluded: dict[str, str]
+    """Bad nodes that its jobs go on without, with the reasons."""
 
 
 def look(run: Path) -> list[StageView]:
@@ -62,7 +64,7 @@ def look(run: Path) -> list[StageView]:
 def _training_view(run: Path, job: int) -> StageView:
     progress = [found for found in [training_progress(run)] if found]
     logs = list((run / "slurm" / str(job)).glob("*/*.log"))
-    return _view(run.name, job, job_states([job]).get(job, []), progress, logs)
+    return _view(run.name, job, job_states([job]).get(job, []), progress, logs, [run])
 
 
 def _look_at(run: Path, name: str, job: int, tasks: list[Task]) -> StageView:
@@ -72,16 +74,31 @@ def _look_at(run: Path, name: str, job: int, tasks: list[Task]) -> StageView:
         folders = sorted(path.parent for path in (run / "adapt").glob("*/config.yaml")) if name == "adapt" else []
     progress = [found for folder in folders if (found := training_progress(folder))]
     logs = [*(run / "chain").glob(f"{name}-{job}.log"), *(run / "chain").glob(f"{name}-{job}_*.log")]
-    return _view(name, job, tasks, progress, logs)
+    return _view(name, job, tasks, progress, logs, folders)
 
 
-def _view(name: str, job: int, tasks: list[Task], progress: list[Progress], logs: list[Path]) -> StageView:
+def _view(
+    name: str, job: int, tasks: list[Task], progress: list[Progress], logs: list[Path], folders: list[Path]
+) -> StageView:
     waits = [task.reason for task in tasks if task.state == "PENDING" and task.reason != "None"]
     left = [task.time_left for task in tasks if task.state == "RUNNING"]
     counted = Counter(task.state for task in tasks)
     return StageView(
-        name, job, dict(counted), waits[0] if waits else "", left[0] if left else "", progress, last_error(logs)
+        name,
+        job,
+        dict(counted),
+        waits[0] if waits else "",
+        left[0] if left else "",
+        progress,
+        last_error(logs),
+        {node: reason for folder in folders for node, reason in excluded_nodes(folder).items()},
     )
+
+
+def excluded_nodes(folder: Path) -> dict[str, str]:
+    """Nodes that the jobs of a training run do without, and why (slurm/train.sbatch notes them)."""
+    lines = [line for file in folder.glob("slurm/*/excluded") for line in file.read_text().splitlines()]
+    return dict(line.split("\t", 1) for line in lines)
 
 
 def training_progress(folder: Path) -> Progress | None:
@@ -128,6 +145,7 @@ def format_views(views: list[StageView]) -> str:
             left = f"{run.seconds_left / 3600:.0f}:{run.seconds_left % 3600 // 60:02.0f} h left"
             speed = f"{run.tokens_per_second:,.0f} tokens/s"
             shown.append(f"    {run.name}: step {run.step} of {run.steps}, loss {run.loss:.4f}, {speed}, {left}")
+        shown += [f"    excluded: {node} ({reason})" for node, reason in view.excluded.items()]
         if view.error:
             shown.append(f"    {view.error[:160]}")
     return "\n".join(shown)

@@ -118,20 +118,54 @@ def test_what_does_not_fit_fails_once_with_its_message(cluster, small_data, tmp_
     assert message in run.log
 
 
-def test_a_node_that_fails_the_preflight_is_named(cluster, small_data, tmp_path):
+@pytest.fixture
+def smi_of_a_bad_node(tmp_path) -> str:
+    """A PATH with an nvidia-smi that sees a GPU on every node but node2."""
     smi = tmp_path / "bin" / "nvidia-smi"
     smi.parent.mkdir()
     smi.write_text(
         '#!/bin/sh\ncase $(hostname)$1 in node2--query-gpu*) ;; *--query-gpu*) echo "GPU-a, 4, 580.1" ;; esac\n'
     )
     smi.chmod(0o755)
+    return f"{smi.parent}:{os.environ['PATH']}"
+
+
+NO_GPU = "gpus: 0 GPUs are visible, 1 processes are to run"
+
+
+def test_the_job_goes_on_without_a_node_that_fails_the_preflight(cluster, small_data, tmp_path, smi_of_a_bad_node):
+    run = Run(cluster, small_data.prefix, tmp_path, run={"steps": 4})
+    job = run.submit("--exclude=node1", PATH=smi_of_a_bad_node, MAX_EXCLUDED=1)
+    assert run.wait() == "COMPLETED", run.log
+    assert run.restarts() == 1
+    assert "preflight: node2: the job is requeued without node1, node2" in run.log
+    assert cluster.jobs(job)[""]["NodeList"] == "node[3-4]"
+    logs = tmp_path / "run" / "slurm" / str(job)
+    assert (logs / "excluded").read_text() == f"node2\t{NO_GPU} (start 1)\n"
+    postmortem = json.loads((logs / "0" / "postmortem.json").read_text())
+    assert (postmortem["kind"], postmortem["bad_nodes"]) == ("node", {"node2": NO_GPU})
+    watched = cluster.run(sys.executable, "tools/watch.py", tmp_path / "run", PYTHONPATH=ROOT).stdout
+    assert f"excluded: node2 ({NO_GPU} (start 1))" in watched
+
+
+@pytest.mark.parametrize(
+    ("option", "most", "why"),
+    [
+        ("--nodelist=node[1-2]", 4, "--nodelist asks for it; left out by: sbatch --exclude=node2"),
+        ("--exclude=node1", 0, "MAX_EXCLUDED=0 is used up; left out by: sbatch --exclude=node1,node2"),
+        ("--exclude=node[1,4]", 4, "partition debug has only 1 other nodes that are up"),
+    ],
+)
+def test_a_job_that_cannot_do_without_the_bad_node_fails_and_names_it(
+    cluster, small_data, tmp_path, smi_of_a_bad_node, option, most, why
+):
     run = Run(cluster, small_data.prefix, tmp_path)
-    run.submit("--nodelist=node[1-2]", PATH=f"{smi.parent}:{os.environ['PATH']}")
+    run.submit(option, PATH=smi_of_a_bad_node, MAX_EXCLUDED=most)
     assert run.wait() == "FAILED"
     assert run.restarts() == 0
-    assert "error: node2: gpus: 0 GPUs are visible, 1 processes are to run" in run.log
-    assert "sbatch --exclude=node2" in run.log
-    assert "error: node1" not in run.log
+    assert f"error: node2: {NO_GPU}" in run.log
+    assert f"preflight: node2, and {why}" in run.log
+    assert "error: node1: gpus" not in run.log
 
 
 @pytest.mark.slow
