@@ -20,12 +20,18 @@ class Task:
     """A job, or a task of an array, as Slurm sees it."""
 
     task: str
-    """Its number in the array, "" of a job that is none; "0-3" of tasks that wait as one."""
+    """Its number in the array, "" of a job that is none; "0-3" of tasks that never ran, in Slurm's accounting."""
     state: str
     reason: str
     """Why it waits."""
     time_left: str
     nodes: str
+
+    @property
+    def numbers(self) -> list[int]:
+        """Its number in the array, or all that it stands for; 0 of a job that is none."""
+        ranges = [part.split("-") for part in self.task.partition("%")[0].split(",") if part]
+        return [number for ends in ranges for number in range(int(ends[0]), int(ends[-1]) + 1)] or [0]
 
 
 def submit_job(command: list[str], environment: Mapping[str, str], folder: Path) -> int:
@@ -42,7 +48,7 @@ def job_states(jobs: Iterable[int]) -> dict[int, list[Task]]:
     if not wanted:
         return {}
     user = pwd.getpwuid(os.getuid()).pw_name
-    done = _run(["squeue", "--noheader", "--states=all", f"--user={user}", "--format=%F|%K|%T|%r|%L|%N"])
+    done = _run(["squeue", "--noheader", "--states=all", "--array", f"--user={user}", "--format=%F|%K|%T|%r|%L|%N"])
     if done.returncode:
         raise UserError(f"squeue does not answer: {done.stderr.strip()}; try again")
     found: dict[int, list[Task]] = {}

@@ -62,15 +62,16 @@ def test_one_command_leads_from_rules_to_a_report(cluster, small_data, tmp_path)
 
     assert [line.partition(":")[0] for line in submitted() if "submitted" in line] == STAGES
     assert not [line for line in submitted() if "submitted" in line]  # the second time, everything is under way
-    wait_until(lambda: cluster.state(watched()["report"]["job"]) == "CANCELLED", "the mistake to be found", 120)
+    wait_until(lambda: cluster.state(watched()["report"]["jobs"][-1]) == "CANCELLED", "the mistake to be found", 120)
     assert watched()["data"]["states"] == {"FAILED": 2}
     assert "leen" in watched()["data"]["error"]
-    cluster.wait(watched()["tokenize"]["job"])
+    assert f"mend it and go on with: python tools/submit.py --config {file}" in command("tools/watch.py", run)
+    cluster.wait(watched()["tokenize"]["jobs"][0])
     (tmp_path / "adapt.yaml").write_text(ADAPT)
     lines = submitted()
     assert lines[:2] == ["generate: done", "tokenize: done"]
     assert [line.partition(":")[0] for line in lines if "submitted" in line] == STAGES[2:]
-    job = watched()["report"]["job"]
+    job = watched()["report"]["jobs"][0]
     try:
         wait_until(lambda: cluster.state(job) not in ("PENDING", "RUNNING"), "the report", 500)
     finally:
@@ -83,4 +84,4 @@ def test_one_command_leads_from_rules_to_a_report(cluster, small_data, tmp_path)
     lines = submitted()
     assert lines[:6] == [f"{name}: done" for name in STAGES[:6]]
     assert "(1 of 3 tasks)" in lines[6]
-    wait_until(lambda: cluster.state(watched()["report"]["job"]) == "COMPLETED", "the report again", 120)
+    wait_until(lambda: cluster.state(watched()["report"]["jobs"][-1]) == "COMPLETED", "the report again", 120)
