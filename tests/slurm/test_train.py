@@ -169,16 +169,37 @@ def test_a_job_that_cannot_do_without_the_bad_node_fails_and_names_it(
 
 
 @pytest.mark.slow
-def test_a_lost_node_costs_the_steps_since_the_checkpoint(whole_cluster, undisturbed, small_data, tmp_path):
+@pytest.mark.parametrize("place", [0, 1], ids=["the node of the script", "another node"])
+def test_a_lost_node_costs_the_steps_since_the_checkpoint(whole_cluster, undisturbed, small_data, tmp_path, place):
     cluster = whole_cluster
     run = Run(cluster, small_data.prefix, tmp_path)
     job = run.submit()
     run.wait_for_step(7)
-    cluster.crash(lost := re.match(r"node\[(\d)", cluster.jobs(job)[""]["NodeList"]).expand(r"node\1"))
+    first = int(re.match(r"node\[(\d)", cluster.jobs(job)[""]["NodeList"])[1])
+    assert cluster.jobs(job)[""]["BatchHost"] == f"node{first}"
+    lost = f"node{first + place}"
+    cluster.crash(lost)
     assert run.wait() == "COMPLETED", run.log
     assert run.restarts() == 1
     assert lost not in run.log.splitlines()[-1]
+    assert not list((tmp_path / "run" / "slurm").glob("*/excluded"))  # Slurm itself keeps away from it
     assert losses(run) == losses(undisturbed)
+
+
+@pytest.mark.slow
+def test_a_run_longer_than_its_time_limit_is_done_in_several_starts(cluster, small_data, tmp_path):
+    """Slurm's own limit and signal: a minute is the least, and the signal may come that much too early."""
+    steps = {"run": {"steps": 1200}, "checkpoint": {"interval": 10_000}}
+    alone = Run(cluster, small_data.prefix, tmp_path / "alone", **steps)
+    alone.submit(nodes=1)
+    assert alone.wait(600) == "COMPLETED", alone.log
+    run = Run(cluster, small_data.prefix, tmp_path / "limited", **steps)
+    run.submit("--time=1", "--signal=B:USR1@40", nodes=1)
+    assert run.wait(900) == "COMPLETED", run.log
+    assert run.restarts() >= 1
+    assert run.log.count("the job is requeued") == run.restarts()
+    assert "TIMEOUT" not in {entry["JobState"] for entry in cluster.completions() if entry["JobId"] == str(run.job)}
+    assert losses(run) == losses(alone)
 
 
 @pytest.mark.slow
