@@ -168,6 +168,29 @@ def test_a_job_that_cannot_do_without_the_bad_node_fails_and_names_it(
     assert "error: node1: gpus" not in run.log
 
 
+BREAKS_ON_NODE2 = """\
+import os, socket, sys
+if socket.gethostname() == "node2" and sys.orig_argv[1:4] == ["-u", "-m", "megatron_rfft.train"]:
+    print("RuntimeError: CUDA error: uncorrectable ECC error encountered", file=sys.stderr, flush=True)
+    os._exit(1)
+"""
+
+
+@pytest.mark.slow
+def test_the_job_goes_on_without_a_node_whose_gpu_breaks(cluster, undisturbed, small_data, tmp_path):
+    """Without a checkpoint too: what failed was not the run."""
+    (tmp_path / "sitecustomize.py").write_text(BREAKS_ON_NODE2)
+    run = Run(cluster, small_data.prefix, tmp_path)
+    job = run.submit(STEP_WAIT=5, PYTHONPATH=tmp_path)
+    assert run.wait() == "COMPLETED", run.log
+    assert run.restarts() == 1
+    assert "failed (exit code 1) at the start: the job is requeued without node2" in run.log
+    assert cluster.jobs(job)[""]["NodeList"] == "node[1,3]"
+    postmortem = json.loads((tmp_path / "run" / "slurm" / str(job) / "0" / "postmortem.json").read_text())
+    assert (postmortem["kind"], list(postmortem["bad_nodes"])) == ("node", ["node2"])
+    assert losses(run) == losses(undisturbed)
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("place", [0, 1], ids=["the node of the script", "another node"])
 def test_a_lost_node_costs_the_steps_since_the_checkpoint(whole_cluster, undisturbed, small_data, tmp_path, place):
@@ -186,19 +209,28 @@ def test_a_lost_node_costs_the_steps_since_the_checkpoint(whole_cluster, undistu
     assert losses(run) == losses(undisturbed)
 
 
+SLOW_STEPS = """\
+import sys, time
+if sys.orig_argv[1:4] == ["-u", "-m", "megatron_rfft.train"]:
+    from megatron_rfft.training.trainer import Trainer
+    at_full_speed = Trainer.train_step
+    Trainer.train_step = lambda self, *rest: time.sleep(1) or at_full_speed(self, *rest)
+"""
+
+
 @pytest.mark.slow
 def test_a_run_longer_than_its_time_limit_is_done_in_several_starts(cluster, small_data, tmp_path):
-    """Slurm's own limit and signal: a minute is the least, and the signal may come that much too early."""
-    steps = {"run": {"steps": 1200}, "checkpoint": {"interval": 10_000}}
+    """By Slurm's own limit and signal, which may come up to a minute too early; a step takes a second at least."""
+    steps = {"run": {"steps": 100}, "checkpoint": {"interval": 10_000}}
     alone = Run(cluster, small_data.prefix, tmp_path / "alone", **steps)
     alone.submit(nodes=1)
     assert alone.wait(600) == "COMPLETED", alone.log
+    (tmp_path / "sitecustomize.py").write_text(SLOW_STEPS)
     run = Run(cluster, small_data.prefix, tmp_path / "limited", **steps)
-    run.submit("--time=1", "--signal=B:USR1@40", nodes=1)
+    run.submit("--time=2", "--signal=B:USR1@30", nodes=1, PYTHONPATH=tmp_path)
     assert run.wait(900) == "COMPLETED", run.log
     assert run.restarts() >= 1
-    assert run.log.count("the job is requeued") == run.restarts()
-    assert "TIMEOUT" not in {entry["JobState"] for entry in cluster.completions() if entry["JobId"] == str(run.job)}
+    assert len(re.findall(r"saved step-\d+: the job is requeued", run.log)) == run.restarts()
     assert losses(run) == losses(alone)
 
 
