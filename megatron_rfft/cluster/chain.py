@@ -132,7 +132,8 @@ class Chain:
         pairs = {}
         if self.adapt:
             lines = "".join(f"{' '.join(self._adapt_options(task))}\n" for task in self.adapt)
-            stages.append(self._train("adapt", ("pretrain",), list(self.adapt.values()), [], lines))
+            adapt = self._train("adapt", ("pretrain",), list(self.adapt.values()), [], lines)
+            stages.append(replace(adapt, pairs={"data": len(self.adapt)}))
             pairs = {"adapt": len(self.adapt)}
         stages.append(replace(self._scripted("convert", ("pretrain",), self._convert_commands(models)), pairs=pairs))
         gpu = ["--gpus-per-node=1"] if config.evaluate.engine == "vllm" else []

@@ -9,6 +9,9 @@ from pathlib import Path
 
 import pytest
 
+from megatron_rfft.cluster.chain import Chain
+from megatron_rfft.cluster.chain_config import load_chain
+from megatron_rfft.cluster.chain_jobs import submit_chain
 from tests.cluster.test_chain import chain_values, write
 from tests.conftest import ROOT, run_python
 from tests.slurm.cluster import wait_until
@@ -20,6 +23,12 @@ while [ -e "$SLURM/stuck" ]; do sleep 0.05; done
 wc -l <"$SLURM/commands"
 """
 """Numbers jobs from 1 on; while there is a file "stuck" it does not answer."""
+
+
+@pytest.fixture(autouse=True)
+def at_the_root(monkeypatch):
+    """Paths in the config are relative to the checkout."""
+    monkeypatch.chdir(ROOT)
 
 
 @pytest.fixture
@@ -37,7 +46,7 @@ def slurm(tmp_path, monkeypatch) -> Path:
 
 
 def submit(file: Path) -> list[str]:
-    return run_python("tools/submit.py", "--config", file).stdout.splitlines()[:-1]
+    return submit_chain(Chain(load_chain(file)), file)
 
 
 def dependencies(slurm: Path) -> list[str]:
@@ -62,7 +71,7 @@ FRESH = [
     "data 0,1,2",
     "from-hf",
     "pretrain afterok:2:3:4",
-    "adapt 0,1 afterok:5",
+    "adapt 0,1 afterok:5,aftercorr:3",
     "convert 0,1 afterok:5,aftercorr:6",
     "convert 2 afterok:5",
     "evaluate 0,1 aftercorr:7",
@@ -108,6 +117,23 @@ def test_a_lost_task_is_submitted_again_while_the_others_go_on(slurm, tmp_path):
         "report: job 15 is queued or running",
     ]
     assert len(dependencies(slurm)) == 15
+
+
+def test_an_adaptation_waits_for_its_own_data(slurm, tmp_path):
+    """As when a task is added to a chain that is done: RF-pretraining is not waited for any more."""
+    file = write(tmp_path, chain_values(tmp_path / "run"))
+    finish_pretraining(tmp_path / "run")
+    (tmp_path / "run/data/adapt/digit_max_int.manifest.json").unlink()
+    lines = submit(file)
+    assert lines[2] == "data: submitted as job 1 (1 of 3 tasks)"
+    assert lines[5] == "adapt: submitted as job 2, 3 (2 of 2 tasks)"
+    assert dependencies(slurm)[:5] == [
+        "data 1",
+        "adapt 0",
+        "adapt 1 aftercorr:1",
+        "convert 0 aftercorr:2",
+        "convert 1 aftercorr:3",
+    ]
 
 
 def test_what_slurm_has_forgotten_is_asked_of_the_files(slurm, tmp_path):
