@@ -52,9 +52,11 @@ class Stage:
             return [] if self.done[0]() else list(range(self.tasks))
         return [number for number, is_done in enumerate(self.done) if not is_done()]
 
-    def command(self, tasks: Sequence[int], dependency: str) -> list[str]:
-        """The sbatch command for ``tasks``, with sbatch's option ``dependency`` (empty: none)."""
-        words = ["sbatch", "--parsable", f"--job-name=rfft-{self.name}", *self.options]
+    def command(self, tasks: Sequence[int], dependency: str, comment: str = "") -> list[str]:
+        """The sbatch command for ``tasks``, with sbatch's options ``dependency`` and ``comment`` (empty: none)."""
+        words = ["sbatch", "--parsable", f"--job-name=rfft-{self.name}"]
+        words += [f"--comment={comment}"] if comment else []
+        words += self.options
         if self.tasks is not None:
             words.append(f"--array={','.join(map(str, tasks))}")
         if dependency:

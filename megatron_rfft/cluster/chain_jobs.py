@@ -4,6 +4,7 @@ import os
 import shlex
 import shutil
 import time
+import uuid
 from collections.abc import Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
@@ -11,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from megatron_rfft.cluster.chain import ROOT, Chain, Stage
-from megatron_rfft.cluster.slurm import ACTIVE, job_states, submit_job
+from megatron_rfft.cluster.slurm import ACTIVE, find_job, job_states, submit_job
 from megatron_rfft.common.files import atomic_write, read_json, write_json
 from megatron_rfft.common.parts import held
 
@@ -83,6 +84,8 @@ def submit_chain(chain: Chain, config_file: Path, *, dry_run: bool = False) -> l
         chain.run.mkdir(parents=True, exist_ok=True)
     with nullcontext() if dry_run else submission_lock(chain.run):
         state = read_state(chain.run) | {"config": str(config_file.absolute())}
+        if not dry_run:
+            _adopt(state)
         asked = shutil.which("squeue") is not None or not dry_run
         under_way = find_under_way(chain.stages, state) if asked else UnderWay({}, set())
         return [line for stage in chain.stages for line in _submit_stage(chain, stage, state, under_way, dry_run)]
@@ -120,14 +123,32 @@ def _submit_stage(chain: Chain, stage: Stage, state: dict[str, Any], under_way: 
     entry = state["stages"][stage.name] = {"jobs": kept}
     submitted = []
     for dependency, tasks in groups.items():
-        job = submit_job(stage.command(tasks, dependency), {**os.environ, **stage.variables}, ROOT)
+        # Noted before and after: a job that nobody knows of would be submitted twice.
+        entry["submitting"] = {"comment": f"rfft-{uuid.uuid4()}", "tasks": tasks}
+        write_json(chain.run / STATE, state)
+        command = stage.command(tasks, dependency, entry["submitting"]["comment"])
+        job = submit_job(command, {**os.environ, **stage.variables}, ROOT)
         under_way.jobs.setdefault(stage.name, {}).update(dict.fromkeys(tasks, job))
-        entry["jobs"].append({"job": job, "tasks": tasks, "submitted": round(time.time())})
-        write_json(chain.run / STATE, state)  # after each: a job that is not noted down would be submitted twice
+        _note(entry, job)
+        write_json(chain.run / STATE, state)
         submitted.append(job)
     of = "" if stage.tasks is None else f" ({len(missing)} of {stage.tasks} tasks)"
     also = f"; {running} queued or running" if running else ""
     return [f"{stage.name}: submitted as job {', '.join(map(str, submitted))}{of}{also}"]
+
+
+def _note(entry: dict[str, Any], job: int) -> None:
+    tasks = entry.pop("submitting")["tasks"]
+    entry["jobs"].append({"job": job, "tasks": tasks, "submitted": round(time.time())})
+
+
+def _adopt(state: dict[str, Any]) -> None:
+    """Note the job that Slurm took from a process that was killed before it could."""
+    for entry in state["stages"].values():
+        if "submitting" in entry:
+            if job := find_job(entry["submitting"]["comment"]):
+                _note(entry, job)
+            entry.pop("submitting", None)
 
 
 def _jobs_text(jobs: Sequence[int | str]) -> str:

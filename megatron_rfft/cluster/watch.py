@@ -62,7 +62,8 @@ def look(run: Path) -> list[StageView]:
         logs = list((run / "slurm" / str(job)).glob("*/*.log"))
         return [_view(run.name, {job: job_states([job]).get(job, [])}, logs, [run])]
     file = require_file(run / STATE, "give the folder (key run) of a chain that tools/submit.py submitted, or of a run")
-    submitted = {name: [entry["job"] for entry in stage["jobs"]] for name, stage in read_json(file)["stages"].items()}
+    stages = read_json(file)["stages"].items()
+    submitted = {name: [entry["job"] for entry in stage["jobs"]] for name, stage in stages if stage["jobs"]}
     states = job_states([job for jobs in submitted.values() for job in jobs])
     return [_look_at(run, name, {job: states.get(job, []) for job in jobs}) for name, jobs in submitted.items()]
 

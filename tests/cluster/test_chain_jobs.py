@@ -25,6 +25,14 @@ wc -l <"$SLURM/commands"
 """Numbers jobs from 1 on; while there is a file "stuck" it does not answer."""
 
 
+SQUEUE = """\
+#!/bin/sh
+case "$*" in *%k*) ! [ -e "$SLURM/taken" ] || sed 's/.*--comment=\\([^ ]*\\).*/1|\\1/' "$SLURM/commands" ;;
+*) cat "$SLURM/queue" ;; esac
+"""
+"""Of comments it knows, once there is a file "taken", that of the first job."""
+
+
 @pytest.fixture(autouse=True)
 def at_the_root(monkeypatch):
     """Paths in the config are relative to the checkout."""
@@ -37,7 +45,7 @@ def slurm(tmp_path, monkeypatch) -> Path:
     folder = tmp_path / "slurm"
     folder.mkdir()
     (folder / "queue").touch()
-    for name, script in {"sbatch": SBATCH, "squeue": '#!/bin/sh\ncat "$SLURM/queue"\n', "sacct": "#!/bin/sh\n"}.items():
+    for name, script in {"sbatch": SBATCH, "squeue": SQUEUE, "sacct": "#!/bin/sh\n"}.items():
         (folder / name).write_text(script)
         (folder / name).chmod(0o755)
     monkeypatch.setenv("SLURM", str(folder))
@@ -147,25 +155,26 @@ def test_what_slurm_has_forgotten_is_asked_of_the_files(slurm, tmp_path):
     assert lines[5] == "adapt: submitted as job 15 (2 of 2 tasks)"
 
 
-def test_two_at_once_do_not_submit_the_same_jobs(slurm, tmp_path):
+@pytest.mark.parametrize("taken", [False, True], ids=["before Slurm took it", "after Slurm took it"])
+def test_one_that_is_killed_leaves_no_lock_and_no_job_twice(slurm, tmp_path, taken):
     file = write(tmp_path, chain_values(tmp_path / "run"))
-    words = [sys.executable, "tools/submit.py", "--config", file]
+    words = ["tools/submit.py", "--config", file]
     (slurm / "stuck").touch()
     environment = {**os.environ, "PYTHONPATH": str(ROOT)}
-    first = subprocess.Popen(words, cwd=ROOT, env=environment, stdout=subprocess.DEVNULL)
+    first = subprocess.Popen([sys.executable, *words], cwd=ROOT, env=environment, stdout=subprocess.DEVNULL)
     try:
         wait_until((slurm / "commands").exists, "the first one to submit")
-        second = run_python(*words[1:], check=False)
+        second = run_python(*words, check=False)
         assert second.returncode == 2
         busy = f"error: another process is submitting jobs of {tmp_path}/run; wait until it has, then run this again\n"
         assert second.stderr == busy
-        other = tmp_path / "other"
-        other.mkdir()
-        assert (
-            "sbatch" in run_python(*words[1:3], write(other, chain_values(tmp_path / "other run")), "--dry-run").stdout
-        )
     finally:
         first.send_signal(signal.SIGKILL)
         first.wait()
         (slurm / "stuck").unlink()
-    assert len(submit(file)) == 9  # the lock went with the one that was killed
+    if taken:
+        (slurm / "taken").touch()
+        set_queue(slurm, "1 N/A PENDING")
+    lines = submit(file)
+    assert lines[0] == "generate: " + ("job 1 is queued or running" if taken else "submitted as job 2")
+    assert len(dependencies(slurm)) == 11 + (not taken)
