@@ -13,6 +13,7 @@ from typing import Any
 
 from megatron_rfft.cluster.chain import ROOT, Chain, Stage
 from megatron_rfft.cluster.slurm import ACTIVE, find_job, job_states, submit_job
+from megatron_rfft.common.errors import UserError
 from megatron_rfft.common.files import atomic_write, read_json, write_json
 from megatron_rfft.common.parts import held
 
@@ -116,6 +117,11 @@ def _submit_stage(chain: Chain, stage: Stage, state: dict[str, Any], under_way: 
             lines.append(_as_text(stage, stage.command(tasks, dependency), with_files=number == 1))
         return lines
     for path, text in stage.files.items():
+        if now and path.is_file() and path.read_text(encoding="utf-8") != text:
+            raise UserError(
+                f"{running} queued or running and would find another {path}, for the config has changed; wait, or "
+                f"cancel with scancel {' '.join(map(str, under_way.jobs_of(stage.name)))}"
+            )
         with atomic_write(path) as handle:
             handle.write(text)
     chain.scripts.mkdir(parents=True, exist_ok=True)

@@ -12,6 +12,7 @@ import pytest
 from megatron_rfft.cluster.chain import Chain
 from megatron_rfft.cluster.chain_config import load_chain
 from megatron_rfft.cluster.chain_jobs import submit_chain
+from megatron_rfft.common.errors import UserError
 from tests.cluster.test_chain import chain_values, write
 from tests.conftest import ROOT, run_python
 from tests.slurm.cluster import wait_until
@@ -142,6 +143,17 @@ def test_an_adaptation_waits_for_its_own_data(slurm, tmp_path):
         "convert 0 aftercorr:2",
         "convert 1 aftercorr:3",
     ]
+
+
+def test_scripts_of_waiting_tasks_are_not_changed_under_them(slurm, tmp_path):
+    values = chain_values(tmp_path / "run")
+    submit(write(tmp_path, values))
+    finish_pretraining(tmp_path / "run")
+    set_queue(slurm, "6 0 PENDING", "6 1 PENDING")
+    values["adapt"]["tasks"] = ["length_int,add_int,digit_max_int"]
+    message = r"job 6 is queued or running and would find another .*adapt.options.*scancel 6"
+    with pytest.raises(UserError, match=message):
+        submit(write(tmp_path, values))
 
 
 def test_what_slurm_has_forgotten_is_asked_of_the_files(slurm, tmp_path):
