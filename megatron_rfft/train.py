@@ -20,8 +20,8 @@ from megatron_rfft.training.checkpoint_files import newest_manifest
 from megatron_rfft.training.config import TrainConfig
 from megatron_rfft.training.config_help import describe_config
 from megatron_rfft.training.config_reader import load_config
-from megatron_rfft.training.early_stop import early_stop_reason
 from megatron_rfft.training.layout_check import check_layout
+from megatron_rfft.training.run_state import why_done
 from megatron_rfft.training.validation_data import open_validation
 
 if TYPE_CHECKING:
@@ -121,16 +121,6 @@ def make_callbacks(config: TrainConfig, validation_set: PackedDataset | None) ->
     if config.guard.hang_timeout:
         chosen.append(available.Watchdog(output / "hang", config.guard.hang_timeout))
     return chosen
-
-
-def why_done(config: TrainConfig, output: Path) -> str:
-    """Why there is nothing left to do in the run folder ``output``, or an empty string."""
-    manifest = newest_manifest(output / "checkpoints")
-    if manifest is None:
-        return ""
-    if manifest["step"] >= config.run.steps:
-        return f"step {manifest['step']} of {config.run.steps}"
-    return early_stop_reason(manifest.get("callbacks", {}), config.validation.patience)
 
 
 # Keys that may change when a run is resumed; anything else would silently be another run.

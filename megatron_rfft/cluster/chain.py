@@ -1,27 +1,20 @@
-"""From rules to a report as Slurm jobs that depend on each other; what is done, queued or running is left alone."""
+"""From rules to a report as stages, each of which a Slurm job or an array of jobs does: what it runs, what it needs."""
 
-import os
 import shlex
-import shutil
-import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
-from typing import Any
 
 from megatron_rfft.cluster.chain_config import ChainConfig
-from megatron_rfft.cluster.slurm import ACTIVE, job_states, submit_job
 from megatron_rfft.common.errors import UserError
-from megatron_rfft.common.files import atomic_write, read_json, write_json
-from megatron_rfft.training.checkpoint_files import BEST, newest_manifest
+from megatron_rfft.training.checkpoint_files import BEST
 from megatron_rfft.training.config import TrainConfig
 from megatron_rfft.training.config_reader import load_config
-from megatron_rfft.training.early_stop import early_stop_reason
+from megatron_rfft.training.run_state import why_done
 
 ROOT = Path(__file__).resolve().parents[2]
 """The checkout, where the jobs run."""
-STATE = "chain.json"
 
 
 @dataclass(frozen=True)
@@ -43,22 +36,31 @@ class Stage:
     options: list[str] = field(default_factory=list)
     """Of sbatch."""
     variables: dict[str, str] = field(default_factory=dict)
+    pairs: dict[str, int] = field(default_factory=dict)
+    """Other arrays, by how many of their tasks correspond to the first ones here: each waits for its own one alone."""
     follows: bool = False
     """It is made again whenever a stage before it is."""
 
+    @property
+    def is_coarse(self) -> bool:
+        """Its tasks can't be told apart by what they leave."""
+        return len(self.done) == 1 and bool(self.tasks)
+
     def missing(self) -> list[int]:
         """Tasks that are not done yet."""
-        if len(self.done) == 1 and self.tasks:
+        if self.is_coarse:
             return [] if self.done[0]() else list(range(self.tasks))
         return [number for number, is_done in enumerate(self.done) if not is_done()]
 
-    def command(self, missing: Sequence[int], jobs_before: Sequence[int | str]) -> list[str]:
-        """The sbatch command for the ``missing`` tasks, to start after ``jobs_before``."""
-        words = ["sbatch", "--parsable", f"--job-name=rfft-{self.name}", *self.options]
+    def command(self, tasks: Sequence[int], dependency: str, comment: str = "") -> list[str]:
+        """The sbatch command for ``tasks``, with sbatch's options ``dependency`` and ``comment`` (empty: none)."""
+        words = ["sbatch", "--parsable", f"--job-name=rfft-{self.name}"]
+        words += [f"--comment={comment}"] if comment else []
+        words += self.options
         if self.tasks is not None:
-            words.append(f"--array={','.join(map(str, missing))}")
-        if jobs_before:
-            words += [f"--dependency=afterok:{':'.join(map(str, jobs_before))}", "--kill-on-invalid-dep=yes"]
+            words.append(f"--array={','.join(map(str, tasks))}")
+        if dependency:
+            words += [f"--dependency={dependency}", "--kill-on-invalid-dep=yes"]
         return [*words, f"slurm/{self.template}", *self.arguments]
 
 
@@ -77,16 +79,11 @@ class Training:
 
     def is_done(self) -> bool:
         """Nothing is left to train."""
-        manifest = newest_manifest(self.output / "checkpoints")
-        if manifest is None:
-            return False
-        if manifest["step"] >= self.config.run.steps:
-            return True
-        return bool(early_stop_reason(manifest.get("callbacks", {}), self.config.validation.patience))
+        return bool(why_done(self.config, self.output))
 
 
 class Chain:
-    """The stages of ``config`` and their state, which RUN/chain.json keeps."""
+    """The stages of ``config``."""
 
     def __init__(self, config: ChainConfig):
         self.config = config
@@ -133,15 +130,19 @@ class Chain:
             stages.append(self._scripted("from-hf", (), command, array=False))
         before = tuple(stage.name for stage in stages if stage.name != "generate")
         stages.append(self._train("pretrain", before, [self.pretrain], self._pretrain_options()))
-        models = {"pretrain": self.pretrain, **self.adapt}
+        models = {**self.adapt, "pretrain": self.pretrain}  # a task of the arrays each, the same in all of them
+        pairs = {}
         if self.adapt:
             lines = "".join(f"{' '.join(self._adapt_options(task))}\n" for task in self.adapt)
-            stages.append(self._train("adapt", ("pretrain",), list(self.adapt.values()), [], lines))
-        stages.append(self._scripted("convert", (stages[-1].name,), self._convert_commands(models)))
+            adapt = self._train("adapt", ("pretrain",), list(self.adapt.values()), [], lines)
+            stages.append(replace(adapt, pairs={"data": len(self.adapt)}))
+            pairs = {"adapt": len(self.adapt)}
+        stages.append(replace(self._scripted("convert", ("pretrain",), self._convert_commands(models)), pairs=pairs))
         gpu = ["--gpus-per-node=1"] if config.evaluate.engine == "vllm" else []
-        stages.append(self._scripted("evaluate", ("convert",), self._evaluate_commands(models), gpu))
+        evaluate = self._scripted("evaluate", (), self._evaluate_commands(models), gpu)
+        stages.append(replace(evaluate, pairs={"convert": len(models)}))
         words = ["tools/report.py", "--output", str(run / "report")]
-        for name in models:
+        for name in ("pretrain", *self.adapt):
             words += ["--run", f"{'RF-pretrained' if name == 'pretrain' else name}={run / 'evaluation' / name}"]
         report = [(words, run / "report" / "report.html")]
         stages.append(replace(self._scripted("report", ("evaluate",), report, array=False), follows=True))
@@ -253,68 +254,11 @@ class Chain:
     def _variables(self, name: str) -> dict[str, str]:
         return self.config.slurm.variables | self.config.slurm.stage_variables.get(name, {})
 
-    # submitting
-
-    def state(self) -> dict[str, Any]:
-        """What RUN/chain.json says: the newest job of each stage that was submitted."""
-        file = self.run / STATE
-        return read_json(file) if file.is_file() else {"stages": {}}
-
-    def submit(self, *, dry_run: bool = False) -> list[str]:
-        """Submit what is not done and not under way; a line for each stage. Raises UserError if Slurm refuses."""
-        if not dry_run:
-            self._check_inputs()
-        state = self.state()
-        active = {} if dry_run and shutil.which("squeue") is None else _active_jobs(state)
-        waiting: dict[str, int | str] = dict(active)
-        lines = []
-        for stage in self.stages:
-            if stage.name in active:
-                lines.append(f"{stage.name}: job {active[stage.name]} is queued or running")
-                continue
-            missing = stage.missing()
-            if stage.follows and any(name in waiting for name in stage.after):
-                missing = list(range(len(stage.done)))
-            if not missing:
-                lines.append(f"{stage.name}: done")
-                continue
-            command = stage.command(missing, [waiting[name] for name in stage.after if name in waiting])
-            if dry_run:
-                waiting[stage.name] = f"<{stage.name}>"
-                lines.append(_as_text(stage, command))
-                continue
-            for path, text in stage.files.items():
-                with atomic_write(path) as handle:
-                    handle.write(text)
-            self.scripts.mkdir(parents=True, exist_ok=True)
-            job = waiting[stage.name] = submit_job(command, {**os.environ, **stage.variables}, ROOT)
-            state["stages"][stage.name] = {"job": job, "tasks": missing, "submitted": round(time.time())}
-            write_json(self.run / STATE, state)  # after each: a job that is not noted down would be submitted twice
-            of = "" if stage.tasks is None else f" ({len(missing)} of {stage.tasks} tasks)"
-            lines.append(f"{stage.name}: submitted as job {job}{of}")
-        return lines
-
-    def _check_inputs(self) -> None:
+    def check_inputs(self) -> None:
+        """Raise UserError if what the chain starts from is not there."""
         for key in ("model", "tokenizer"):
             if (path := getattr(self.config, key)) and not Path(path).exists():
                 raise UserError(f"{key} {path} is not there; check the path")
-
-
-def _active_jobs(state: dict[str, Any]) -> dict[str, int]:
-    states = job_states([entry["job"] for entry in state["stages"].values()])
-    return {
-        name: entry["job"]
-        for name, entry in state["stages"].items()
-        if any(task.state in ACTIVE for task in states.get(entry["job"], []))
-    }
-
-
-def _as_text(stage: Stage, command: list[str]) -> str:
-    variables = "".join(f"{name}={shlex.quote(value)} " for name, value in stage.variables.items())
-    lines = [f"# {stage.name}", variables + shlex.join(command)]
-    for path, text in stage.files.items():
-        lines += [f"## {path}", *(f"   {line}" for line in text.splitlines())]
-    return "\n".join(lines)
 
 
 def _path_or_name(preset: str) -> str:

@@ -1,16 +1,12 @@
 """A chain's configuration: nested dataclasses, one YAML file, unknown keys refused."""
 
-import dataclasses
-import typing
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-import yaml
-
 from megatron_rfft.common.cli import parse_lengths
 from megatron_rfft.common.errors import UserError
-from megatron_rfft.common.files import require_file
+from megatron_rfft.common.yaml_config import build_config, read_yaml
 from megatron_rfft.tasks import load_task, split_tasks
 
 
@@ -135,46 +131,11 @@ STAGES = ("generate", "tokenize", "data", "from-hf", "pretrain", "adapt", "conve
 
 def load_chain(path: Path | str) -> ChainConfig:
     """Read a chain's YAML file. Raises UserError naming what is wrong."""
-    try:
-        raw = yaml.safe_load(require_file(path, "give the chain's YAML file").read_text(encoding="utf-8"))
-    except yaml.YAMLError as error:
-        raise UserError(f"{path} is not valid YAML: {' '.join(str(error).split())}") from error
-    return _build("", ChainConfig, raw)
+    return build_config(ChainConfig, read_yaml(path, "give the chain's YAML file"), {str: _text})
 
 
-def _build(name: str, cls: type, values: Any) -> Any:
-    if not isinstance(values, dict):
-        raise UserError(f"{name or 'the chain'} must hold keys")
-    hints = typing.get_type_hints(cls)
-    built = {}
-    for key, value in values.items():
-        full = f"{name}.{key}" if name else key
-        if key not in hints:
-            raise UserError(f"unknown key {full}; there are {', '.join(hints)}")
-        built[key] = _convert(full, value, hints[key])
-    required = [entry.name for entry in dataclasses.fields(cls) if not _has_default(entry)]
-    if missing := [key for key in required if key not in built]:
-        raise UserError(f"{missing[0]} is not set")
-    return cls(**built)
-
-
-def _convert(name: str, value: Any, hint: Any) -> Any:
-    if dataclasses.is_dataclass(hint):
-        return _build(name, hint, value or {})
-    if hint == list[str] and isinstance(value, (list, str)):
-        return [value] if isinstance(value, str) else [str(item) for item in value]
-    if typing.get_origin(hint) is dict and isinstance(value, dict):
-        inner = typing.get_args(hint)[1]
-        return {str(key): _convert(f"{name}.{key}", item, inner) for key, item in value.items()}
-    if hint is int and isinstance(value, int) and not isinstance(value, bool):
-        return value
-    if hint is str and isinstance(value, (str, int, float)) and not isinstance(value, bool):
+def _text(value: Any, name: str) -> str:
+    """Numbers may stand without quotation marks: all becomes words of commands."""
+    if isinstance(value, (str, int, float)) and not isinstance(value, bool):
         return str(value)
-    if hint == str | None and (value is None or isinstance(value, str)):
-        return value
-    wanted = getattr(hint, "__name__", str(hint)) if typing.get_origin(hint) is None else str(hint)
-    raise UserError(f"{name} is {value!r}; it must be {wanted}")
-
-
-def _has_default(entry: dataclasses.Field) -> bool:
-    return entry.default is not dataclasses.MISSING or entry.default_factory is not dataclasses.MISSING
+    raise UserError(f"{name} is {value!r}; it must be text or a number")

@@ -32,6 +32,7 @@ def main(arguments: list[str] | None = None) -> int:
         rank, failure = error.get_first_failure()
         code = failure.exitcode if failure.exitcode > 0 else 128 - failure.exitcode
         about = {"host": host, "rank": rank, "local_rank": failure.local_rank, "exit_code": code}
+        about["node"] = os.environ.get("SLURMD_NODENAME", host)
         about |= {"time": failure.timestamp, "process": failure.pid}
         write_json(folder / f"failure-{host}.json", about)
         print(f"first failure on {host}: {json.dumps(about)}", file=sys.stderr)

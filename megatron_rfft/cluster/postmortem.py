@@ -2,6 +2,7 @@
 
 import re
 import sys
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
@@ -10,7 +11,8 @@ from megatron_rfft.common.files import read_json, require_directory, write_json
 
 CLASSES = {
     "out of memory": r"OutOfMemoryError|CUDA out of memory|Cannot allocate memory|MemoryError|oom[-_ ]?kill",
-    "node": r"uncorrectable ECC|Xid|CUDA error: (?:unspecified launch|an illegal|device-side)|GPU is lost|NODE_FAIL",
+    "node": r"uncorrectable .*(?:ECC|NVLink)|GPU is lost|fallen off the bus|Xid\W{1,4}(?:48|63|64|74|79|9[245])\b",
+    "GPU code": r"CUDA error: (?:unspecified launch|an illegal|device-side)",
     "file system": r"No space left|no room to write|Stale file handle|Input/output error|Read-only file system|quota",
     "data": r"is damaged|another checksum|no such file|Error while loading the data|\.bin|\.idx",
     "network": r"NCCL (?:error|WARN)|ncclSystemError|ncclRemoteError|DistBackendError|Connection (?:reset|closed)|gloo",
@@ -38,6 +40,18 @@ class Postmortem:
     exit_code: int
     lines: list[str]
     """Its last lines that speak of trouble."""
+    bad_nodes: dict[str, str]
+    """Nodes whose fault it is, by their Slurm names, with the reason; slurm/train.sbatch goes on without them."""
+
+    def write(self, logs: Path) -> None:
+        """Leave ``postmortem.json`` in the folder of a start's logs."""
+        write_json(logs / "postmortem.json", asdict(self))
+
+
+def print_bad_nodes(nodes: Mapping[str, str]) -> None:
+    """A line for each: NODE, a tab, the reason. slurm/train.sbatch reads them."""
+    for name, reason in nodes.items():
+        print(f"{name}\t{' '.join(reason.split())}")
 
 
 def examine(logs: Path, code: int) -> Postmortem:
@@ -50,7 +64,14 @@ def examine(logs: Path, code: int) -> Postmortem:
     lines = _own_lines(seen, first["rank"]) if first else seen.splitlines()
     trouble = [line for line in lines if _TROUBLE.search(line)]
     code = first["exit_code"] if first else code
-    return Postmortem(_kind(trouble, code), host, first["rank"] if first else None, code, trouble[-15:])
+    kind = _kind(trouble, code)
+    bad = {first["node"]: _reason(trouble)} if first and kind == "node" else {}
+    return Postmortem(kind, host, first["rank"] if first else None, code, trouble[-15:], bad)
+
+
+def _reason(lines: list[str]) -> str:
+    """The line that blames the node."""
+    return next(line for line in reversed(lines) if re.search(CLASSES["node"], line)).strip()[-200:]
 
 
 def _tail(file: Path) -> str:
@@ -76,7 +97,7 @@ def _kind(lines: list[str], code: int) -> str:
 
 
 def main() -> None:
-    """Write ``postmortem.json`` into the folder of logs, and print it."""
+    """Write ``postmortem.json`` into the folder of logs; print it on stderr, and bad nodes on stdout."""
     parser = make_parser(
         "Say what a failed start of a job died of.", "python -m megatron_rfft.cluster.postmortem runs/a/slurm/17/0"
     )
@@ -85,9 +106,10 @@ def main() -> None:
     options = parser.parse_args()
     logs = require_directory(options.logs, "give RUN/slurm/JOB/START")
     found = examine(logs, options.code)
-    write_json(logs / "postmortem.json", asdict(found))
+    found.write(logs)
     where = "no process was seen to fail" if found.rank is None else f"rank {found.rank} on {found.host} failed first"
     print("\n".join([f"{found.kind}: {where}, exit code {found.exit_code}", *found.lines[-5:]]), file=sys.stderr)
+    print_bad_nodes(found.bad_nodes)
 
 
 if __name__ == "__main__":

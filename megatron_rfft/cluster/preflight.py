@@ -16,6 +16,7 @@ from pathlib import Path
 
 from megatron_rfft.cluster.doctor.file_system import check_file_system
 from megatron_rfft.cluster.doctor.findings import Status
+from megatron_rfft.cluster.postmortem import Postmortem, print_bad_nodes
 from megatron_rfft.common.cli import EXIT_FAILED, EXIT_OK, make_parser, run_command
 from megatron_rfft.common.errors import UserError
 from megatron_rfft.common.files import read_json, write_json
@@ -145,18 +146,47 @@ def versions() -> dict[str, str]:
     return found
 
 
-def differences(reports: dict[str, dict[str, str]]) -> list[str]:
-    """What differs between nodes, and which are the odd ones out."""
-    problems = []
+@dataclasses.dataclass(frozen=True)
+class Verdict:
+    """What all nodes together say."""
+
+    problems: list[str]
+    bad: dict[str, str]
+    """Nodes whose fault it is, by their Slurm names, with the reason: another one may do better."""
+
+
+def judge(reports: dict[str, dict], nodes: list[str], folder: Path) -> Verdict:
+    """Weigh the ``reports`` of ``nodes`` in ``folder``. What all nodes of several have in common is no node's fault."""
+    problems, bad = [], {}
+    for name in nodes:
+        found = reports[name]["problems"] if name in reports else []
+        if name not in reports and reports:
+            found = [f"it left no report in {folder}: is that on a disk that it sees, and does Python start there?"]
+        if found:
+            bad[name] = found[0]
+    if not reports:
+        problems.append(f"none of {len(nodes)} nodes left a report in {folder}; is it on a shared disk?")
+    different, odd = differences({name: report["versions"] for name, report in reports.items()})
+    problems += [f"{name}: {reason}" for name, reason in bad.items()] + different
+    bad = odd | bad
+    return Verdict(problems, bad if len(nodes) == 1 or len(bad) < len(nodes) else {})
+
+
+def differences(reports: dict[str, dict[str, str]]) -> tuple[list[str], dict[str, str]]:
+    """What differs between nodes; and, where most of them agree, which are the odd ones out and why."""
+    problems, odd = [], {}
     for name in sorted({name for report in reports.values() for name in report}):
         by_value: dict[str, list[str]] = {}
         for node, report in sorted(reports.items()):
             by_value.setdefault(report.get(name, "absent"), []).append(node)
         if len(by_value) > 1:
             common = max(by_value, key=lambda value: len(by_value[value]))
-            odd = "; ".join(f"{value} on {', '.join(nodes)}" for value, nodes in by_value.items() if value != common)
-            problems.append(f"{name}: {common} on {len(by_value[common])} nodes, {odd}")
-    return problems
+            others = {value: nodes for value, nodes in by_value.items() if value != common}
+            listed = "; ".join(f"{value} on {', '.join(nodes)}" for value, nodes in others.items())
+            problems.append(f"{name}: {common} on {len(by_value[common])} nodes, {listed}")
+            if 2 * len(by_value[common]) > len(reports):
+                odd |= {node: f"{name} is {value}, not {common}" for value, nodes in others.items() for node in nodes}
+    return problems, odd
 
 
 def _driver() -> str:
@@ -198,8 +228,8 @@ def main(arguments: list[str] | None = None) -> int:
     node = steps.add_parser("node", help="this node")
     node.add_argument("--run", type=Path, required=True, help="the run's folder")
     node.add_argument("--checks", default="all", help=f"all, some of {','.join(CHECKS)}, or -NAME for all but it")
-    compare = steps.add_parser("compare", help="what the nodes wrote")
-    compare.add_argument("--nodes", type=int, required=True, help="how many there must be")
+    compare = steps.add_parser("compare", help="what the nodes wrote; prints the bad nodes, each with its reason")
+    compare.add_argument("--nodes", required=True, help="those that there must be: node1,node2")
     for step in (node, compare):
         step.add_argument("--output", type=Path, required=True, help="folder that all nodes see")
     options, overrides = parser.parse_known_args(arguments)
@@ -212,25 +242,31 @@ def main(arguments: list[str] | None = None) -> int:
         return EXIT_OK
     if options.step == "node":
         return _node(options.run, options.output, options.checks, processes)
-    reports = {file.stem.removeprefix("node-"): read_json(file) for file in options.output.glob("node-*.json")}
-    problems = differences({name: report["versions"] for name, report in reports.items()})
-    if len(reports) != options.nodes:
-        problems.append(f"{len(reports)} of {options.nodes} nodes reported; is {options.output} on a shared disk?")
-    for problem in problems:
+    return _compare(options.output, options.nodes.split(","))
+
+
+def _compare(output: Path, nodes: list[str]) -> int:
+    reports = {file.stem.removeprefix("node-"): read_json(file) for file in output.glob("node-*.json")}
+    verdict = judge(reports, nodes, output)
+    if not verdict.problems:
+        return EXIT_OK
+    host = next(iter(verdict.bad), "unknown")
+    kind = "node" if verdict.bad else "preflight"
+    Postmortem(kind, host, None, EXIT_FAILED, verdict.problems, verdict.bad).write(output)
+    for problem in verdict.problems:
         print(f"error: {problem}", file=sys.stderr)
-    return EXIT_FAILED if problems else EXIT_OK
+    print_bad_nodes(verdict.bad)
+    return EXIT_FAILED
 
 
 def _node(run: Path, output: Path, checks: str, processes: int) -> int:
-    name = socket.gethostname()
+    name = os.environ.get("SLURMD_NODENAME", socket.gethostname())
     is_head = os.environ.get("SLURM_NODEID", "0") == "0"
     about = Node(run, processes, is_head, int(os.environ.get("RENDEZVOUS_PORT", "29500")))
     problems = examine_node(about, chosen_checks(checks))
     write_json(output / f"node-{name}.json", {"versions": versions(), "problems": problems})
     for problem in problems:
         print(f"error: {name}: {problem}", file=sys.stderr)
-    if problems:
-        print(f"{name} is left out by: sbatch --exclude={name}", file=sys.stderr)
     return EXIT_FAILED if problems else EXIT_OK
 
 

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from megatron_rfft.common.errors import UserError
+from megatron_rfft.common.processes import end_with_parent
 
 ACTIVE = {"PENDING", "CONFIGURING", "RUNNING", "COMPLETING", "REQUEUED", "REQUEUE_FED", "REQUEUE_HOLD", "SUSPENDED"}
 ACTIVE |= {"SPECIAL_EXIT", "RESIZING", "SIGNALING", "STAGE_OUT", "STOPPED", "RESV_DEL_HOLD"}
@@ -20,12 +21,18 @@ class Task:
     """A job, or a task of an array, as Slurm sees it."""
 
     task: str
-    """Its number in the array, "" of a job that is none; "0-3" of tasks that wait as one."""
+    """Its number in the array, "" of a job that is none; "0-3" of tasks that never ran, in Slurm's accounting."""
     state: str
     reason: str
     """Why it waits."""
     time_left: str
     nodes: str
+
+    @property
+    def numbers(self) -> list[int]:
+        """Its number in the array, or all that it stands for; 0 of a job that is none."""
+        ranges = [part.split("-") for part in self.task.partition("%")[0].split(",") if part]
+        return [number for ends in ranges for number in range(int(ends[0]), int(ends[-1]) + 1)] or [0]
 
 
 def submit_job(command: list[str], environment: Mapping[str, str], folder: Path) -> int:
@@ -41,8 +48,7 @@ def job_states(jobs: Iterable[int]) -> dict[int, list[Task]]:
     wanted = set(jobs)
     if not wanted:
         return {}
-    user = pwd.getpwuid(os.getuid()).pw_name
-    done = _run(["squeue", "--noheader", "--states=all", f"--user={user}", "--format=%F|%K|%T|%r|%L|%N"])
+    done = _run(["squeue", "--noheader", "--states=all", "--array", f"--user={_user()}", "--format=%F|%K|%T|%r|%L|%N"])
     if done.returncode:
         raise UserError(f"squeue does not answer: {done.stderr.strip()}; try again")
     found: dict[int, list[Task]] = {}
@@ -54,6 +60,17 @@ def job_states(jobs: Iterable[int]) -> dict[int, list[Task]]:
         if tasks := _accounted(job):
             found[job] = tasks
     return found
+
+
+def find_job(comment: str) -> int | None:
+    """The user's job that was submitted with ``--comment``; None if Slurm knows none."""
+    done = _run(["squeue", "--noheader", "--states=all", f"--user={_user()}", "--format=%F|%k"])
+    lines = [line.split("|", 1) for line in done.stdout.splitlines()]
+    return next((int(job) for job, found in lines if found == comment), None)
+
+
+def _user() -> str:
+    return pwd.getpwuid(os.getuid()).pw_name
 
 
 def _accounted(job: int) -> list[Task]:
@@ -73,6 +90,14 @@ def _run(command: list[str], environment: Mapping[str, str] | None = None, folde
     if shutil.which(command[0]) is None:
         raise UserError(f"{command[0]} is not here; run this where jobs are submitted")
     try:
-        return subprocess.run(command, env=environment, cwd=folder, capture_output=True, text=True, timeout=_SECONDS)
+        return subprocess.run(
+            command,
+            env=environment,
+            cwd=folder,
+            capture_output=True,
+            text=True,
+            timeout=_SECONDS,
+            preexec_fn=end_with_parent,  # nothing is submitted any more for one that was killed
+        )
     except subprocess.TimeoutExpired as error:
         raise UserError(f"{command[0]} did not answer for {_SECONDS} s; try again") from error

@@ -8,11 +8,13 @@ from typing import Any
 
 import yaml
 
-from megatron_rfft.cluster.chain import STATE
+from megatron_rfft.cluster.chain_jobs import STATE
 from megatron_rfft.cluster.plan.report import format_table
-from megatron_rfft.cluster.slurm import Task, job_states
+from megatron_rfft.cluster.slurm import ACTIVE, Task, job_states
 from megatron_rfft.common.files import read_json, require_file
 
+HELD_BACK = "DependencyNeverSatisfied"
+"""Why Slurm cancels what waits for a failed job (sbatch --kill-on-invalid-dep=yes)."""
 _TAIL = 64 * 1024
 """Bytes at the end of a file that are looked at."""
 
@@ -31,12 +33,14 @@ class Progress:
 
 @dataclass(frozen=True)
 class StageView:
-    """A stage of the chain, its newest job."""
+    """A stage of the chain, its newest jobs."""
 
     name: str
-    job: int
+    jobs: list[int]
     states: dict[str, int]
-    """Tasks by Slurm's state; empty if Slurm has forgotten the job."""
+    """Tasks by Slurm's state; empty if Slurm has forgotten the jobs."""
+    failed: list[str]
+    """Tasks that ended badly by themselves, as JOB or JOB_TASK; not those that Slurm cancelled for want of these."""
     reason: str
     """Why it waits."""
     time_left: str
@@ -44,6 +48,8 @@ class StageView:
     training: list[Progress]
     error: str
     """The last line of its logs that says error."""
+    excluded: dict[str, str]
+    """Bad nodes that its jobs go on without, with the reasons."""
 
 
 def look(run: Path) -> list[StageView]:
@@ -52,36 +58,53 @@ def look(run: Path) -> list[StageView]:
     Raises UserError if it is neither.
     """
     if jobs := [int(folder.name) for folder in (run / "slurm").glob("[0-9]*")]:
-        return [_training_view(run, max(jobs))]
+        job = max(jobs)
+        logs = list((run / "slurm" / str(job)).glob("*/*.log"))
+        return [_view(run.name, {job: job_states([job]).get(job, [])}, logs, [run])]
     file = require_file(run / STATE, "give the folder (key run) of a chain that tools/submit.py submitted, or of a run")
-    submitted = read_json(file)["stages"]
-    states = job_states([entry["job"] for entry in submitted.values()])
-    return [_look_at(run, name, entry["job"], states.get(entry["job"], [])) for name, entry in submitted.items()]
+    stages = read_json(file)["stages"].items()
+    submitted = {name: [entry["job"] for entry in stage["jobs"]] for name, stage in stages if stage["jobs"]}
+    states = job_states([job for jobs in submitted.values() for job in jobs])
+    return [_look_at(run, name, {job: states.get(job, []) for job in jobs}) for name, jobs in submitted.items()]
 
 
-def _training_view(run: Path, job: int) -> StageView:
-    progress = [found for found in [training_progress(run)] if found]
-    logs = list((run / "slurm" / str(job)).glob("*/*.log"))
-    return _view(run.name, job, job_states([job]).get(job, []), progress, logs)
+def _look_at(run: Path, name: str, jobs: dict[int, list[Task]]) -> StageView:
+    folders = {"pretrain": [run / "pretrain"], "adapt": sorted((run / "adapt").glob("*"))}.get(name, [])
+    logs = [file for job in jobs for form in (f"{name}-{job}.log", f"{name}-{job}_*.log") for file in _logs(run, form)]
+    return _view(name, jobs, logs, folders)
 
 
-def _look_at(run: Path, name: str, job: int, tasks: list[Task]) -> StageView:
-    if name == "pretrain":
-        folders = [run / "pretrain"]
-    else:
-        folders = sorted(path.parent for path in (run / "adapt").glob("*/config.yaml")) if name == "adapt" else []
-    progress = [found for folder in folders if (found := training_progress(folder))]
-    logs = [*(run / "chain").glob(f"{name}-{job}.log"), *(run / "chain").glob(f"{name}-{job}_*.log")]
-    return _view(name, job, tasks, progress, logs)
+def _logs(run: Path, form: str) -> list[Path]:
+    return list((run / "chain").glob(form))
 
 
-def _view(name: str, job: int, tasks: list[Task], progress: list[Progress], logs: list[Path]) -> StageView:
+def _view(name: str, jobs: dict[int, list[Task]], logs: list[Path], folders: list[Path]) -> StageView:
+    tasks = [task for found in jobs.values() for task in found]
     waits = [task.reason for task in tasks if task.state == "PENDING" and task.reason != "None"]
     left = [task.time_left for task in tasks if task.state == "RUNNING"]
-    counted = Counter(task.state for task in tasks)
+    failed = [
+        f"{job}_{task.task}" if task.task else str(job)
+        for job, found in jobs.items()
+        for task in found
+        if task.state not in ACTIVE and task.state != "COMPLETED" and task.reason != HELD_BACK
+    ]
     return StageView(
-        name, job, dict(counted), waits[0] if waits else "", left[0] if left else "", progress, last_error(logs)
+        name,
+        list(jobs),
+        dict(Counter(task.state for task in tasks)),
+        failed,
+        waits[0] if waits else "",
+        left[0] if left else "",
+        [found for folder in folders if (found := training_progress(folder))],
+        last_error(logs),
+        {node: reason for folder in folders for node, reason in excluded_nodes(folder).items()},
     )
+
+
+def excluded_nodes(folder: Path) -> dict[str, str]:
+    """Nodes that the jobs of a training run do without, and why (slurm/train.sbatch notes them)."""
+    lines = [line for file in folder.glob("slurm/*/excluded") for line in file.read_text().splitlines()]
+    return dict(line.split("\t", 1) for line in lines)
 
 
 def training_progress(folder: Path) -> Progress | None:
@@ -108,18 +131,40 @@ def last_error(logs: list[Path]) -> str:
     return ""
 
 
+def advice(run: Path, views: list[StageView]) -> str:
+    """What failed, and what to do next; empty while there is nothing to do."""
+    if not (run / STATE).is_file():
+        return ""
+    words = f"python tools/submit.py --config {read_json(run / STATE)['config']}"
+    lines = []
+    for view in views:
+        if view.failed:
+            some = ", ".join(view.failed[:8]) + (", ..." if len(view.failed) > 8 else "")
+            log = run / "chain" / f"{view.name}-{view.failed[0]}.log"
+            lines.append(f"failed: {view.name} ({some}), and what needs it was not started; see {log}")
+    if lines:
+        return "\n".join([*lines, f"mend it and go on with: {words}"])
+    if all(set(view.states) == {"COMPLETED"} for view in views):
+        return f"all is done: {run / 'report' / 'report.html'}"
+    if all(not ACTIVE.intersection(view.states) for view in views):
+        return f"nothing is queued or running; what is not done is submitted by: {words}"
+    return ""
+
+
 def as_values(views: list[StageView]) -> dict[str, Any]:
     """Plain values, for scripts."""
     return {"stages": [asdict(view) for view in views]}
 
 
-def format_views(views: list[StageView]) -> str:
-    """One screen: a line for each stage, indented ones for its training runs and its error."""
+def format_views(views: list[StageView], told: str = "") -> str:
+    """One screen: a line for each stage, indented ones for its training runs and its error, and what is ``told``."""
     rows = []
     for view in views:
         states = ", ".join(f"{count} {state}" if count > 1 else state for state, count in view.states.items())
+        held = set(view.states) == {"CANCELLED"} and not view.failed
         state = (states or "FORGOTTEN") + (f" ({view.reason})" if view.reason else "")
-        rows.append([view.name, str(view.job), view.time_left, state])
+        state += " (a stage before it failed)" if held else ""
+        rows.append([view.name, ",".join(map(str, view.jobs)), view.time_left, state])
     lines = format_table(["stage", "job", "limit in", "state"], rows).splitlines()
     shown = lines[:1]
     for view, line in zip(views, lines[1:], strict=True):
@@ -128,9 +173,10 @@ def format_views(views: list[StageView]) -> str:
             left = f"{run.seconds_left / 3600:.0f}:{run.seconds_left % 3600 // 60:02.0f} h left"
             speed = f"{run.tokens_per_second:,.0f} tokens/s"
             shown.append(f"    {run.name}: step {run.step} of {run.steps}, loss {run.loss:.4f}, {speed}, {left}")
+        shown += [f"    excluded: {node} ({reason})" for node, reason in view.excluded.items()]
         if view.error:
             shown.append(f"    {view.error[:160]}")
-    return "\n".join(shown)
+    return "\n".join([*shown, told] if told else shown)
 
 
 def _tail(file: Path) -> str:

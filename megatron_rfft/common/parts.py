@@ -29,10 +29,11 @@ class Part:
 
 
 @contextmanager
-def held(path: Path, shared: bool, output: Path) -> Iterator[None]:
+def held(path: Path, shared: bool, output: Path, busy: str = "") -> Iterator[None]:
     """Hold ``path``, a folder or a file that is made, against other runs; runs with ``shared`` let each other in.
 
-    The lock ends with the process, however that ends. Raises UserError if a run that writes ``output`` holds it.
+    The lock ends with the process, however that ends. Raises UserError if a run that writes ``output`` holds it,
+    with the message ``busy`` if one is given.
     """
     flags = os.O_RDONLY if path.is_dir() else os.O_RDWR | os.O_CREAT
     while True:
@@ -44,7 +45,8 @@ def held(path: Path, shared: bool, output: Path) -> Iterator[None]:
             yield
             return
         except BlockingIOError:
-            raise UserError(f"another run is writing {output}; wait for it, or give another --output") from None
+            busy = busy or f"another run is writing {output}; wait for it, or give another --output"
+            raise UserError(busy) from None
         finally:
             os.close(descriptor)
 

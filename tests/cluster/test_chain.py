@@ -59,8 +59,8 @@ def test_a_done_task_of_an_array_is_left_out(tmp_path):
     ("section", "change", "message"),
     [
         ("pretrain", {"config": None}, "pretrain.config is not set"),
-        ("pretrain", {"nods": 1}, "unknown key pretrain.nods; there are config, nodes"),
-        ("pretrain", {"nodes": "two"}, "pretrain.nodes is 'two'; it must be int"),
+        ("pretrain", {"nods": 1}, "unknown config key pretrain.nods; keys of pretrain are config, nodes"),
+        ("pretrain", {"nodes": "two"}, "pretrain.nodes is 'two'; it must be of type int"),
         ("pretrain", {"nodes": 0}, "pretrain.nodes is 0"),
         ("pretrain", {"options": ["--run.stepz", "1"]}, "unknown config key run.stepz"),
         ("adapt", {"tasks": []}, "adapt.config and adapt.tasks belong together"),

@@ -76,16 +76,47 @@ def test_checks_are_chosen_by_name():
         preflight.chosen_checks("-dsik")
 
 
-def test_the_node_that_differs_is_named(tmp_path):
+def report(folder: Path, name: str, torch: str = "2.13.0", problems: tuple[str, ...] = ()) -> None:
+    about = {"versions": {"torch": torch}, "problems": problems}
+    (folder / f"node-{name}.json").write_text(json.dumps(about))
+
+
+def test_nodes_that_differ_or_say_nothing_are_named(tmp_path):
     for name, torch in {"n1": "2.13.0", "n2": "2.13.0", "n3": "2.12.1"}.items():
-        (tmp_path / f"node-{name}.json").write_text(json.dumps({"versions": {"torch": torch}, "problems": []}))
+        report(tmp_path, name, torch)
     compare = ("-m", "megatron_rfft.cluster.preflight", "compare", "--output", tmp_path, "--nodes")
-    done = run_python(*compare, "4", check=False)
+    done = run_python(*compare, "n1,n2,n3,n4", check=False)
     assert done.returncode == 1
     assert "torch: 2.13.0 on 2 nodes, 2.12.1 on n3" in done.stderr
-    assert "3 of 4 nodes reported" in done.stderr
+    assert "n4: it left no report" in done.stderr
+    assert [line.split("\t")[0] for line in done.stdout.splitlines()] == ["n3", "n4"]
+    found = json.loads((tmp_path / "postmortem.json").read_text())
+    assert (found["kind"], list(found["bad_nodes"])) == ("node", ["n3", "n4"])
     (tmp_path / "node-n3.json").unlink()
-    run_python(*compare, "2")
+    assert run_python(*compare, "n1,n2").stdout == ""
+
+
+def judged(folder: Path, *nodes: str) -> tuple[list[str], list[str]]:
+    reports = {file.stem.removeprefix("node-"): json.loads(file.read_text()) for file in folder.glob("node-*.json")}
+    verdict = preflight.judge(reports, list(nodes), folder)
+    return verdict.problems, list(verdict.bad)
+
+
+def test_no_node_is_to_blame_for_what_all_have_in_common(tmp_path):
+    assert judged(tmp_path, "n1", "n2") == (
+        [f"none of 2 nodes left a report in {tmp_path}; is it on a shared disk?"],
+        [],
+    )
+    report(tmp_path, "n1", problems=("disk: full",))
+    assert judged(tmp_path, "n1") == (["n1: disk: full"], ["n1"])
+    report(tmp_path, "n2", problems=("disk: full",))
+    assert judged(tmp_path, "n1", "n2") == (["n1: disk: full", "n2: disk: full"], [])
+
+
+def test_of_two_nodes_that_differ_none_is_the_odd_one(tmp_path):
+    report(tmp_path, "n1")
+    report(tmp_path, "n2", torch="2.12.1")
+    assert judged(tmp_path, "n1", "n2") == (["torch: 2.13.0 on 1 nodes, 2.12.1 on n2"], [])
 
 
 def test_the_config_is_held_against_the_allocation(small_data, tmp_path):
@@ -100,6 +131,7 @@ def test_the_config_is_held_against_the_allocation(small_data, tmp_path):
 FAILURES = {
     "out of memory": "torch.OutOfMemoryError: CUDA out of memory. Tried to allocate 2.00 GiB",
     "node": "RuntimeError: CUDA error: uncorrectable ECC error encountered",
+    "GPU code": "RuntimeError: CUDA error: an illegal memory access was encountered",
     "file system": "OSError: [Errno 28] No space left on device",
     "network": "torch.distributed.DistBackendError: NCCL error in: ProcessGroupNCCL.cpp",
     "user code": "KeyError: 'attention_mask'",
@@ -112,11 +144,12 @@ def test_the_rank_that_failed_first_says_what_the_job_died_of(tmp_path, kind):
     (tmp_path / "node1.log").write_text(f"[rank0]:{lost}\n")
     (tmp_path / "node2.log").write_text(f"[rank0]:{lost}\n[rank1]:step 3\n[rank1]:{FAILURES[kind]}\n")
     for host, rank, when in (("node1", 0, 1002), ("node2", 1, 1001)):
-        about = {"host": host, "rank": rank, "exit_code": 1, "time": when, "process": 1}
+        about = {"host": host, "node": f"{host}-gpu", "rank": rank, "exit_code": 1, "time": when, "process": 1}
         (tmp_path / f"failure-{host}.json").write_text(json.dumps(about))
     found = postmortem.examine(tmp_path, 1)
     assert (found.kind, found.host, found.rank) == (kind, "node2", 1)
     assert found.lines == [f"[rank1]:{FAILURES[kind]}"]
+    assert found.bad_nodes == ({"node2-gpu": f"[rank1]:{FAILURES[kind]}"} if kind == "node" else {})
 
 
 def test_a_lost_node_leaves_no_first_failure(tmp_path):

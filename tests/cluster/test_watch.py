@@ -5,16 +5,26 @@ import os
 
 import pytest
 
-from megatron_rfft.cluster.watch import as_values, format_views, look
+from megatron_rfft.cluster.watch import advice, as_values, format_views, look
 from megatron_rfft.common.errors import UserError
 
-QUEUE = "11|N/A|RUNNING|None|3:00:00|node1\n12|0-1|PENDING|Dependency|1-00:00:00|\n99|N/A|RUNNING|None|1:00|node2\n"
+QUEUE = """\
+11|N/A|RUNNING|None|3:00:00|node1
+12|0|PENDING|Dependency|1-00:00:00|
+12|1|PENDING|Dependency|1-00:00:00|
+13|0|COMPLETED|None|1:00|node1
+13|1|FAILED|NonZeroExitCode|1:00|node2
+14|0|PENDING|Dependency|1:00|
+14|1|CANCELLED|DependencyNeverSatisfied|1:00|
+15|N/A|CANCELLED|DependencyNeverSatisfied|1:00|
+99|N/A|RUNNING|None|1:00|node2
+"""
 
 
 @pytest.fixture
 def queue(tmp_path, monkeypatch):
     """A squeue that knows jobs 11, 12 and somebody's 99, and a Slurm without accounting."""
-    for name, script in {"squeue": f"printf '{QUEUE}'".replace("\n", "\\n"), "sacct": "exit 1"}.items():
+    for name, script in {"squeue": f"printf '{QUEUE}'", "sacct": "exit 1"}.items():
         file = tmp_path / "bin" / name
         file.parent.mkdir(exist_ok=True)
         file.write_text(f"#!/bin/sh\n{script}\n")
@@ -29,11 +39,16 @@ def train(folder, step: int) -> None:
     (folder / "metrics.jsonl").write_text(json.dumps(row) + "\n" + '{"step": 4')  # cut while it is written
 
 
+def submitted(run, **jobs: int) -> None:
+    run.mkdir(exist_ok=True)
+    stages = {name: {"jobs": [{"job": job}]} for name, job in jobs.items()}
+    (run / "chain.json").write_text(json.dumps({"config": "/a/chain.yaml", "stages": stages}))
+
+
 def test_a_chain_on_one_screen(queue, tmp_path):
     run = tmp_path / "run"
     train(run / "pretrain", 200)
-    stages = {"tokenize": {"job": 10}, "pretrain": {"job": 11}, "adapt": {"job": 12}}
-    (run / "chain.json").write_text(json.dumps({"stages": stages}))
+    submitted(run, tokenize=10, pretrain=11, adapt=12)
     (run / "chain").mkdir()
     (run / "chain" / "tokenize-10_0.log").write_text("error: no room to write\nsrun: error: node1: task 0: Exited\n")
     views = look(run)
@@ -44,16 +59,38 @@ def test_a_chain_on_one_screen(queue, tmp_path):
         "error: no room to write",
         "pretrain 11 3:00:00 RUNNING",
         "pretrain: step 200 of 800, loss 0.2500, 120,000 tokens/s, 1:00 h left",
-        "adapt 12 PENDING (Dependency)",
+        "adapt 12 2 PENDING (Dependency)",
     ]
     assert as_values(views)["stages"][1]["training"][0]["seconds_left"] == 3600
+
+
+def test_what_failed_is_told_apart_from_what_was_not_started_for_it(queue, tmp_path):
+    run = tmp_path / "run"
+    submitted(run, adapt=13, convert=14, report=15)
+    views = look(run)
+    assert [view.failed for view in views] == [["13_1"], [], []]
+    lines = format_views(views, advice(run, views)).splitlines()
+    assert [" ".join(line.split()) for line in lines[2:]] == [
+        "convert 14 PENDING, CANCELLED (Dependency)",
+        "report 15 CANCELLED (a stage before it failed)",
+        f"failed: adapt (13_1), and what needs it was not started; see {run}/chain/adapt-13_1.log",
+        "mend it and go on with: python tools/submit.py --config /a/chain.yaml",
+    ]
+
+
+def test_nodes_that_were_left_out_are_shown(queue, tmp_path):
+    submitted(tmp_path, adapt=12)
+    noted = tmp_path / "adapt" / "add_int" / "slurm" / "12" / "excluded"
+    noted.parent.mkdir(parents=True)
+    noted.write_text("node2\tgpus: 7 GPUs are visible (start 1)\n")
+    assert "excluded: node2 (gpus: 7 GPUs are visible (start 1))" in format_views(look(tmp_path))
 
 
 def test_a_training_run_of_its_own(queue, tmp_path):
     train(tmp_path / "run", 3)
     (tmp_path / "run" / "slurm" / "11" / "0").mkdir(parents=True)
     (view,) = look(tmp_path / "run")
-    assert (view.job, view.states, view.training[0].step) == (11, {"RUNNING": 1}, 3)
+    assert (view.jobs, view.states, view.training[0].step) == ([11], {"RUNNING": 1}, 3)
 
 
 def test_a_folder_that_is_neither_is_refused(queue, tmp_path):

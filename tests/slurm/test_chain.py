@@ -5,9 +5,12 @@ import sys
 from pathlib import Path
 
 import pytest
+import torch
 import yaml
+from transformers import Qwen2Config, Qwen2ForCausalLM
 
 from tests.conftest import ROOT
+from tests.evaluation.conftest import CHARACTERS, save_tokenizer
 from tests.slurm.cluster import wait_until
 from tests.training.conftest import small_config
 
@@ -15,72 +18,129 @@ STAGES = ["generate", "tokenize", "data", "pretrain", "adapt", "convert", "evalu
 ADAPT = "lengths: 2-3\nsamples: 40\nform: lean\n"
 
 
-def chain_file(small_data, folder: Path) -> Path:
-    """A small model from scratch over two nodes, adapters for two tasks; with a mistake in ``adapt.yaml``."""
-    preset = "tasks: coin_flip:1-4,length_int:2-4\nsamples: 40\nform: lean\nnum_shards: 2\n"
-    (folder / "corpus.yaml").write_text(preset)
-    (folder / "adapt.yaml").write_text(ADAPT.replace("lean", "leen"))
-    config = small_config(small_data.prefix, folder / "unused")
-    pretrain, adapt = folder / "pretrain-config.yaml", folder / "adapt-config.yaml"
-    pretrain.write_text(yaml.safe_dump(config))
-    config["adapter"] = {"method": "lora", "rank": 2}
-    config["checkpoint"] |= {"load": "set by the chain"}
-    adapt.write_text(yaml.safe_dump(config))
-    small = ["--cpus-per-task=1", "--mem=1G", "--gpus-per-node=0"]
-    whole = ["--gpus-per-node=1"]
-    variables = {"PYTHON": sys.executable, "PROCESSES_PER_NODE": "1", "HF_HUB_OFFLINE": "1"}
-    values = {
-        "run": str(folder / "run"),
-        "tokenizer": str(small_data.tokenizer),
-        "corpus": {"preset": str(folder / "corpus.yaml"), "parts": 2, "validation": None},
-        "pretrain": {"config": str(pretrain), "nodes": 2},
-        "adapt": {"config": str(adapt), "tasks": ["coin_flip", "length_int"], "preset": str(folder / "adapt.yaml")},
-        "evaluate": {"lengths": "2,3", "samples": 2, "engine": "hf"},
-        "slurm": {
-            "stages": {name: whole if name in ("pretrain", "adapt") else small for name in STAGES},
-            "variables": variables,
-        },
-    }
-    file = folder / "chain.yaml"
-    file.write_text(yaml.safe_dump(values))
-    return file
+class ChainOnCluster:
+    """A chain with a small model over two nodes and adapters for its tasks; its commands run on the cluster's head."""
+
+    def __init__(self, cluster, folder: Path, tasks: list[str], sections: dict, values: dict):
+        """``sections`` of the training configs and ``values`` of the chain, besides what all chains here have."""
+        self.cluster, self.folder, self.run, self.file = cluster, folder, folder / "run", folder / "chain.yaml"
+        folder.mkdir(parents=True, exist_ok=True)
+        preset = "tasks: coin_flip:1-4,length_int:2-4\nsamples: 40\nform: lean\nnum_shards: 2\n"
+        (folder / "corpus.yaml").write_text(preset)
+        (folder / "adapt.yaml").write_text(ADAPT)
+        config = small_config(folder / "set by the chain", folder / "unused") | sections
+        pretrain, adapt = folder / "pretrain-config.yaml", folder / "adapt-config.yaml"
+        pretrain.write_text(yaml.safe_dump(config))
+        config["adapter"] = {"method": "lora", "rank": 2}
+        config["checkpoint"] |= {"load": "set by the chain"}
+        adapt.write_text(yaml.safe_dump(config))
+        small = ["--cpus-per-task=1", "--mem=1G"]
+        stages = dict.fromkeys((*STAGES, "from-hf"), small)
+        stages |= {name: ["--gpus-per-node=1"] for name in ("pretrain", "adapt")}
+        common = {
+            "run": str(self.run),
+            "corpus": {"preset": str(folder / "corpus.yaml"), "parts": 2, "validation": None},
+            "pretrain": {"config": str(pretrain), "nodes": 2},
+            "adapt": {"config": str(adapt), "tasks": tasks, "preset": str(folder / "adapt.yaml")},
+            "slurm": {
+                "stages": stages,
+                "variables": {"PYTHON": sys.executable, "PROCESSES_PER_NODE": "1", "HF_HUB_OFFLINE": "1"},
+            },
+        }
+        self.file.write_text(yaml.safe_dump(common | values))
+
+    def command(self, *words: object) -> str:
+        return self.cluster.run(sys.executable, *words, PYTHONPATH=ROOT, timeout=120).stdout
+
+    def watched(self) -> dict[str, dict]:
+        stages = json.loads(self.command("tools/watch.py", self.run, "--json"))["stages"]
+        return {stage["name"]: stage for stage in stages}
+
+    def submit(self) -> list[str]:
+        return self.command("tools/submit.py", "--config", self.file).splitlines()[:-1]
+
+    def wait_for_report(self, timeout: float) -> None:
+        """Wait for the newest report's job, whatever becomes of it."""
+        job = self.watched()["report"]["jobs"][0]
+        try:
+            wait_until(lambda: self.cluster.state(job) not in ("PENDING", "RUNNING"), "the report", timeout)
+        finally:
+            print(self.command("tools/watch.py", self.run))
+
+    def is_done(self) -> bool:
+        report = (self.run / "report" / "report.html").is_file()
+        return report and all(set(stage["states"]) == {"COMPLETED"} for stage in self.watched().values())
+
+
+def from_scratch(cluster, small_data, folder: Path) -> ChainOnCluster:
+    values = {"tokenizer": str(small_data.tokenizer), "evaluate": {"lengths": "2,3", "samples": 2, "engine": "hf"}}
+    return ChainOnCluster(cluster, folder, ["coin_flip", "length_int"], {}, values)
+
+
+def submitted(lines: list[str]) -> list[str]:
+    return [line.partition(":")[0] for line in lines if "submitted" in line]
 
 
 @pytest.mark.slow
 def test_one_command_leads_from_rules_to_a_report(cluster, small_data, tmp_path):
-    file, run = chain_file(small_data, tmp_path), tmp_path / "run"
-
-    def command(*words: object) -> str:
-        return cluster.run(sys.executable, *words, PYTHONPATH=ROOT, timeout=120).stdout
-
-    def watched() -> dict[str, dict]:
-        stages = json.loads(command("tools/watch.py", run, "--json"))["stages"]
-        return {stage["name"]: stage for stage in stages}
-
-    def submitted() -> list[str]:
-        return command("tools/submit.py", "--config", file).splitlines()[:-1]
-
-    assert [line.partition(":")[0] for line in submitted() if "submitted" in line] == STAGES
-    assert not [line for line in submitted() if "submitted" in line]  # the second time, everything is under way
-    wait_until(lambda: cluster.state(watched()["report"]["job"]) == "CANCELLED", "the mistake to be found", 120)
-    assert watched()["data"]["states"] == {"FAILED": 2}
-    assert "leen" in watched()["data"]["error"]
-    cluster.wait(watched()["tokenize"]["job"])
+    chain, run = from_scratch(cluster, small_data, tmp_path), tmp_path / "run"
+    (tmp_path / "adapt.yaml").write_text(ADAPT.replace("lean", "leen"))
+    assert submitted(chain.submit()) == STAGES
+    assert submitted(chain.submit()) == []  # the second time, everything is under way
+    report = chain.watched()["report"]["jobs"][0]
+    wait_until(lambda: cluster.state(report) == "CANCELLED", "the mistake to be found", 120)
+    seen = chain.watched()
+    assert seen["data"]["states"] == {"FAILED": 2}
+    assert "leen" in seen["data"]["error"]
+    assert [name for name in STAGES if seen[name]["failed"]] == ["data"]
+    told = chain.command("tools/watch.py", run)
+    assert f"mend it and go on with: python tools/submit.py --config {chain.file}" in told
+    cluster.wait(seen["tokenize"]["jobs"][0])
     (tmp_path / "adapt.yaml").write_text(ADAPT)
-    lines = submitted()
+    lines = chain.submit()
     assert lines[:2] == ["generate: done", "tokenize: done"]
-    assert [line.partition(":")[0] for line in lines if "submitted" in line] == STAGES[2:]
-    job = watched()["report"]["job"]
-    try:
-        wait_until(lambda: cluster.state(job) not in ("PENDING", "RUNNING"), "the report", 500)
-    finally:
-        print(command("tools/watch.py", run))
-    assert (run / "report" / "report.html").is_file()
-    assert all(set(stage["states"]) == {"COMPLETED"} for stage in watched().values())
-    assert [row["step"] for row in watched()["adapt"]["training"]] == [6, 6]
-    assert submitted() == [f"{name}: done" for name in STAGES]
+    assert submitted(lines) == STAGES[2:]
+    chain.wait_for_report(500)
+    assert chain.is_done()
+    assert f"all is done: {run}/report/report.html" in chain.command("tools/watch.py", run)
+    assert [row["step"] for row in chain.watched()["adapt"]["training"]] == [6, 6]
+    assert chain.submit() == [f"{name}: done" for name in STAGES]
     (run / "evaluation" / "coin_flip" / "results.json").unlink()
-    lines = submitted()
+    lines = chain.submit()
     assert lines[:6] == [f"{name}: done" for name in STAGES[:6]]
     assert "(1 of 3 tasks)" in lines[6]
-    wait_until(lambda: cluster.state(watched()["report"]["job"]) == "COMPLETED", "the report again", 120)
+    chain.wait_for_report(120)
+    assert chain.is_done()
+
+
+def make_hf_folder(folder: Path) -> None:
+    """A random Qwen2 with a tokenizer of single characters, of a size that vLLM's CPU attention knows."""
+    torch.manual_seed(0)
+    size = {"hidden_size": 64, "intermediate_size": 128, "num_hidden_layers": 2, "max_position_embeddings": 4096}
+    heads = {"num_attention_heads": 2, "num_key_value_heads": 1}
+    model = Qwen2ForCausalLM(Qwen2Config(vocab_size=len(CHARACTERS), initializer_range=0.2, **size, **heads))
+    model.save_pretrained(folder)
+    save_tokenizer(folder, "\x0c")
+
+
+@pytest.mark.slow
+def test_two_chains_at_once_one_of_them_from_an_hf_folder_to_vllm(cluster, small_data, tmp_path):
+    scratch = from_scratch(cluster, small_data, tmp_path / "scratch")
+    hf = tmp_path / "hf"
+    make_hf_folder(hf)
+    sections = {"model": {"hf_config": str(hf)}, "data": {"train": "set by the chain", "sequence_length": 2048}}
+    values = {"model": str(hf), "evaluate": {"lengths": "2,3", "samples": 2, "engine": "vllm"}}
+    from_hf = ChainOnCluster(cluster, tmp_path / "from-hf", ["coin_flip"], sections, values)
+    assert submitted(scratch.submit()) == STAGES
+    assert submitted(from_hf.submit()) == [*STAGES[:3], "from-hf", *STAGES[3:]]
+    from_hf.wait_for_report(900)
+    scratch.wait_for_report(300)
+    for chain in (scratch, from_hf):
+        assert chain.is_done()
+        jobs = [job for stage in chain.watched().values() for job in stage["jobs"]]
+        assert all(task["Restarts"] == "0" for job in jobs for task in cluster.jobs(job).values())
+    for name in ("pretrain", "coin_flip"):
+        results = json.loads((from_hf.run / "evaluation" / name / "results.json").read_text())
+        assert "vllm" in json.dumps(results)
+    start = yaml.safe_load((from_hf.run / "pretrain" / "config.yaml").read_text())["checkpoint"]["load"]
+    assert start == str(from_hf.run / "base")

@@ -38,3 +38,20 @@ def test_a_job_survives_its_daemon_and_is_requeued_when_its_node_is_lost(whole_c
     (tmp_path / "done").touch()
     assert cluster.wait(job) == {"": "COMPLETED"}
     assert log.read_text().split("\n") == ["", "1", ""]
+
+
+def test_a_task_waits_for_its_own_task_of_another_array_alone(cluster, tmp_path):
+    """What the chain of jobs builds on: aftercorr, dependencies on single tasks, and the end of those in vain."""
+    quiet = ("--output=/dev/null", "--kill-on-invalid-dep=yes")
+    script = f"[ $SLURM_ARRAY_TASK_ID = 0 ] || exit 1; until [ -e {tmp_path}/go ]; do sleep 0.1; done"
+    first = cluster.sbatch("--array=0-1", "--output=/dev/null", "--wrap", script)
+    second = cluster.sbatch("--array=0-1", f"--dependency=aftercorr:{first}", *quiet, "--wrap=true")
+    of_one = cluster.sbatch(f"--dependency=afterok:{second}_0", *quiet, "--wrap=true")
+    of_all = cluster.sbatch(f"--dependency=afterok:{second}", *quiet, "--wrap=true")
+    wait_until(lambda: cluster.states(second).get("1") == "CANCELLED", "the task behind the failed one to be cancelled")
+    assert cluster.states(second)["0"] == "PENDING"
+    assert cluster.state(of_one) == "PENDING"
+    (tmp_path / "go").touch()
+    assert cluster.wait(of_one) == {"": "COMPLETED"}
+    assert cluster.wait(of_all) == {"": "CANCELLED"}
+    assert cluster.states(second) == {"0": "COMPLETED", "1": "CANCELLED"}

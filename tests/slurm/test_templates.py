@@ -1,21 +1,31 @@
 """The sbatch templates as bash runs them, with the variables that Slurm sets."""
 
+import json
 import os
+import shutil
+import socket
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
+import yaml
 
 from megatron_rfft.data.documents import Documents
 from tests.conftest import ROOT
+from tests.training.conftest import small_config
 
 TEMPLATES = sorted((ROOT / "slurm").glob("*.sbatch"))
 
 
-def run_task(template: str, check: bool = True, **variables) -> subprocess.CompletedProcess[str]:
+def run_task(template: str, *arguments: object, check: bool = True, **variables) -> subprocess.CompletedProcess[str]:
     environment = {**os.environ, "PYTHONPATH": str(ROOT), "PYTHON": sys.executable, **variables}
     done = subprocess.run(
-        ["bash", ROOT / "slurm" / template], cwd=ROOT, env=environment, capture_output=True, text=True
+        ["bash", ROOT / "slurm" / template, *map(str, arguments)],
+        cwd=ROOT,
+        env=environment,
+        capture_output=True,
+        text=True,
     )
     assert done.returncode == 0 or not check, done.stderr
     return done
@@ -55,3 +65,55 @@ def test_a_missing_variable_is_named(tmp_path, left_out, message):
     done = run_task("data_prep.sbatch", check=False, **{k: v for k, v in given.items() if k != left_out})
     assert done.returncode != 0
     assert message in done.stderr
+
+
+IMAGE, MOUNTS = "/images/rfft.sqsh", "/scratch:/scratch,/data:/data"
+
+
+@pytest.fixture
+def container(tmp_path) -> dict[str, str]:
+    """Variables with which a template finds an srun that checks pyxis' options (container.py) and a scontrol."""
+    programs, image = tmp_path / "programs", tmp_path / "image"
+    programs.mkdir()
+    image.mkdir()
+    (image / "python").write_text(f'#!/bin/sh\nexec {sys.executable} "$@"\n')
+    srun = f'exec {sys.executable} {ROOT}/tests/slurm/container.py {tmp_path}/notes {image} "$@"'
+    for name, script in {"srun": srun, "scontrol": 'echo "$3"'}.items():
+        (programs / name).write_text(f"#!/bin/sh\n{script}\n")
+    for file in (*programs.iterdir(), *image.iterdir()):
+        file.chmod(0o755)
+    for name in ("bash", "touch"):
+        (image / name).symlink_to(shutil.which(name))
+    path = f"{programs}:/usr/bin:/bin"
+    return {"PATH": path, "CONTAINER": IMAGE, "CONTAINER_MOUNTS": MOUNTS, "PYTHON": "/not/in/the/image/python"}
+
+
+def steps_inside(folder: Path) -> list[list[str]]:
+    """The commands that ran in the container; each was given the image, the mounts and this folder."""
+    notes = [json.loads(line) for line in (folder / "notes").read_text().splitlines()]
+    given = {"container-image": IMAGE, "container-mounts": MOUNTS, "container-workdir": str(ROOT)}
+    assert all({name: note[name] for name in given} == given for note in notes)
+    return [note["command"] for note in notes]
+
+
+def test_stages_run_in_the_container(container, small_data, tmp_path):
+    (tmp_path / "0.sh").write_text('set -eu\n"$PYTHON" data_prep/generate.py --help\n')
+    done = run_task("stage.sbatch", tmp_path, **container)
+    assert "usage: generate.py" in done.stdout
+    given = {"INPUT": str(small_data.corpus), "TOKENIZER": str(small_data.tokenizer), "OUTPUT": str(tmp_path / "data")}
+    run_task("data_prep.sbatch", **container, **given, SLURM_ARRAY_TASK_ID="0", SLURM_ARRAY_TASK_COUNT="1")
+    assert len(Documents(tmp_path / "data")) == len(Documents(small_data.prefix))
+    assert [command[0] for command in steps_inside(tmp_path)] == ["bash", "python"]
+
+
+@pytest.mark.slow
+def test_training_runs_in_the_container(container, small_data, tmp_path):
+    """All of train.sbatch on one node: preflight, launch and trainer inside, what asks Slurm outside."""
+    (tmp_path / "run.yaml").write_text(yaml.safe_dump(small_config(small_data.prefix, tmp_path / "run")))
+    host = socket.gethostname()
+    job = {"SLURM_JOB_ID": "7", "SLURM_JOB_NODELIST": host, "SLURM_JOB_NUM_NODES": "1"}
+    done = run_task("train.sbatch", tmp_path / "run.yaml", **container, **job)
+    assert "finished" in done.stdout
+    ran = [next(word for word in command if word.startswith("megatron_rfft")) for command in steps_inside(tmp_path)]
+    assert ran == [*3 * ["megatron_rfft.cluster.preflight"], "megatron_rfft.cluster.launch"]
+    assert (tmp_path / "run" / "slurm" / "7" / "0" / f"finished-{host}").exists()

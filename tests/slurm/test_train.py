@@ -118,33 +118,120 @@ def test_what_does_not_fit_fails_once_with_its_message(cluster, small_data, tmp_
     assert message in run.log
 
 
-def test_a_node_that_fails_the_preflight_is_named(cluster, small_data, tmp_path):
+@pytest.fixture
+def smi_of_a_bad_node(tmp_path) -> str:
+    """A PATH with an nvidia-smi that sees a GPU on every node but node2."""
     smi = tmp_path / "bin" / "nvidia-smi"
     smi.parent.mkdir()
     smi.write_text(
         '#!/bin/sh\ncase $(hostname)$1 in node2--query-gpu*) ;; *--query-gpu*) echo "GPU-a, 4, 580.1" ;; esac\n'
     )
     smi.chmod(0o755)
+    return f"{smi.parent}:{os.environ['PATH']}"
+
+
+NO_GPU = "gpus: 0 GPUs are visible, 1 processes are to run"
+
+
+def test_the_job_goes_on_without_a_node_that_fails_the_preflight(cluster, small_data, tmp_path, smi_of_a_bad_node):
+    run = Run(cluster, small_data.prefix, tmp_path, run={"steps": 4})
+    job = run.submit("--exclude=node1", PATH=smi_of_a_bad_node, MAX_EXCLUDED=1)
+    assert run.wait() == "COMPLETED", run.log
+    assert run.restarts() == 1
+    assert "preflight: node2: the job is requeued without node1, node2" in run.log
+    assert cluster.jobs(job)[""]["NodeList"] == "node[3-4]"
+    logs = tmp_path / "run" / "slurm" / str(job)
+    assert (logs / "excluded").read_text() == f"node2\t{NO_GPU} (start 1)\n"
+    postmortem = json.loads((logs / "0" / "postmortem.json").read_text())
+    assert (postmortem["kind"], postmortem["bad_nodes"]) == ("node", {"node2": NO_GPU})
+    watched = cluster.run(sys.executable, "tools/watch.py", tmp_path / "run", PYTHONPATH=ROOT).stdout
+    assert f"excluded: node2 ({NO_GPU} (start 1))" in watched
+
+
+@pytest.mark.parametrize(
+    ("option", "most", "why"),
+    [
+        ("--nodelist=node[1-2]", 4, "--nodelist asks for it; left out by: sbatch --exclude=node2"),
+        ("--exclude=node1", 0, "MAX_EXCLUDED=0 is used up; left out by: sbatch --exclude=node1,node2"),
+        ("--exclude=node[1,4]", 4, "partition debug has only 1 other nodes that are up"),
+    ],
+)
+def test_a_job_that_cannot_do_without_the_bad_node_fails_and_names_it(
+    cluster, small_data, tmp_path, smi_of_a_bad_node, option, most, why
+):
     run = Run(cluster, small_data.prefix, tmp_path)
-    run.submit("--nodelist=node[1-2]", PATH=f"{smi.parent}:{os.environ['PATH']}")
+    run.submit(option, PATH=smi_of_a_bad_node, MAX_EXCLUDED=most)
     assert run.wait() == "FAILED"
     assert run.restarts() == 0
-    assert "error: node2: gpus: 0 GPUs are visible, 1 processes are to run" in run.log
-    assert "sbatch --exclude=node2" in run.log
-    assert "error: node1" not in run.log
+    assert f"error: node2: {NO_GPU}" in run.log
+    assert f"preflight: node2, and {why}" in run.log
+    assert "error: node1: gpus" not in run.log
+
+
+BREAKS_ON_NODE2 = """\
+import os, socket, sys
+if socket.gethostname() == "node2" and sys.orig_argv[1:4] == ["-u", "-m", "megatron_rfft.train"]:
+    print("RuntimeError: CUDA error: uncorrectable ECC error encountered", file=sys.stderr, flush=True)
+    os._exit(1)
+"""
 
 
 @pytest.mark.slow
-def test_a_lost_node_costs_the_steps_since_the_checkpoint(whole_cluster, undisturbed, small_data, tmp_path):
+def test_the_job_goes_on_without_a_node_whose_gpu_breaks(cluster, undisturbed, small_data, tmp_path):
+    """Without a checkpoint too: what failed was not the run."""
+    (tmp_path / "sitecustomize.py").write_text(BREAKS_ON_NODE2)
+    run = Run(cluster, small_data.prefix, tmp_path)
+    job = run.submit(STEP_WAIT=5, PYTHONPATH=tmp_path)
+    assert run.wait() == "COMPLETED", run.log
+    assert run.restarts() == 1
+    assert "at the start: the job is requeued without node2" in run.log
+    assert cluster.jobs(job)[""]["NodeList"] == "node[1,3]"
+    postmortem = json.loads((tmp_path / "run" / "slurm" / str(job) / "0" / "postmortem.json").read_text())
+    assert (postmortem["kind"], list(postmortem["bad_nodes"])) == ("node", ["node2"])
+    assert losses(run) == losses(undisturbed)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("place", [0, 1], ids=["the node of the script", "another node"])
+def test_a_lost_node_costs_the_steps_since_the_checkpoint(whole_cluster, undisturbed, small_data, tmp_path, place):
     cluster = whole_cluster
     run = Run(cluster, small_data.prefix, tmp_path)
     job = run.submit()
     run.wait_for_step(7)
-    cluster.crash(lost := re.match(r"node\[(\d)", cluster.jobs(job)[""]["NodeList"]).expand(r"node\1"))
+    first = int(re.match(r"node\[(\d)", cluster.jobs(job)[""]["NodeList"])[1])
+    assert cluster.jobs(job)[""]["BatchHost"] == f"node{first}"
+    lost = f"node{first + place}"
+    cluster.crash(lost)
     assert run.wait() == "COMPLETED", run.log
     assert run.restarts() == 1
     assert lost not in run.log.splitlines()[-1]
+    assert not list((tmp_path / "run" / "slurm").glob("*/excluded"))  # Slurm itself keeps away from it
     assert losses(run) == losses(undisturbed)
+
+
+SLOW_STEPS = """\
+import sys, time
+if sys.orig_argv[1:4] == ["-u", "-m", "megatron_rfft.train"]:
+    from megatron_rfft.training.trainer import Trainer
+    at_full_speed = Trainer.train_step
+    Trainer.train_step = lambda self, *rest: time.sleep(1) or at_full_speed(self, *rest)
+"""
+
+
+@pytest.mark.slow
+def test_a_run_longer_than_its_time_limit_is_done_in_several_starts(cluster, small_data, tmp_path):
+    """By Slurm's own limit and signal, which may come up to a minute too early; a step takes a second at least."""
+    steps = {"run": {"steps": 100}, "checkpoint": {"interval": 10_000}}
+    alone = Run(cluster, small_data.prefix, tmp_path / "alone", **steps)
+    alone.submit(nodes=1)
+    assert alone.wait(600) == "COMPLETED", alone.log
+    (tmp_path / "sitecustomize.py").write_text(SLOW_STEPS)
+    run = Run(cluster, small_data.prefix, tmp_path / "limited", **steps)
+    run.submit("--time=2", "--signal=B:USR1@30", nodes=1, PYTHONPATH=tmp_path)
+    assert run.wait(900) == "COMPLETED", run.log
+    assert run.restarts() >= 1
+    assert len(re.findall(r"saved step-\d+: the job is requeued", run.log)) == run.restarts()
+    assert losses(run) == losses(alone)
 
 
 @pytest.mark.slow
