@@ -21,8 +21,8 @@ def parse_arguments() -> Namespace:
         "--run",
         action="append",
         required=True,
-        metavar="NAME=DIR",
-        help="a finished evaluation under a name; repeatable",
+        metavar="NAME=DIR[,DIR...]",
+        help="a finished evaluation under a name, or several of one method on a task each; repeatable",
     )
     parser.add_argument("--output", type=Path, required=True, help="folder for the report")
     parser.add_argument("--title", default="Accuracy against length", help="heading of the page and the plots")
@@ -34,10 +34,10 @@ def main() -> None:
     arguments = parse_arguments()
     runs = []
     for text in arguments.run:
-        name, separator, folder = text.partition("=")
-        if not (separator and name and folder):
+        name, separator, folders = text.partition("=")
+        if not (separator and name and folders):
             raise UserError(f'--run {text!r} is not NAME=DIR; write for example --run "follows the rule=runs/eval"')
-        runs.append(load_run(name, folder))
+        runs.append(load_run(name, *folders.split(",")))
     report = write_report(runs, arguments.output, arguments.title)
     if arguments.json:
         print(json.dumps(report, ensure_ascii=False))

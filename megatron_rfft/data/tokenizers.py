@@ -11,6 +11,10 @@ from megatron_rfft.common.files import read_json, require_file, sha256_file, wri
 from megatron_rfft.data.engines import load_backend
 
 STOP_TOKEN_NAMES = ("<|im_end|>", "<|endoftext|>", "</s>", "<eos>")
+# transformers 5 holds any tokenizer_class beside a Qwen2 config for wrong: it makes a Qwen2Tokenizer of the vocabulary,
+# which splits text otherwise than tokenizer.json says. It leaves a folder alone that has an auto_map, and (without
+# trust_remote_code) then takes tokenizer_class after all. The module does not exist: nothing is to be executed.
+KEEP_TOKENIZER_CLASS = {"auto_map": {"AutoTokenizer": [None, "needs_no_remote_code.Tokenizer"]}}
 
 
 class Tokenizer(ABC):
@@ -164,7 +168,8 @@ class SentencePieceTokenizer(Tokenizer):
 
         (folder / "tokenizer.json").write_text(to_tokenizer_json(self.path, sample), encoding="utf-8")
         eos = self._processor.id_to_piece(self.stop_id)
-        write_json(folder / "tokenizer_config.json", {"tokenizer_class": "PreTrainedTokenizerFast", "eos_token": eos})
+        config = {"tokenizer_class": "PreTrainedTokenizerFast", "eos_token": eos, **KEEP_TOKENIZER_CLASS}
+        write_json(folder / "tokenizer_config.json", config)
 
 
 def load_tokenizer(path: Path | str, stop_token: str | None = None) -> Tokenizer:

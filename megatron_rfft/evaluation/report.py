@@ -22,20 +22,53 @@ from megatron_rfft.evaluation.figures import (
     task_names,
     trained_spans,
 )
-from megatron_rfft.evaluation.metrics import OUTCOMES
+from megatron_rfft.evaluation.metrics import OUTCOMES, summarize_run
 from megatron_rfft.evaluation.paper import PROTOCOL, SOURCE, TABLE, deviations
 from megatron_rfft.evaluation.run_folder import RESULTS
 from megatron_rfft.evaluation.steps import without_thoughts
 
 TEMPLATE = "report.html"
 LINES_BEFORE, LINES_AFTER = 12, 5  # around the first error of a sample answer
+SAME_IN_A_RUN = ("form", "chat", "split", "samples", "budget", "engine")  # else its means compare unlike things
 MORE_TIMING = {"server": "server", "retries": "requests asked again", "prefix_cache_hit_rate": "prefix cache hit rate"}
 
 
-def load_run(name: str, folder: Path | str) -> Run:
-    """The run in ``folder`` under the name that the report shows. Raises UserError if it is not finished."""
-    path = require_file(Path(folder) / RESULTS, "no finished evaluation there: run tools/evaluate.py first")
-    return Run(name, read_manifest(path, "results"))
+def load_run(name: str, *folders: Path | str) -> Run:
+    """The run in a folder under the name that the report shows.
+
+    Several folders are one run: a method whose model was adapted to each task on its own. Raises UserError if one is
+    not finished, if they were not asked in the same way, or if a task is in two of them.
+    """
+    hint = "no finished evaluation there: run tools/evaluate.py first"
+    parts = [read_manifest(require_file(Path(folder) / RESULTS, hint), "results") for folder in folders]
+    return Run(name, parts[0] if len(parts) == 1 else _join(name, parts))
+
+
+def _join(name: str, parts: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+    """Results of several evaluations with all their tasks; ``models`` has each one's model by its tasks."""
+    first = parts[0]
+    tasks: dict[str, Any] = {}
+    for part in parts:
+        asked, wanted = ({**results["settings"], "engine": results["engine"]} for results in (part, first))
+        for key in SAME_IN_A_RUN:
+            if asked[key] != wanted[key]:
+                raise UserError(
+                    f"the evaluations of {name!r} differ in {key} ({wanted[key]!r} and {asked[key]!r}); name each apart"
+                )
+        if twice := tasks.keys() & part["tasks"].keys():
+            raise UserError(f"{min(twice)} is in two evaluations of {name!r}; name each apart")
+        tasks |= part["tasks"]
+    timing = {key: sum(part["timing"][key] for part in parts) for key in ("seconds", "answers", "generated_tokens")}
+    timing["tokens_per_second"] = timing["generated_tokens"] / max(timing["seconds"], 0.1)
+    versions = {task: version for part in parts for task, version in part["settings"]["tasks"].items()}
+    return {
+        **{key: value for key, value in first.items() if key not in ("files", "model")},
+        "settings": {**first["settings"], "tasks": versions},
+        "models": {", ".join(part["tasks"]): part["model"] for part in parts},
+        "timing": timing,
+        "tasks": tasks,
+        "summary": summarize_run({task: measured["summary"] for task, measured in tasks.items()}),
+    }
 
 
 def write_report(runs: Sequence[Run], output: Path | str, title: str) -> dict[str, Any]:
@@ -161,7 +194,7 @@ def _provenance(run: Run) -> dict[str, Any]:
     capped = sum(cell["capped"] for task in results["tasks"].values() for cell in task["cells"].values())
     timing, engine, budget = results["timing"], results["engine"], settings["budget"]
     facts: dict[str, Any] = {
-        "model": _model(results["model"]),
+        "model": _models(results),
         "prompt form": settings["form"] + (", in the tokenizer's chat template" if settings["chat"] else ""),
         "trained on": _by_task(trained) or "not stated by the model",
         "questions": f"split {settings['split']}, up to {settings['samples']} per task and length",
@@ -177,6 +210,12 @@ def _provenance(run: Run) -> dict[str, Any]:
     if capped:
         facts["budgets cut by the model's context"] = str(capped)
     return facts
+
+
+def _models(results: Mapping[str, Any]) -> str:
+    if "model" in results:
+        return _model(results["model"])
+    return "; ".join(f"for {tasks}: {_model(model)}" for tasks, model in results["models"].items())
 
 
 def _model(model: Mapping[str, Any]) -> str:

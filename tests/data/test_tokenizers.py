@@ -49,13 +49,20 @@ def test_stop_token_and_size_agree(both):
     assert (original.stop_id, original.vocab_size) == (exported.stop_id, exported.vocab_size)
 
 
-def test_transformers_loads_the_export_with_equal_ids(both, small_data):
-    from transformers import AutoTokenizer
+@pytest.mark.parametrize("model_type", [None, "qwen2", "llama"])
+def test_transformers_loads_the_export_with_equal_ids(both, small_data, tmp_path, model_type):
+    """Beside a model's config too: transformers 5 makes a tokenizer of its own of whatever lies beside a qwen2 one."""
+    from transformers import AutoConfig, AutoTokenizer
 
-    original, exported = both
-    theirs = AutoTokenizer.from_pretrained(exported.path.parent)
-    text = next(read_records(small_data.corpus))["response"]
-    assert theirs.encode(text, add_special_tokens=False) == original.encode(text)
+    original, _ = both
+    original.save_pretrained(tmp_path)
+    if model_type:
+        AutoConfig.for_model(model_type).save_pretrained(tmp_path)
+    theirs = AutoTokenizer.from_pretrained(tmp_path)
+    records = [record for _, record in zip(range(20), read_records(small_data.corpus), strict=False)]
+    for text in (*(record["prompt"] + record["response"] for record in records), "naïve  café\n\n\t🙂 x = ['a', 12]"):
+        assert theirs(text)["input_ids"] == original.encode(text)
+        assert theirs.decode(original.encode(text)) == text
     assert theirs.eos_token_id == original.stop_id
 
 

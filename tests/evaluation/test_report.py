@@ -6,7 +6,7 @@ import re
 from html.parser import HTMLParser
 
 import pytest
-from hypothesis import given
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from megatron_rfft.common.errors import UserError
@@ -214,6 +214,31 @@ def test_the_command_makes_the_report_of_finished_runs(tmp_path):
         assert message in done.stderr
 
 
+def write_run(folder, **changes):
+    """A finished evaluation on disk; changes of settings."""
+    results = make_results(**{key: value for key, value in changes.items() if key in ("correct_by_length", "task")})
+    results["settings"] |= {key: value for key, value in changes.items() if key == "form"}
+    sections = {key: value for key, value in results.items() if key not in ("kind", "format", "megatron_rfft")}
+    folder.mkdir()
+    write_manifest(folder / "results.json", "results", [], **sections)
+
+
+def test_a_run_may_have_a_model_for_each_task(tmp_path):
+    write_run(tmp_path / "a", correct_by_length={1: 20, 3: 10})
+    write_run(tmp_path / "b", correct_by_length={1: 20, 3: 20}, task="length_int")
+    write_run(tmp_path / "c", correct_by_length={1: 20}, task="length_int", form="rule")
+    folders = f"both={tmp_path / 'a'},{tmp_path / 'b'}"
+    run_python(ROOT / "tools/report.py", "--run", folders, "--output", tmp_path / "report")
+    merged = json.loads((tmp_path / "report/results.json").read_text())["runs"]["both"]
+    assert merged["summary"] == {"max_len_90_any": 2.0, "max_len_90_all": 2.0, "accuracy_at_longest": 0.75}
+    assert merged["timing"]["answers"] == 120
+    page = (tmp_path / "report/report.html").read_text()
+    assert "for coin_flip: tiny (sha256 0123456789ab); for length_int: tiny (sha256 0123456789ab)" in page
+    for others, message in (("ac", "differ in form"), ("aa", "is in two evaluations"), ("ad", "no such file")):
+        with pytest.raises(UserError, match=message):
+            load_run("both", *(tmp_path / other for other in others))
+
+
 def test_runs_that_cannot_be_told_apart_are_refused(tmp_path):
     run = Run("a", make_results({1: 20}))
     with pytest.raises(UserError, match="same name"):
@@ -229,6 +254,7 @@ def test_trained_spans():
 
 
 @given(st.sets(st.integers(1, 40)), st.sets(st.integers(1, 40)))
+@settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])  # slow is a machine with much else to do
 def test_trained_spans_hold_all_trained_and_no_other_measured_length(trained, measured):
     spans = trained_spans(sorted(trained), sorted(measured))
     covered = {length for first, last in spans for length in range(first, last + 1)}

@@ -15,8 +15,7 @@ from typing import Any
 from megatron_rfft.common.errors import UserError
 from megatron_rfft.evaluation.engines.base import Completion, Engine, Request
 
-CPU_KV_CACHE_BYTES = 2**29
-CPU_MAX_SEQUENCES = 128
+CPU_OPTIONS = {"enforce_eager": True, "kv_cache_memory_bytes": 2**29, "max_num_seqs": 128}
 QUIET_ENVIRONMENT = {
     "VLLM_LOGGING_LEVEL": "ERROR",
     "VLLM_LOGGING_STREAM": "ext://sys.stderr",  # stdout belongs to the command
@@ -37,28 +36,19 @@ class VllmEngine(Engine):
     name = "vllm"
 
     def __init__(self, model: Path, *, dtype: str, stop_id: int, max_length: int):
-        try:
-            installed = version("vllm")
-        except PackageNotFoundError as error:
-            raise UserError("vLLM is not installed; install it (tools/setup_cpu.sh) or choose --engine hf") from error
-        self.version = f"vllm {installed}"
-        on_cpu = "cpu" in installed  # how vLLM itself tells its CPU build
-        for key, value in {**QUIET_ENVIRONMENT, **(CPU_ENVIRONMENT if on_cpu else {})}.items():
-            os.environ.setdefault(key, value)  # before the first import of torch and vllm
-        self.dtype = dtype if dtype != "auto" else ("float32" if on_cpu else "bfloat16")
+        self.version = f"vllm {_installed()}"
+        options = llm_options(dtype, max_length)
+        self.dtype = options["dtype"]
         self._stop_id = stop_id
-        options = {
-            "enforce_eager": True,
-            "kv_cache_memory_bytes": CPU_KV_CACHE_BYTES,
-            "max_num_seqs": CPU_MAX_SEQUENCES,
-        }
-        self._llm = _load(model, self.dtype, max_length, options if on_cpu else {})
-        self.device = "cpu" if on_cpu else _gpu_name()
-        if on_cpu:
+        self._prompt_tokens = self._cached_tokens = 0
+        self._llm = _load(model, options)
+        self.device = "cpu" if _on_cpu() else _gpu_name()
+        if _on_cpu():
             _require_cpu_attention(self._llm.model_config.get_head_size())
 
     def generate(self, requests: Sequence[Request], finished: Collection[int] = ()) -> Iterator[Completion]:
         from vllm import SamplingParams
+        from vllm.sampling_params import RequestOutputKind
 
         engine = self._llm.llm_engine
         for position, request in enumerate(requests):
@@ -70,6 +60,7 @@ class VllmEngine(Engine):
                 stop_token_ids=[self._stop_id],
                 ignore_eos=True,  # the tokenizer's stop token is the one that training taught
                 detokenize=False,
+                output_kind=RequestOutputKind.FINAL_ONLY,  # as LLM.generate does: no output for every token
             )
             engine.add_request(str(position), {"prompt_token_ids": request.prompt_ids}, sampling)
         while engine.has_unfinished_requests():
@@ -79,31 +70,57 @@ class VllmEngine(Engine):
 
     def statistics(self) -> dict[str, Any]:
         """How much of the prompts was found in the prefix cache: questions of one task follow each other for that."""
-        counters = {metric.name: metric.value for metric in self._llm.get_metrics() if hasattr(metric, "value")}
-        asked = counters.get("vllm:prefix_cache_queries", 0)
-        return {"prefix_cache_hit_rate": round(counters["vllm:prefix_cache_hits"] / asked, 3)} if asked else {}
+        if not self._prompt_tokens:
+            return {}
+        return {"prefix_cache_hit_rate": round(self._cached_tokens / self._prompt_tokens, 3)}
+
+    def reset_prefix_cache(self) -> None:
+        """Forget all prompts, as if nothing had been asked yet."""
+        self._llm.reset_prefix_cache()
 
     def _completion(self, output) -> Completion:
+        self._prompt_tokens += len(output.prompt_token_ids)
+        self._cached_tokens += output.num_cached_tokens or 0
         token_ids = list(output.outputs[0].token_ids)
         stopped = bool(token_ids) and token_ids[-1] == self._stop_id
         return Completion(int(output.request_id), token_ids[:-1] if stopped else token_ids, stopped)
 
 
-def _load(model: Path, dtype: str, max_length: int, options: dict):
+def llm_options(dtype: str, max_length: int) -> dict[str, Any]:
+    """What ``vllm.LLM`` takes besides the model. Sets its environment too: call it before torch and vllm are imported.
+
+    Raises UserError if vLLM is not installed.
+    """
+    on_cpu = _on_cpu()
+    for key, value in {**QUIET_ENVIRONMENT, **(CPU_ENVIRONMENT if on_cpu else {})}.items():
+        os.environ.setdefault(key, value)
+    return {
+        "dtype": dtype if dtype != "auto" else ("float32" if on_cpu else "bfloat16"),
+        "max_model_len": max_length,
+        "skip_tokenizer_init": True,
+        "use_tqdm_on_load": False,
+        **(CPU_OPTIONS if on_cpu else {}),
+    }
+
+
+def _installed() -> str:
+    try:
+        return version("vllm")
+    except PackageNotFoundError as error:
+        raise UserError("vLLM is not installed; install it (tools/setup_cpu.sh) or choose --engine hf") from error
+
+
+def _on_cpu() -> bool:
+    return "cpu" in _installed()  # how vLLM itself tells its CPU build
+
+
+def _load(model: Path, options: dict[str, Any]):
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         logging.getLogger("torch._library.triton").setLevel(logging.ERROR)
         from vllm import LLM
 
-        return LLM(
-            str(model),
-            dtype=dtype,
-            max_model_len=max_length,
-            skip_tokenizer_init=True,
-            use_tqdm_on_load=False,
-            disable_log_stats=False,  # they count the hits of the prefix cache
-            **options,
-        )
+        return LLM(str(model), **options)
 
 
 def _require_cpu_attention(head_dim: int) -> None:
