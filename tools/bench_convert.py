@@ -69,13 +69,9 @@ def make_model(config: Path, layers: int | None, folder: Path) -> tuple[int, int
     groups = [group(hf_names(mapping, layer), hf_shapes(model, mapping)) for mapping, layer in parameters(model)]
     size, free = sum(each.nbytes for each in groups), shutil.disk_usage(folder).free
     needed = 3 * size + (1 << 28)
-    print(
-        f"needs {needed / 1e9:.1f} GB of disk for the time being; {folder.parent} has {free / 1e9:.1f}", file=sys.stderr
-    )
+    print(f"needs {needed / 1e9:.1f} GB of disk until it ends; {free / 1e9:.1f} are free", file=sys.stderr)
     if needed > free:
-        raise UserError(
-            f"{folder.parent} has {free / 1e9:.1f} GB free; free some, or give --layers or another --folder"
-        )
+        raise UserError(f"{free / 1e9:.1f} GB of disk are free; free more, or give --layers or another --folder")
     shards = plan_shards(groups, 4.0)
     for name, shard in shards.items():
         with hashed_file(folder / name) as file:
