@@ -159,6 +159,8 @@ class Stored:
 
     def rows(self, start: int, stop: int, buffer: memoryview) -> Iterator[memoryview]:
         """The bytes of rows ``start`` to ``stop``, part by part; a part is good until the next one is asked for."""
+        if start == stop:
+            return
         if self.spans is None:
             yield bytes_of(self._tensor[start:stop])
             return
