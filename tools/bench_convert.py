@@ -1,9 +1,10 @@
 #!/usr/bin/env python3
 """Benchmark of conversion, beside `cp` of the same bytes: a random model of Qwen2.5-7B's shape there and back.
 
-Each round copies and imports, then copies and exports, one after the other; both are timed until everything is on disk
-(fsync). Conversions are whole commands: interpreter, imports, checksums of what is read and written. The ratio is the
-copy's seconds to the conversion's; 1 is as fast as `cp`. Peak memory is that of the command's process.
+Each round copies and imports, then copies and exports, one after the other. All of them start from files that are on
+disk and no longer in the page cache, and are timed until what they write is on disk (fsync). Conversions are whole
+commands: interpreter, imports, checksums of what is read and written. The ratio is the copy's seconds to the
+conversion's; 1 is as fast as `cp`. Peak memory is that of the command's process. Everything is removed at the end.
 """
 
 import json
@@ -11,6 +12,7 @@ import os
 import platform
 import shlex
 import shutil
+import signal
 import statistics
 import subprocess
 import sys
@@ -27,8 +29,8 @@ from megatron_rfft.cluster.checks.provenance import commit
 from megatron_rfft.common.cli import make_parser, run_command
 from megatron_rfft.common.errors import CommandFailed, UserError
 from megatron_rfft.common.files import read_json, write_json
+from megatron_rfft.conversion.hashed_file import hashed_file
 from megatron_rfft.conversion.mapping import Mapping, hf_names, parameters
-from megatron_rfft.conversion.pieces import HashedFile
 from megatron_rfft.conversion.safetensors_io import (
     INDEX,
     HFWeights,
@@ -45,7 +47,10 @@ MIB = 1 << 20
 
 
 def make_model(config: Path, layers: int | None, folder: Path) -> tuple[int, int]:
-    """Write a random bf16 model of the shape of ``config``, in ``folder``; bytes in all and of its largest tensor."""
+    """Write a random bf16 model of the shape of ``config``, in ``folder``; bytes in all and of its largest tensor.
+
+    Raises UserError where there is no room for it and two copies.
+    """
     raw = read_json(config / "config.json")
     raw["num_hidden_layers"] = layers or raw["num_hidden_layers"]
     write_json(folder / "config.json", raw)
@@ -53,23 +58,28 @@ def make_model(config: Path, layers: int | None, folder: Path) -> tuple[int, int
     rng = np.random.default_rng(SEED)
 
     def group(names: list[str], shapes: list[tuple[int, ...]]) -> TensorGroup:
-        def make() -> Iterator[torch.Tensor]:
-            for shape in shapes:
-                values = bytearray(rng.bytes(2 * torch.Size(shape).numel()))
-                yield torch.frombuffer(values, dtype=torch.bfloat16).reshape(shape)
+        def contents() -> Iterator[memoryview]:
+            left = 2 * sum(torch.Size(shape).numel() for shape in shapes)
+            while left:
+                yield memoryview(rng.bytes(min(left, MIB)))
+                left -= min(left, MIB)
 
-        return TensorGroup(dict(zip(names, shapes, strict=True)), torch.bfloat16, make)
+        return TensorGroup(dict(zip(names, shapes, strict=True)), torch.bfloat16, contents)
 
     groups = [group(hf_names(mapping, layer), hf_shapes(model, mapping)) for mapping, layer in parameters(model)]
+    size, free = sum(each.nbytes for each in groups), shutil.disk_usage(folder).free
+    needed = 3 * size + (1 << 28)
+    print(f"needs {needed / 1e9:.1f} GB of disk until it ends; {free / 1e9:.1f} are free", file=sys.stderr)
+    if needed > free:
+        raise UserError(f"{free / 1e9:.1f} GB of disk are free; free more, or give --layers or another --folder")
     shards = plan_shards(groups, 4.0)
     for name, shard in shards.items():
-        with (folder / name).open("wb") as handle:
-            write_shard(HashedFile(handle), shard)
-            os.fsync(handle.fileno())
+        with hashed_file(folder / name) as file:
+            write_shard(file, shard)
     if len(shards) > 1:
         write_json(folder / INDEX, shard_index(shards))
     largest = max(2 * torch.Size(shape).numel() for each in groups for shape in each.shapes.values())
-    return sum(each.nbytes for each in groups), largest
+    return size, largest
 
 
 def hf_shapes(model: ModelConfig, mapping: Mapping) -> list[tuple[int, ...]]:
@@ -105,8 +115,17 @@ def timed(*command: object) -> tuple[float, int]:
     return time.perf_counter() - started, usage.ru_maxrss * 1024 // MIB
 
 
+def forget(folder: Path) -> None:
+    """Put the files in ``folder`` on disk and out of the page cache."""
+    for path in (path for path in folder.rglob("*") if path.is_file()):
+        with path.open("rb") as handle:
+            os.fsync(handle.fileno())
+            os.posix_fadvise(handle.fileno(), 0, 0, os.POSIX_FADV_DONTNEED)
+
+
 def copy(source: Path, target: Path) -> float:
     """Seconds of `cp` and `sync` of all files of ``source``; the copy is removed."""
+    forget(source)
     started = time.perf_counter()
     timed("cp", "-r", source, target)
     timed("sync", *(path for path in target.rglob("*") if path.is_file()))
@@ -131,6 +150,7 @@ def measure(config: Path, layers: int | None, rounds: int, folder: Path, workers
             ("to_hf", checkpoint, ("to-hf", "--checkpoint", checkpoint, "--output", back)),
         ):
             copied = copy(origin, folder / "copy")
+            forget(origin)
             seconds, memory = timed(*command, *arguments, *how)
             runs[verb].append({"cp_seconds": copied, "seconds": seconds, "peak_rss_mib": memory})
     shutil.rmtree(checkpoint)
@@ -184,12 +204,13 @@ def main() -> None:
     parser.add_argument("--layers", type=int, metavar="N", help="layers, instead of the config's")
     parser.add_argument("--rounds", type=int, metavar="N", default=3, help="repetitions")
     parser.add_argument("--workers", type=int, metavar="N", help="as of tools/convert.py")
-    parser.add_argument("--folder", type=Path, help="where to put up to four times the model (default: /tmp)")
+    parser.add_argument("--folder", type=Path, help="where to put three times the model (default: /tmp)")
     parser.add_argument("--output", type=Path, metavar="FILE", help="write the record there")
     options = parser.parse_args()
     for name in ("layers", "rounds"):
         if (value := getattr(options, name)) is not None and value < 1:
             raise UserError(f"--{name} is {value}; give 1 or more")
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # leave nothing behind
     before = machine()
     with tempfile.TemporaryDirectory(dir=options.folder) as folder:
         figures = measure(options.config, options.layers, options.rounds, Path(folder), options.workers)

@@ -14,7 +14,7 @@ VERBS = {
     "from-hf": "Hugging Face folder -> checkpoint that training starts from",
     "to-nemo": "checkpoint -> .nemo file of NeMo 2.x's MegatronGPTModel",
     "from-nemo": ".nemo file -> checkpoint that training starts from",
-    "verify": "compare a Hugging Face folder and a checkpoint, every tensor bitwise",
+    "verify": "compare a Hugging Face folder and a checkpoint: every tensor bitwise, and what models make of them",
 }
 
 
@@ -52,6 +52,11 @@ def make_verbs() -> argparse.ArgumentParser:
         action="store_true",
         help="compare logits too, transformers' with megatron-core's (both models in memory, fp32)",
     )
+    by_name["verify"].add_argument(
+        "--vllm",
+        action="store_true",
+        help="let vLLM answer some prompts greedily too: each token must be transformers' choice, but for ties, fp32",
+    )
     for name in ("to-hf", "from-hf", "to-nemo", "from-nemo"):
         verb = by_name[name]
         verb.add_argument("--output", type=Path, required=True, help="what to write; must not exist")
@@ -63,7 +68,7 @@ def make_verbs() -> argparse.ArgumentParser:
         )
     for verb in by_name.values():
         verb.add_argument(
-            "--workers", type=int, metavar="N", help="threads, each with a few tensors in memory (default: 4 or cores)"
+            "--workers", type=int, metavar="N", help="threads, each with a few MiB in memory (default: 4 or cores)"
         )
         verb.add_argument("--json", action="store_true", help="print the result as JSON")
     return parser
@@ -113,6 +118,10 @@ def verify(arguments: argparse.Namespace) -> int:
     """Compare, say what differs first; the exit code."""
     from megatron_rfft.conversion.verify import first_difference, logits_difference
 
+    if arguments.vllm:
+        from megatron_rfft.evaluation.greedy import compare_greedy, require_vllm
+
+        require_vllm()
     place = (arguments.model, arguments.checkpoint, arguments.base)
     difference = first_difference(*place, arguments.workers)
     result: dict[str, object] = {"equal": not difference, "first_difference": difference or None}
@@ -123,6 +132,10 @@ def verify(arguments: argparse.Namespace) -> int:
         result["equal"] = largest <= LOGITS_TOLERANCE * logit
         told += f"; logits differ by {largest:.1e} at most (the largest is {logit:.1f})"
         told += "" if result["equal"] else f", which is more than {LOGITS_TOLERANCE:.0e} of it"
+    if arguments.vllm and result["equal"]:
+        comparison = compare_greedy(arguments.model)
+        result |= {"equal": comparison.equal, "greedy": comparison.as_dict()}
+        told += f"; {comparison}"
     print(json.dumps(result) if arguments.json else told)
     return EXIT_OK if result["equal"] else EXIT_FAILED
 

@@ -6,6 +6,7 @@ import torch
 from torch import Tensor
 
 from megatron_rfft.conversion.state_reader import ShardedStateReader
+from megatron_rfft.conversion.stored import SourceFile, Stored
 from megatron_rfft.models.adapter_config import AdapterConfig, Linear
 from megatron_rfft.models.config import ModelConfig
 from megatron_rfft.models.low_rank import product
@@ -19,6 +20,11 @@ class AdapterReader:
         self.config = AdapterConfig.from_manifest(manifest["adapter"])
         self.model = ModelConfig(**manifest["model"])
         self._state = ShardedStateReader(checkpoint / STATE)
+
+    @property
+    def files(self) -> dict[Path, SourceFile]:
+        """By path, all that is read here."""
+        return self._state.files
 
     @property
     def dtype(self) -> torch.dtype:
@@ -52,6 +58,8 @@ class MergedReader:
         self._weights, self._adapters, self._dtype = weights, adapters, adapters.dtype
         self._specs = {f"{spec.name}.weight": spec for spec in adapters.config.linears}
         self.names = weights.names
+        self.files = weights.files | adapters.files
+        """By path, all that is read here."""
 
     def shape(self, name: str) -> tuple[int, ...]:
         """The shape of ``name``, with the axis of layers where these are stacked."""
@@ -60,6 +68,14 @@ class MergedReader:
     def dtype(self, name: str) -> torch.dtype:
         """The adapters' number format, whatever ``name`` is."""
         return self._dtype
+
+    def stored(self, name: str, layer: int | None) -> Stored:
+        """The full parameter ``name`` (of ``layer``, where layers are stacked) where it lies, or how it is made."""
+        weight = self._weights.stored(name, layer)
+        if name not in self._specs and weight.dtype == self._dtype:
+            return weight
+        shape = self.shape(name)[0 if layer is None else 1 :]
+        return Stored(shape, self._dtype, lambda: self.read(name, layer))
 
     def read(self, name: str, layer: int | None) -> Tensor:
         """The full parameter ``name`` (of ``layer``, where layers are stacked)."""

@@ -14,11 +14,12 @@ from megatron_rfft.conversion.dtypes import target_dtype
 from megatron_rfft.conversion.mapping import hf_names, mappings, parameters
 from megatron_rfft.conversion.pieces import continued, default_workers
 from megatron_rfft.conversion.safetensors_io import MAX_SHARD_GB, HFWeights
+from megatron_rfft.conversion.stored import Rows, padded
 from megatron_rfft.models.config import ModelConfig
 from megatron_rfft.training.checkpoint_files import CHECKPOINT_KIND, HF, MANIFEST, STATE
 
 if TYPE_CHECKING:
-    from megatron_rfft.models.initialize import FullTensor
+    from megatron_rfft.conversion.state_writer import ParameterRows
 
 
 def from_hf(
@@ -31,8 +32,8 @@ def from_hf(
 ) -> Path:
     """Import the HF folder ``source`` as a checkpoint that training starts from (``checkpoint.load``), any layout.
 
-    No more than a few tensors for each of ``workers`` threads are in memory; a killed import continues. ``dtype`` is
-    keep, bf16 or fp32. Raises UserError if a tensor is missing, left over, or of another shape than its config says.
+    Each of ``workers`` threads has a few MiB in memory, whatever the model's size; a killed import continues. ``dtype``
+    is keep, bf16 or fp32. Raises UserError if a tensor is missing, left over, or of another shape than its config says.
     """
     require_directory(source, "give a Hugging Face model folder")
     if output.exists():
@@ -40,12 +41,12 @@ def from_hf(
     model = ModelConfig.from_hf(source)
     weights = HFWeights(source)
     check_names(weights, model, source)
-    kept = target_dtype({weights.dtype(name) for name in weights.names}, dtype, source)
+    kept = target_dtype({weights.stored(name).dtype for name in weights.names}, dtype, source)
     job = {"source": _identity(weights), "model": model.as_dict(), "dtype": str(kept), "max_shard_gb": max_shard_gb}
     how = {"workers": default_workers() if workers is None else workers, "max_shard_gb": max_shard_gb}
     with continued(output, job) as folder:
-        tensors = full_tensors(weights, model, source)
-        write_imported(folder, model, kept, tensors, lambda hf: copy_hf_files(source, hf), **how)
+        rows = parameter_rows(weights, model, source)
+        write_imported(folder, model, kept, rows, lambda hf: copy_hf_files(source, hf), **how)
     return output
 
 
@@ -61,29 +62,28 @@ def check_names(weights: HFWeights, model: ModelConfig, source: Path) -> None:
         )
 
 
-def full_tensors(weights: HFWeights, model: ModelConfig, source: Path) -> "FullTensor":
-    """Reads megatron-core's parameters out of ``weights``."""
+def parameter_rows(weights: HFWeights, model: ModelConfig, source: Path) -> "ParameterRows":
+    """Finds the rows of megatron-core's parameters in ``weights``."""
     table = mappings(model)
 
-    def full_tensor(name: str, layer: int | None, shape: tuple[int, ...]) -> torch.Tensor:
-        mapping = table[name]
-        tensors = [weights.read(part) for part in hf_names(mapping, layer)]
-        try:
-            tensor = mapping.join(tensors, model)
-        except RuntimeError:  # shapes that cannot be joined
-            tensor = tensors[0]
-        if tuple(tensor.shape) != shape:
-            raise UserError(f"{source}: {hf_names(mapping, layer)[0]} gives {tuple(tensor.shape)}, not {shape}")
-        return tensor
+    def rows(name: str, layer: int | None, shape: tuple[int, ...]) -> list[Rows]:
+        blocks = table[name].joined(model, shape[0])
+        tensors = [weights.stored(part) for part in hf_names(table[name], layer)]
+        for number, (part, stored) in enumerate(zip(hf_names(table[name], layer), tensors, strict=True)):
+            wanted = (sum(stop - start for which, start, stop in blocks if which == number), *shape[1:])
+            if stored.shape != wanted:
+                raise UserError(f"{source}: {part} is {stored.shape}, not {wanted}; its config.json does not fit")
+        found = [(tensors[which], start, stop) for which, start, stop in blocks]
+        return padded(found, shape[0]) if table[name].padded else found
 
-    return full_tensor
+    return rows
 
 
 def write_imported(
     folder: Path,
     model: ModelConfig,
     dtype: torch.dtype,
-    full_tensor: "FullTensor",
+    rows: "ParameterRows",
     write_hf: Callable[[Path], None],
     **how: Any,
 ) -> None:
@@ -91,7 +91,7 @@ def write_imported(
     # Imported late: a wrong source is answered at once, without loading megatron-core.
     from megatron_rfft.conversion.state_writer import write_state
 
-    known = write_state(folder, STATE, model, dtype, full_tensor, **how)
+    known = write_state(folder, STATE, model, dtype, rows, **how)
     shutil.rmtree(folder / HF, ignore_errors=True)
     (folder / HF).mkdir()
     write_hf(folder / HF)

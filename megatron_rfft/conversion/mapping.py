@@ -3,57 +3,59 @@
 They differ in the biases of Q, K and V alone.
 
 megatron-core stores Q, K and V of one key/value group side by side (``[q..q k v] x groups``), and the gate above the
-up projection; embeddings have padded rows, which an export strips.
+up projection; embeddings have padded rows, which an export strips. All consist of whole rows of HF tensors.
 """
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
-import torch
-from torch import Tensor
-
 from megatron_rfft.models.config import ModelConfig
 
-Join = Callable[[list[Tensor], ModelConfig], Tensor]
-Split = Callable[[Tensor, ModelConfig], list[Tensor]]
+Block = tuple[int, int, int]
+"""Rows of an HF tensor: its place in the mapping's ``hf``, the first row, and that after the last."""
 
 
 @dataclass(frozen=True)
 class Mapping:
-    """One megatron-core parameter and the HF tensors it is joined from and split into."""
+    """One megatron-core parameter and the HF tensors that it consists of.
+
+    ``blocks`` names all their rows in the parameter's order; None: the one tensor as it is. A parameter that is
+    ``padded`` may have more rows than these.
+    """
 
     megatron: str
     hf: tuple[str, ...]
-    join: Join = lambda tensors, model: tensors[0]
-    split: Split = lambda tensor, model: [tensor]
+    blocks: Callable[[ModelConfig], list[Block]] | None = None
+    padded: bool = False
+
+    def joined(self, model: ModelConfig, rows: int) -> list[Block]:
+        """The HF rows that the parameter of ``rows`` rows consists of, in its order; padding is left out."""
+        return self.blocks(model) if self.blocks else [(0, 0, rows)]
+
+    def split(self, model: ModelConfig, rows: int) -> list[list[tuple[int, int]]]:
+        """For each HF tensor the (first, last + 1) rows of the parameter that it consists of, in its order."""
+        ranges: list[list[tuple[int, int]]] = [[] for _ in self.hf]
+        position = 0
+        for part, start, stop in self.joined(model, rows):
+            ranges[part].append((position, position + stop - start))
+            position += stop - start
+        return ranges
 
 
-def _pad_rows(tensors: list[Tensor], model: ModelConfig) -> Tensor:
-    if model.vocab_size == model.padded_vocab_size:  # the largest tensor there is: not for nothing twice in memory
-        return tensors[0]
-    padded = tensors[0].new_zeros(model.padded_vocab_size, model.hidden_size)
-    padded[: model.vocab_size] = tensors[0]
-    return padded
+def _vocabulary(model: ModelConfig) -> list[Block]:
+    return [(0, 0, model.vocab_size)]
 
 
-def _strip_rows(tensor: Tensor, model: ModelConfig) -> list[Tensor]:
-    return [tensor[: model.vocab_size]]
-
-
-def _join_qkv(tensors: list[Tensor], model: ModelConfig) -> Tensor:
-    by_group = [tensor.reshape(model.num_query_groups, -1, *tensor.shape[1:]) for tensor in tensors]
-    return torch.cat(by_group, dim=1).reshape(-1, *tensors[0].shape[1:])
-
-
-def _split_qkv(tensor: Tensor, model: ModelConfig) -> list[Tensor]:
+def _by_group(model: ModelConfig) -> list[Block]:
     queries = model.num_attention_heads // model.num_query_groups
-    by_group = tensor.reshape(model.num_query_groups, (queries + 2) * model.head_dim, *tensor.shape[1:])
-    sizes = [queries * model.head_dim, model.head_dim, model.head_dim]
-    return [part.reshape(-1, *tensor.shape[1:]) for part in by_group.split(sizes, dim=1)]
+    heads = [
+        (part, group, size) for group in range(model.num_query_groups) for part, size in enumerate((queries, 1, 1))
+    ]
+    return [(part, group * size * model.head_dim, (group + 1) * size * model.head_dim) for part, group, size in heads]
 
 
-def _halves(tensor: Tensor, model: ModelConfig) -> list[Tensor]:
-    return list(tensor.chunk(2))
+def _gate_and_up(model: ModelConfig) -> list[Block]:
+    return [(0, 0, model.ffn_hidden_size), (1, 0, model.ffn_hidden_size)]
 
 
 _LAYER = "decoder.layers."
@@ -61,14 +63,13 @@ _HF_LAYER = "model.layers.{layer}."
 _ATTENTION = _HF_LAYER + "self_attn."
 
 _TABLE = (
-    Mapping("embedding.word_embeddings.weight", ("model.embed_tokens.weight",), _pad_rows, _strip_rows),
+    Mapping("embedding.word_embeddings.weight", ("model.embed_tokens.weight",), _vocabulary, True),
     Mapping(_LAYER + "self_attention.linear_qkv.layer_norm_weight", (_HF_LAYER + "input_layernorm.weight",)),
     *(
         Mapping(
             _LAYER + f"self_attention.linear_qkv.{kind}",
             tuple(_ATTENTION + f"{name}_proj.{kind}" for name in "qkv"),
-            _join_qkv,
-            _split_qkv,
+            _by_group,
         )
         for kind in ("weight", "bias")
     ),
@@ -77,12 +78,11 @@ _TABLE = (
     Mapping(
         _LAYER + "mlp.linear_fc1.weight",
         (_HF_LAYER + "mlp.gate_proj.weight", _HF_LAYER + "mlp.up_proj.weight"),
-        lambda tensors, model: torch.cat(tensors),
-        _halves,
+        _gate_and_up,
     ),
     Mapping(_LAYER + "mlp.linear_fc2.weight", (_HF_LAYER + "mlp.down_proj.weight",)),
     Mapping("decoder.final_layernorm.weight", ("model.norm.weight",)),
-    Mapping("output_layer.weight", ("lm_head.weight",), _pad_rows, _strip_rows),
+    Mapping("output_layer.weight", ("lm_head.weight",), _vocabulary, True),
 )
 
 
@@ -97,7 +97,7 @@ def mappings(model: ModelConfig) -> dict[str, Mapping]:
 
 
 def parameters(model: ModelConfig) -> Iterator[tuple[Mapping, int | None]]:
-    """Every (mapping, layer) of ``model`` in the order in which an export writes them."""
+    """Every (mapping, layer) of ``model`` in the order in which both directions write them."""
     table = list(mappings(model).values())
     layered = [mapping for mapping in table if mapping.megatron.startswith(_LAYER)]
     yield table[0], None

@@ -22,9 +22,11 @@ from megatron_rfft.common.files import atomic_write, require_file, write_json
 from megatron_rfft.conversion.adapter_reader import merged_reader
 from megatron_rfft.conversion.dtypes import HF_NAMES, target_dtype
 from megatron_rfft.conversion.from_hf import copy_hf_files, write_imported
+from megatron_rfft.conversion.mapping import mappings
 from megatron_rfft.conversion.pieces import continued, default_workers
 from megatron_rfft.conversion.safetensors_io import MAX_SHARD_GB
 from megatron_rfft.conversion.state_reader import ShardedStateReader
+from megatron_rfft.conversion.stored import Rows, padded
 from megatron_rfft.conversion.to_hf import check_names, export_source
 from megatron_rfft.models.config import VOCAB_MULTIPLE, ModelConfig
 from megatron_rfft.training.checkpoint_files import HF, MODEL_MANIFEST, weights_chain
@@ -83,8 +85,8 @@ def to_nemo(
     job = {"source": export_source(chain[0][1]), "dtype": str(kept), "max_shard_gb": max_shard_gb}
     unpacked = output.with_name(f"{output.name}.unpacked")
     with continued(unpacked, job) as folder:
-        tensors = lambda name, layer, shape: reader.read(name, layer)  # noqa: E731
-        write_state(folder, WEIGHTS, model, kept, tensors, legacy=True, prefix=_PREFIX, **how)
+        rows = lambda name, layer, shape: [(reader.stored(name, layer), 0, shape[0])]  # noqa: E731
+        write_state(folder, WEIGHTS, model, kept, rows, legacy=True, prefix=_PREFIX, **how)
         (folder / TOKENIZER).mkdir(exist_ok=True)
         copy_hf_files(checkpoint / HF, folder / TOKENIZER)
         (folder / TOKENIZER / MODEL_MANIFEST).unlink(missing_ok=True)
@@ -163,17 +165,14 @@ def from_nemo(
         check_names(reader, model, archive)
         kept = target_dtype({reader.dtype(name) for name in reader.names}, dtype, archive)
 
-        def full_tensor(name: str, layer: int | None, shape: tuple[int, ...]) -> torch.Tensor:
-            tensor = reader.read(name, layer)
-            if name in (_EMBEDDING, "output_layer.weight") and len(tensor) != shape[0]:
-                padded = tensor.new_zeros(shape)
-                padded[: model.vocab_size] = tensor[: model.vocab_size]
-                tensor = padded
-            if tuple(tensor.shape) != shape:
-                raise UserError(f"{archive}: {name} is {tuple(tensor.shape)}, its config says {shape}")
-            return tensor
+        def rows(name: str, layer: int | None, shape: tuple[int, ...]) -> list[Rows]:
+            stored = reader.stored(name, layer)
+            may_differ = mappings(model)[name].padded and stored.shape[0] >= model.vocab_size
+            if stored.shape != ((stored.shape[0], *shape[1:]) if may_differ else shape):
+                raise UserError(f"{archive}: {name} is {stored.shape}, its config says {shape}")
+            return padded([(stored, 0, shape[0] if stored.shape == shape else model.vocab_size)], shape[0])
 
-        write_imported(folder, model, kept, full_tensor, lambda hf: _write_hf(unpacked, model, kept, hf), **how)
+        write_imported(folder, model, kept, rows, lambda hf: _write_hf(unpacked, model, kept, hf), **how)
         shutil.rmtree(unpacked)
     return output
 

@@ -4,54 +4,24 @@ The folder grows under a hidden name beside ``output``, with a proof (its checks
 are taken while writing.
 """
 
-import hashlib
 import os
 import shutil
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import FIRST_EXCEPTION, ThreadPoolExecutor, wait
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
-from typing import IO, Any
+from typing import Any
 
 import torch
 
 from megatron_rfft.common.errors import UserError
 from megatron_rfft.common.files import full_disk_reported, read_json, sync_directory, write_json
 from megatron_rfft.common.parts import held, read_proof, write_proof
+from megatron_rfft.conversion.hashed_file import HashedFile, hashed_file
 
 _JOB, _PROOFS = ".job.json", ".proofs"
-_SLICE = 1 << 22  # bytes hashed and written at a time: the second pass finds them in the processor's cache
-
-
-class HashedFile:
-    """A file being written, its SHA-256 taken on the way."""
-
-    def __init__(self, handle: IO[bytes]):
-        self._handle, self._hash = handle, hashlib.sha256()
-        self.position = 0
-
-    def write(self, data: Any) -> int:
-        """Write anything with a buffer; the number of bytes."""
-        view = memoryview(data).cast("B")
-        for start in range(0, len(view), _SLICE):
-            self._hash.update(view[start : start + _SLICE])
-            self._handle.write(view[start : start + _SLICE])
-        self.position += len(view)
-        return len(view)
-
-    def write_tensor(self, tensor: torch.Tensor) -> None:
-        """Write the values of a contiguous tensor."""
-        self.write(tensor.view(-1).view(torch.uint8).numpy())
-
-    def flush(self) -> None:
-        """What torch.save asks of a file."""
-        self._handle.flush()
-
-    @property
-    def sha256(self) -> str:
-        """Hex SHA-256 of everything written so far."""
-        return self._hash.hexdigest()
 
 
 @dataclass(frozen=True)
@@ -102,33 +72,33 @@ def write_pieces(
 ) -> dict[str, Piece]:
     """Write each file (named as below ``folder``) by its writer, which returns JSON facts; proven ones are kept.
 
-    ``checks`` run beside the writers. The first exception of either is raised when the running ones have ended.
+    ``checks`` run when all are written. The first exception is raised when the running ones have ended.
     """
     if workers < 1:
         raise UserError(f"--workers is {workers}; give 1 or more")
     (folder / _PROOFS).mkdir(exist_ok=True)
     with ThreadPoolExecutor(workers, initializer=torch.set_num_threads, initargs=(1,)) as pool:
-        pieces = {name: pool.submit(_write_piece, folder, name, writer) for name, writer in writers.items()}
-        every = [*pieces.values(), *(pool.submit(check) for check in checks)]
-        wait(every, return_when=FIRST_EXCEPTION)
-        if any(future.done() and future.exception() for future in every):
-            pool.shutdown(cancel_futures=True)
-    for future in every:
-        if not future.cancelled():
-            future.result()
-    return {name: future.result() for name, future in pieces.items()}
+        pieces = _all_of(pool, [partial(_write_piece, folder, name, writer) for name, writer in writers.items()])
+        _all_of(pool, checks)
+    return dict(zip(writers, pieces, strict=True))
+
+
+def _all_of(pool: ThreadPoolExecutor, calls: Sequence[Callable[[], Any]]) -> list[Any]:
+    """What ``calls`` return; after the first exception none is begun."""
+    futures = [pool.submit(call) for call in calls]
+    wait(futures, return_when=FIRST_EXCEPTION)
+    if any(future.done() and future.exception() for future in futures):
+        pool.shutdown(cancel_futures=True)
+    return [future.result() for future in futures if not future.cancelled()]
 
 
 def _write_piece(folder: Path, name: str, writer: Callable[[HashedFile], Any]) -> Piece:
     proof = folder / _PROOFS / f"{name.replace('/', '+')}.json"
     if found := read_proof(proof, folder, hashed=True):
         return Piece(found["sha256"][name], found["facts"])
-    partial = folder / f"{name}.partial"
-    with partial.open("wb") as handle:
-        file = HashedFile(handle)
+    unfinished = folder / f"{name}.partial"
+    with hashed_file(unfinished) as file:
         facts = writer(file)
-        handle.flush()
-        os.fsync(handle.fileno())
-    partial.rename(folder / name)
+    unfinished.rename(folder / name)
     write_proof(proof, {name: file.sha256}, facts=facts)
     return Piece(file.sha256, facts)

@@ -23,7 +23,7 @@ _DTYPES = {
     name: getattr(torch, name)
     for name in ("float64", "float32", "float16", "bfloat16", "int64", "int32", "int16", "int8", "uint8", "bool")
 }
-_STORAGES = {
+STORAGES = {
     "DoubleStorage": torch.float64,
     "FloatStorage": torch.float32,
     "HalfStorage": torch.float16,
@@ -32,6 +32,7 @@ _STORAGES = {
     "IntStorage": torch.int32,
     "ByteStorage": torch.uint8,
 }
+"""What torch.save calls the values of each number format."""
 _CHECKPOINT = "torch.distributed.checkpoint."
 _INDEX_CLASSES: dict[tuple[str, str], Any] = {
     **{
@@ -107,7 +108,7 @@ def locate_tensor(window: "Window") -> StoredTensor | None:
         allowed = {
             ("torch._utils", "_rebuild_tensor_v2"): lambda *arguments: arguments,
             ("collections", "OrderedDict"): collections.OrderedDict,
-            **{("torch", name): dtype for name, dtype in _STORAGES.items()},
+            **{("torch", name): dtype for name, dtype in STORAGES.items()},
         }
         try:
             (_, dtype, key, _, numel), start, shape, stride, *_ = _Restricted(io.BytesIO(description), allowed).load()
@@ -130,7 +131,8 @@ class Window(io.RawIOBase):
     """The ``length`` bytes from ``start`` of an open file, as a file of their own."""
 
     def __init__(self, handle: IO[bytes], start: int, length: int):
-        self._handle, self._start, self._length, self._position = handle, start, length, 0
+        self.path, self.start = Path(handle.name), start
+        self._handle, self._length, self._position = handle, length, 0
 
     def readable(self) -> bool:
         return True
@@ -151,7 +153,7 @@ class Window(io.RawIOBase):
     def readinto(self, buffer: Any) -> int:
         """Read what fits."""
         view = memoryview(buffer)[: max(0, self._length - self._position)]
-        self._handle.seek(self._start + self._position)
+        self._handle.seek(self.start + self._position)
         count = self._handle.readinto(view)  # type: ignore[attr-defined]
         self._position += count
         return count

@@ -1,4 +1,4 @@
-"""Safetensors of an HF folder, one tensor in memory at a time.
+"""Safetensors of an HF folder: their tensors where they lie, and files of tensors that pass by.
 
 The format: 8 bytes of length, that much JSON (type, shape and place of each tensor), then the values back to back. Both
 ways are written here for their memory: the library's reader maps whole files, its writer holds whole shards.
@@ -14,7 +14,8 @@ import torch
 
 from megatron_rfft.common.errors import UserError
 from megatron_rfft.common.files import read_json
-from megatron_rfft.conversion.pieces import HashedFile
+from megatron_rfft.conversion.hashed_file import HashedFile
+from megatron_rfft.conversion.stored import SourceFile, Span, Stored
 
 MAX_SHARD_GB = 2.0
 INDEX = "model.safetensors.index.json"
@@ -25,11 +26,11 @@ _MAX_HEADER_BYTES = 100_000_000
 
 @dataclass(frozen=True)
 class TensorGroup:
-    """Tensors that are made together, by ``make``, in the order of ``shapes``."""
+    """Tensors that are written one after the other; ``contents`` begins to give their bytes, in that order."""
 
     shapes: dict[str, tuple[int, ...]]
     dtype: torch.dtype
-    make: Callable[[], Iterable[torch.Tensor]]
+    contents: Callable[[], Iterable[memoryview]]
 
     @property
     def nbytes(self) -> int:
@@ -62,7 +63,7 @@ def shard_index(shards: dict[str, list[TensorGroup]]) -> dict[str, Any]:
 
 
 def write_shard(file: HashedFile, groups: list[TensorGroup]) -> None:
-    """Write one file, each group made when its turn comes."""
+    """Write one file, the bytes of each group asked for when its turn comes."""
     header: dict[str, Any] = {"__metadata__": {"format": "pt"}}
     end = 0
     for group in groups:
@@ -73,13 +74,14 @@ def write_shard(file: HashedFile, groups: list[TensorGroup]) -> None:
     encoded += b" " * (-len(encoded) % 8)
     file.write(len(encoded).to_bytes(8, "little") + encoded)
     for group in groups:
-        for (name, shape), tensor in zip(group.shapes.items(), group.make(), strict=True):
-            assert (tuple(tensor.shape), tensor.dtype) == (shape, group.dtype), name
-            file.write_tensor(tensor.contiguous())
+        start = file.position
+        for piece in group.contents():
+            file.write(piece)
+        assert file.position - start == group.nbytes, group.shapes
 
 
 class HFWeights:
-    """The safetensors of an HF folder, tensor by tensor; threads may read at the same time.
+    """The safetensors of an HF folder; threads may read at the same time.
 
     Raises UserError for files that are missing or broken.
     """
@@ -96,43 +98,24 @@ class HFWeights:
         if missing:
             raise UserError(f"{folder / missing[0]} is missing; download the model again")
         self.files = [folder / name for name in files]
-        self._places = {name: place for path in self.files for name, place in _read_header(path)}
+        self._tensors = {name: stored for path in self.files for name, stored in _read_header(path)}
 
     @property
     def names(self) -> set[str]:
         """Names of all tensors."""
-        return set(self._places)
+        return set(self._tensors)
 
-    def shape(self, name: str) -> tuple[int, ...]:
-        """The shape of tensor ``name``."""
-        return self._places[name].shape
-
-    def dtype(self, name: str) -> torch.dtype:
-        """The number format of tensor ``name``."""
-        return self._places[name].dtype
+    def stored(self, name: str) -> Stored:
+        """Tensor ``name`` where it lies."""
+        return self._tensors[name]
 
     def read(self, name: str) -> torch.Tensor:
-        """One tensor, in memory of its own."""
-        place = self._places[name]
-        tensor = torch.empty(place.shape, dtype=place.dtype)
-        view = memoryview(tensor.view(-1).view(torch.uint8).numpy())
-        with place.file.open("rb") as handle:
-            handle.seek(place.offset)
-            if handle.readinto(view) != len(view):
-                raise UserError(f"{place.file} is too short; download the model again")
-        return tensor
+        """Tensor ``name``, in memory of its own."""
+        return self._tensors[name].load()
 
 
-@dataclass(frozen=True)
-class _Place:
-    file: Path
-    offset: int
-    dtype: torch.dtype
-    shape: tuple[int, ...]
-
-
-def _read_header(path: Path) -> Iterator[tuple[str, _Place]]:
-    size = path.stat().st_size
+def _read_header(path: Path) -> Iterator[tuple[str, Stored]]:
+    size, file = path.stat().st_size, SourceFile(path)
     with path.open("rb") as handle:
         length = int.from_bytes(handle.read(8), "little")
         try:
@@ -140,14 +123,14 @@ def _read_header(path: Path) -> Iterator[tuple[str, _Place]]:
                 raise ValueError(f"a header of {length} bytes")
             header = json.loads(handle.read(length))
             header.pop("__metadata__", None)
-            places = []
+            found = []
             for name, entry in header.items():
                 start, end = entry["data_offsets"]
-                place = _Place(path, 8 + length + start, _DTYPES[entry["dtype"]], tuple(entry["shape"]))
-                count = torch.Size(place.shape).numel() * place.dtype.itemsize
+                dtype, shape = _DTYPES[entry["dtype"]], tuple(entry["shape"])
+                count = torch.Size(shape).numel() * dtype.itemsize
                 if start < 0 or end - start != count or 8 + length + end > size:
                     raise ValueError(f"{name} does not lie in it")
-                places.append((name, place))
+                found.append((name, Stored.in_file(Span(file, 8 + length + start, count), shape, dtype)))
         except (ValueError, KeyError, TypeError) as error:
             raise UserError(f"{path} is no whole safetensors file ({error}); download the model again") from error
-    yield from places
+    yield from found

@@ -1,14 +1,19 @@
-"""Read single parameters of a sharded (torch distributed) checkpoint: no process group, one tensor in memory."""
+"""Find and read single parameters of a sharded (torch distributed) checkpoint: no process group, no model."""
 
 import io
+from collections.abc import Iterator
+from contextlib import contextmanager
+from math import prod
 from pathlib import Path
+from typing import Any
 
 import torch
 from torch import Tensor
 from torch.distributed.checkpoint.metadata import ChunkStorageMetadata, MetadataIndex, TensorStorageMetadata
 
 from megatron_rfft.common.errors import UserError
-from megatron_rfft.conversion.restricted import Window, locate_tensor, read_index
+from megatron_rfft.conversion.restricted import StoredTensor, Window, locate_tensor, read_index
+from megatron_rfft.conversion.stored import SourceFile, Span, Stored, bytes_of
 
 
 class ShardedStateReader:
@@ -23,6 +28,9 @@ class ShardedStateReader:
         index = read_index(folder)
         ours = {name: entry for name, entry in index.state_dict_metadata.items() if name.startswith(prefix)}
         self._storage = index.storage_data
+        paths = {folder / place.relative_path for place in index.storage_data.values()}
+        self.files = {path: SourceFile(path) for path in paths}
+        """By path, all that is read here."""
         self._tensors = {
             name.removeprefix(prefix): entry
             for name, entry in ours.items()
@@ -42,11 +50,36 @@ class ShardedStateReader:
         """The number format of ``name``."""
         return self._tensors[name].properties.dtype
 
+    def _chunks(self, name: str, layer: int | None) -> list[ChunkStorageMetadata]:
+        return [chunk for chunk in self._tensors[name].chunks if layer is None or chunk.offsets[0] == layer]
+
+    def stored(self, name: str, layer: int | None) -> Stored:
+        """The full parameter ``name`` (of ``layer``, where layers are stacked) where it lies."""
+        shape = self.shape(name)[0 if layer is None else 1 :]
+        return Stored(shape, self.dtype(name), lambda: self.read(name, layer), self._spans(name, layer, shape))
+
+    def _spans(self, name: str, layer: int | None, shape: tuple[int, ...]) -> list[Span] | None:
+        """Where the rows lie one after the other; None if some are cut into parts, or lie in no known way."""
+        found, rows = [], 0
+        for chunk in sorted(self._chunks(name, layer), key=lambda chunk: tuple(chunk.offsets)):
+            first, sizes = tuple(chunk.offsets)[-len(shape) :], tuple(chunk.sizes)[-len(shape) :]
+            if (
+                first != (rows, *(0,) * (len(shape) - 1))
+                or sizes[1:] != shape[1:]
+                or chunk.sizes.numel() != prod(sizes)
+            ):
+                return None
+            if (span := self._locate(name, chunk)) is None:
+                return None
+            found.append(span)
+            rows += sizes[0]
+        return found if rows == shape[0] else None
+
     def read(self, name: str, layer: int | None) -> Tensor:
         """The full parameter ``name`` (of ``layer``, where layers are stacked), put together from its shards."""
         entry = self._tensors[name]
         shape = entry.size if layer is None else entry.size[1:]
-        chunks = [chunk for chunk in entry.chunks if layer is None or chunk.offsets[0] == layer]
+        chunks = self._chunks(name, layer)
         if len(chunks) == 1 and chunks[0].sizes.numel() == shape.numel():
             return self._read_chunk(name, chunks[0]).reshape(shape)
         full = torch.empty(shape, dtype=entry.properties.dtype)
@@ -63,29 +96,37 @@ class ShardedStateReader:
 
     def _read_chunk(self, name: str, chunk: ChunkStorageMetadata) -> Tensor:
         """The values of ``chunk``, read straight to where they stay."""
+        if (span := self._locate(name, chunk)) is not None:
+            tensor = torch.empty(chunk.sizes, dtype=self.dtype(name))
+            span.file.read_into(bytes_of(tensor), span.offset)
+            return tensor
+        with self._window(name, chunk) as window:  # not how torch's own writer lays them out
+            tensor = torch.load(io.BytesIO(window.read()), weights_only=True)
+        return self._as_listed(tensor, name, chunk)
+
+    def _locate(self, name: str, chunk: ChunkStorageMetadata) -> Span | None:
+        """Where the values of ``chunk`` lie, if side by side."""
+        with self._window(name, chunk) as window:
+            stored = locate_tensor(window)
+        if stored is None:
+            return None
+        self._as_listed(stored, name, chunk)
+        size = chunk.sizes.numel() * stored.dtype.itemsize
+        return Span(self.files[window.path], window.start + stored.offset, size)
+
+    def _as_listed(self, found: Tensor | StoredTensor, name: str, chunk: ChunkStorageMetadata) -> Any:
+        if tuple(found.shape) != tuple(chunk.sizes) or found.dtype != self.dtype(name):
+            raise UserError(f"{self._folder}: {name} is another tensor than its index says; use another checkpoint")
+        return found
+
+    @contextmanager
+    def _window(self, name: str, chunk: ChunkStorageMetadata) -> Iterator[Window]:
+        """The part of a file that ``chunk`` was saved in."""
         try:
             place = self._storage[MetadataIndex(self._prefix + name, chunk.offsets)]
             with (self._folder / place.relative_path).open("rb") as handle:
-                window = Window(handle, place.offset, place.length)
-                stored = locate_tensor(window)
-                if stored is None:  # not how torch's own writer lays them out
-                    window.seek(0)
-                    tensor = torch.load(io.BytesIO(window.read()), weights_only=True)
-                else:
-                    tensor = torch.empty(stored.shape, dtype=stored.dtype)
-                    _fill(tensor, handle, place.offset + stored.offset)
+                yield Window(handle, place.offset, place.length)
         except UserError:
             raise
         except Exception as error:  # damage can show in any way
             raise UserError(f"{self._folder}: {name} is damaged ({error}); use another checkpoint") from error
-        if tensor.shape != chunk.sizes or tensor.dtype != self.dtype(name):
-            raise UserError(f"{self._folder}: {name} is another tensor than its index says; use another checkpoint")
-        return tensor
-
-
-def _fill(tensor: Tensor, handle, offset: int) -> None:
-    """Read the values of ``tensor`` from ``offset`` of an open file."""
-    view = memoryview(tensor.view(-1).view(torch.uint8).numpy())
-    handle.seek(offset)
-    if handle.readinto(view) != len(view):
-        raise ValueError("its file is too short")

@@ -1,4 +1,4 @@
-"""Write a whole model as megatron-core's sharded checkpoint, tensor by tensor: no process holds the model.
+"""Write a whole model as megatron-core's sharded checkpoint, tensor by tensor as they pass by.
 
 What is in it (names, shapes, how layers are stacked, extra states) megatron-core itself says, of a model of one layer:
 the other layers' parameters are the first's with another offset.
@@ -7,7 +7,7 @@ the other layers' parameters are the first's with another offset.
 import dataclasses
 import io
 import pickle
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -25,15 +25,20 @@ from torch.distributed.checkpoint.metadata import (
 )
 
 from megatron_rfft.common.errors import UserError
-from megatron_rfft.conversion.pieces import HashedFile, Piece, write_pieces
+from megatron_rfft.conversion import mapping as table
+from megatron_rfft.conversion.hashed_file import HashedFile
+from megatron_rfft.conversion.pieces import Piece, write_pieces
+from megatron_rfft.conversion.stored import Passing, Rows, contents
+from megatron_rfft.conversion.tensor_file import write_tensor
 from megatron_rfft.mcore import dist_checkpointing, parallel_state, tensor_parallel
 from megatron_rfft.models.build import build_model, transformer_config
 from megatron_rfft.models.config import ModelConfig
-from megatron_rfft.models.initialize import FullTensor
 from megatron_rfft.training.checkpoint import content_metadata, model_state
 from megatron_rfft.training.layout import destroy_parallel, start_process_group
 
 mapping = dist_checkpointing.mapping
+ParameterRows = Callable[[str, int | None, tuple[int, ...]], list[Rows]]
+"""(name without layer number, layer or None, shape) -> where the rows of the parameter lie."""
 OBJECTS = "__0_objects.distcp"
 """The file of what is no tensor."""
 _COMMON = "common_state/shard_0_1"
@@ -60,6 +65,13 @@ class Parameter:
     def numel(self) -> int:
         """Values in it."""
         return torch.Size(self.shape).numel()
+
+    def __post_init__(self) -> None:
+        """Chunks must be runs of rows: they are written in one pass over the parameter."""
+        rows = [(chunk.offsets[-len(self.shape)], chunk.sizes[-len(self.shape) :]) for chunk in self.chunks]
+        ends = [0, *(first + sizes[0] for first, sizes in rows)]
+        assert [*(first for first, _ in rows), self.shape[0]] == ends, self
+        assert all(sizes[1:] == self.shape[1:] for _, sizes in rows), self
 
 
 @dataclass(frozen=True)
@@ -124,6 +136,12 @@ def _expand(single: list[Any], num_layers: int, dtype: torch.dtype) -> StatePlan
     return StatePlan(dtype, shapes, parameters, objects)
 
 
+def in_table_order(parameters: Iterable[Parameter], model: ModelConfig) -> list[Parameter]:
+    """As an export writes them: it then reads a checkpoint from beginning to end, and takes its checksum on the way."""
+    places = {(each.megatron, layer): place for place, (each, layer) in enumerate(table.parameters(model))}
+    return sorted(parameters, key=lambda parameter: places[parameter.name, parameter.layer])
+
+
 def _chunks(parts: list[mapping.ShardedTensor], layer: int) -> tuple[Chunk, ...]:
     return tuple(
         Chunk(
@@ -145,7 +163,7 @@ def write_state(
     place: str,
     model: ModelConfig,
     dtype: torch.dtype,
-    full_tensor: FullTensor,
+    rows: ParameterRows,
     *,
     workers: int,
     max_shard_gb: float,
@@ -160,13 +178,14 @@ def write_state(
     if max_shard_gb <= 0:
         raise UserError(f"--max-shard-gb is {max_shard_gb}; it must be above 0")
     plan = plan_state(model, dtype)
+    plan.parameters[:] = in_table_order(plan.parameters, model)
     files = plan.files(max_shard_gb * 1e9)
     (folder / place).mkdir(exist_ok=True)
     if legacy:
         del plan.objects[_COMMON]
         torch.save({}, folder / place / "common.pt")
     writers: dict[str, Callable[[HashedFile], Any]] = {
-        f"{place}/{name}": partial(write_parameters, parameters=some, full_tensor=full_tensor, dtype=dtype)
+        f"{place}/{name}": partial(write_parameters, parameters=some, rows=rows, dtype=dtype)
         for name, some in files.items()
     }
     writers[f"{place}/{OBJECTS}"] = partial(write_objects, plan=plan)
@@ -176,22 +195,17 @@ def write_state(
 
 
 def write_parameters(
-    file: HashedFile, parameters: list[Parameter], full_tensor: FullTensor, dtype: torch.dtype
+    file: HashedFile, parameters: list[Parameter], rows: ParameterRows, dtype: torch.dtype
 ) -> list[list[int]]:
     """Write one ``.distcp`` file; the place (offset, length) of each chunk in it."""
     places = []
     for parameter in parameters:
-        full = full_tensor(parameter.name, parameter.layer, parameter.shape).to(dtype).contiguous()
+        found = rows(parameter.name, parameter.layer, parameter.shape)
+        assert sum(stop - start for _, start, stop in found) == parameter.shape[0], parameter
+        values = Passing(contents(found, dtype))
         for chunk in parameter.chunks:
-            skip = len(chunk.offsets) - full.dim()
-            starts = zip(chunk.offsets[skip:], chunk.sizes[skip:], strict=True)
-            part = full[tuple(slice(start, start + size) for start, size in starts)]
-            if part.numel() != full.numel():
-                # torch.save writes all of a tensor's storage: give the part one of its own, over the same memory.
-                bytes_of_part = part.contiguous().view(-1).view(torch.uint8).numpy()
-                part = torch.frombuffer(bytes_of_part, dtype=dtype)
             start = file.position
-            torch.save(part.reshape(chunk.sizes), file)
+            write_tensor(file, chunk.sizes, dtype, values.take(torch.Size(chunk.sizes).numel() * dtype.itemsize))
             places.append([start, file.position - start])
     return places
 

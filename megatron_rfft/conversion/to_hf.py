@@ -3,7 +3,7 @@
 import hashlib
 import json
 import shutil
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -26,6 +26,7 @@ from megatron_rfft.conversion.safetensors_io import (
     write_shard,
 )
 from megatron_rfft.conversion.state_reader import ShardedStateReader
+from megatron_rfft.conversion.stored import SourceFile, contents
 from megatron_rfft.models.config import ModelConfig
 from megatron_rfft.training.checkpoint_files import (
     HF,
@@ -51,9 +52,9 @@ def to_hf(
     """Export ``checkpoint`` as the HF folder ``output``; a whole export of the same checkpoint is left as it is.
 
     Adapters are merged into the weights that they were trained on; ``base`` says where those lie, if they were moved.
-    No more than a few tensors for each of ``workers`` threads are in memory; a killed export continues. ``dtype`` is
-    keep, bf16 or fp32. Raises UserError if a checkpoint is damaged, if table and checkpoint differ in a parameter, or
-    if ``output`` is something else.
+    Each of ``workers`` threads has a few MiB in memory, or the tensor that it puts together from the parts of several
+    ranks, or merges adapters into; a killed export continues. ``dtype`` is keep, bf16 or fp32. Raises UserError if a
+    checkpoint is damaged, if table and checkpoint differ in a parameter, or if ``output`` is something else.
     """
     chain = weights_chain(checkpoint, base, verified_small_files)
     manifest = chain[0][1]
@@ -61,8 +62,8 @@ def to_hf(
     reader = merged_reader(chain)
     check_names(reader, model, checkpoint)
     kept = target_dtype({reader.dtype(name) for name in reader.names}, dtype, checkpoint)
-    shards = plan_shards(hf_groups(reader, model, kept), max_shard_gb)
-    checks = [partial(_check_file, *place) for place in _large_files(chain)]
+    shards = plan_shards(_hf_groups(reader, model, kept), max_shard_gb)
+    checks = _begin_checks(chain, reader)
 
     def fill(folder: Path) -> dict[Path, str]:
         writers = {name: partial(write_shard, groups=groups) for name, groups in shards.items()}
@@ -79,31 +80,37 @@ def to_hf(
 
 
 def check_names(reader: Reader, model: ModelConfig, checkpoint: Path) -> None:
-    """Raise UserError if the checkpoint lacks a parameter of ``model``, or has one that it does not."""
-    if unmapped := reader.names ^ set(table.mappings(model)):
+    """Raise UserError if a parameter of ``model`` is not in the checkpoint, one too many is, or one of another size."""
+    mappings = table.mappings(model)
+    if unmapped := reader.names ^ set(mappings):
         raise UserError(
             f"{checkpoint}: {sorted(unmapped)[0]} is not in both the checkpoint and the {model.architecture} table"
         )
+    for mapping, layer in table.parameters(model):
+        rows = reader.shape(mapping.megatron)[0 if layer is None else 1]
+        wanted = sum(stop - start for _, start, stop in mapping.joined(model, rows))
+        if rows < wanted or (rows > wanted and not mapping.padded):
+            raise UserError(f"{checkpoint}: {mapping.megatron} has {rows} rows, its config says {wanted}")
 
 
-def hf_groups(reader: Reader, model: ModelConfig, dtype: torch.dtype | None) -> Iterable[TensorGroup]:
-    """The HF tensors of each parameter in the order of an export, unread: shapes are split as values will be.
-
-    In ``dtype``, or (None) in that of the checkpoint.
-    """
+def _hf_groups(reader: Reader, model: ModelConfig, dtype: torch.dtype) -> Iterable[TensorGroup]:
+    """The HF tensors of each parameter in ``dtype``, in the order of an export, unread."""
     for mapping, layer in table.parameters(model):
         shape = reader.shape(mapping.megatron)[0 if layer is None else 1 :]
-        like = mapping.split(torch.empty(shape, device="meta"), model)
+        ranges = mapping.split(model, shape[0])
         names = table.hf_names(mapping, layer)
-        shapes = {name: tuple(tensor.shape) for name, tensor in zip(names, like, strict=True)}
-        kept = dtype or reader.dtype(mapping.megatron)
-        yield TensorGroup(shapes, kept, partial(_hf_tensors, reader, model, mapping, layer, kept))
+        shapes = {
+            name: (sum(stop - start for start, stop in part), *shape[1:])
+            for name, part in zip(names, ranges, strict=True)
+        }
+        yield TensorGroup(shapes, dtype, partial(_hf_contents, reader, mapping.megatron, layer, ranges, dtype))
 
 
-def _hf_tensors(
-    reader: Reader, model: ModelConfig, mapping: table.Mapping, layer: int | None, dtype: torch.dtype
-) -> list[torch.Tensor]:
-    return mapping.split(reader.read(mapping.megatron, layer).to(dtype), model)
+def _hf_contents(
+    reader: Reader, name: str, layer: int | None, ranges: list[list[tuple[int, int]]], dtype: torch.dtype
+) -> Iterator[memoryview]:
+    stored = reader.stored(name, layer)
+    return contents([(stored, start, stop) for part in ranges for start, stop in part], dtype)
 
 
 def verified_small_files(checkpoint: Path) -> dict:
@@ -111,24 +118,27 @@ def verified_small_files(checkpoint: Path) -> dict:
     manifest = read_checkpoint_manifest(checkpoint)
     for name, entry in manifest["files"].items():
         if not name.endswith(".distcp"):
-            _check_file(checkpoint, name, entry)
+            _check_file(checkpoint, name, entry, sha256_file)
     return manifest
 
 
-def _large_files(chain: list[tuple[Path, dict]]) -> list[tuple[Path, str, dict]]:
-    return [
-        (checkpoint, name, entry)
-        for checkpoint, manifest in chain
-        for name, entry in manifest["files"].items()
-        if name.endswith(".distcp")
-    ]
+def _begin_checks(chain: list[tuple[Path, dict]], reader: Reader) -> list[Callable[[], None]]:
+    """What is to be called when the files of tensors are read: it completes their checksums, taken in passing."""
+    checks = []
+    for checkpoint, manifest in chain:
+        for name, entry in manifest["files"].items():
+            if name.endswith(".distcp"):
+                file = reader.files.get(checkpoint / name) or SourceFile(checkpoint / name)
+                file.hash_in_passing()
+                checks.append(partial(_check_file, checkpoint, name, entry, lambda path, file=file: file.sha256()))
+    return checks
 
 
-def _check_file(checkpoint: Path, name: str, entry: dict) -> None:
+def _check_file(checkpoint: Path, name: str, entry: dict, sha256: Callable[[Path], str]) -> None:
     file = checkpoint / name
     if not file.is_file():
         problem = f"{file} is missing"
-    elif file.stat().st_size != entry["bytes"] or sha256_file(file) != entry["sha256"]:
+    elif file.stat().st_size != entry["bytes"] or sha256(file) != entry["sha256"]:
         problem = f"{file} is not the file that the manifest lists"
     else:
         return

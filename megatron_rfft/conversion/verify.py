@@ -2,16 +2,19 @@
 
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
+from math import prod
 from pathlib import Path
 
+import numpy as np
 import torch
 
 from megatron_rfft.common.files import require_directory
 from megatron_rfft.conversion.adapter_reader import merged_reader
-from megatron_rfft.conversion.mapping import hf_names, parameters
+from megatron_rfft.conversion.mapping import Mapping, hf_names, parameters
 from megatron_rfft.conversion.pieces import default_workers
-from megatron_rfft.conversion.safetensors_io import HFWeights, TensorGroup
-from megatron_rfft.conversion.to_hf import Reader, check_names, hf_groups
+from megatron_rfft.conversion.safetensors_io import HFWeights
+from megatron_rfft.conversion.stored import Passing, contents
+from megatron_rfft.conversion.to_hf import Reader, check_names
 from megatron_rfft.models.config import ModelConfig
 from megatron_rfft.training.checkpoint_files import weights_chain
 
@@ -40,26 +43,34 @@ def first_difference(folder: Path, checkpoint: Path, base: Path | None = None, w
     copies = {"lm_head.weight"} if model.tie_embeddings else set()
     if left_over := sorted(weights.names - set(wanted) - copies):
         return f"{left_over[0]}: in {folder} alone"
-    groups = hf_groups(reader, model, None)
     with ThreadPoolExecutor(workers or default_workers(), initializer=torch.set_num_threads, initargs=(1,)) as pool:
-        return next(filter(None, pool.map(partial(_difference, weights), groups)), "")
+        found = pool.map(partial(_difference, weights, reader, model), parameters(model))
+        return next(filter(None, found), "")
 
 
-def _difference(weights: HFWeights, group: TensorGroup) -> str:
-    for name, ours in zip(group.shapes, group.make(), strict=True):
-        theirs = weights.read(name)
-        if ours.shape != theirs.shape:
-            return f"{name}: {tuple(theirs.shape)} in the folder, {tuple(ours.shape)} in the checkpoint"
-        ours = ours.to(theirs.dtype).contiguous()
-        if not torch.equal(_bits(ours), _bits(theirs)):
-            differing = (_bits(ours) != _bits(theirs)).view(ours.numel(), -1).any(1).sum()
-            return f"{name}: {int(differing)} of {ours.numel()} values differ"
+def _difference(weights: HFWeights, reader: Reader, model: ModelConfig, parameter: tuple[Mapping, int | None]) -> str:
+    mapping, layer = parameter
+    stored = reader.stored(mapping.megatron, layer)
+    for name, ranges in zip(hf_names(mapping, layer), mapping.split(model, stored.shape[0]), strict=True):
+        theirs = weights.stored(name)
+        shape = (sum(stop - start for start, stop in ranges), *stored.shape[1:])
+        if shape != theirs.shape:
+            return f"{name}: {theirs.shape} in the folder, {shape} in the checkpoint"
+        ours = contents([(stored, start, stop) for start, stop in ranges], theirs.dtype)
+        beside = Passing(contents([(theirs, 0, theirs.shape[0])], theirs.dtype))
+        if differing := sum(_differing(ours_part, beside, theirs.dtype.itemsize) for ours_part in ours):
+            return f"{name}: {differing} of {prod(shape)} values differ"
     return ""
 
 
-def _bits(tensor: torch.Tensor) -> torch.Tensor:
-    """The bytes: a NaN equals itself, and zero is not minus zero."""
-    return tensor.view(-1).view(torch.uint8)
+def _differing(ours: memoryview, beside: Passing, itemsize: int) -> int:
+    """How many values differ in any bit from those beside them: a NaN equals itself, and zero is not minus zero."""
+    count = position = 0
+    for theirs in beside.take(len(ours)):
+        unequal = np.frombuffer(theirs, np.uint8) != np.frombuffer(ours, np.uint8, len(theirs), position)
+        count += int(unequal.reshape(-1, itemsize).any(1).sum()) if unequal.any() else 0
+        position += len(theirs)
+    return count
 
 
 @torch.no_grad()

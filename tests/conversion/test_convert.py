@@ -113,7 +113,7 @@ def test_exporting_again_is_done_at_once_and_other_folders_are_kept(converted, t
     [
         (lambda tensors: tensors.pop("model.layers.1.mlp.up_proj.weight"), "lacks model.layers.1.mlp.up_proj.weight"),
         (lambda tensors: tensors.update(extra=torch.zeros(1)), "has extra, which a qwen2 model does not"),
-        (lambda tensors: tensors.update({"model.norm.weight": torch.zeros(3)}), "gives (3,), not (64,)"),
+        (lambda tensors: tensors.update({"model.norm.weight": torch.zeros(3)}), "model.norm.weight is (3,), not (64,)"),
     ],
 )
 def test_no_tensor_is_lost_or_invented(tmp_path, change, expected):

@@ -3,6 +3,7 @@
 import json
 import os
 import pickle
+import shutil
 import signal
 import subprocess
 import sys
@@ -90,6 +91,36 @@ def test_what_was_left_of_another_conversion_is_not_continued(small, tmp_path):
     assert {
         tensor.dtype for path in (tmp_path / "hf").glob("*.safetensors") for tensor in load_file(path).values()
     } == {torch.bfloat16}
+
+
+def test_an_export_reads_what_was_imported_once(small, tmp_path, monkeypatch):
+    """Its checksum too is of that reading: with one thread, in order, little is read twice (K and V behind Q)."""
+    _, checkpoint, back = small
+    read = []
+
+    def counted(descriptor, buffers, *arguments, really=os.preadv):
+        read.append(really(descriptor, buffers, *arguments))
+        return read[-1]
+
+    monkeypatch.setattr(os, "preadv", counted)
+    to_hf(checkpoint, tmp_path / "hf", max_shard_gb=SMALL_SHARD, workers=1)
+    size = sum(path.stat().st_size for path in (checkpoint / "state").glob("*.distcp"))
+    assert size <= sum(read) < 1.1 * size
+    assert bytes_of(tmp_path / "hf") == bytes_of(back)
+
+
+@pytest.mark.parametrize("place", ["values", "end"])
+def test_a_bit_that_flipped_in_a_tensor_stops_the_export(small, tmp_path, place):
+    _, checkpoint, _ = small
+    shutil.copytree(checkpoint, tmp_path / "copy")
+    file = sorted((tmp_path / "copy/state").glob("__0_[0-9]*.distcp"))[1]
+    content = bytearray(file.read_bytes())
+    offset = {"values": len(content) // 2, "end": len(content) - 1}[place]
+    content[offset] ^= 1
+    file.write_bytes(content)
+    with pytest.raises(UserError, match=r"is damaged"):
+        to_hf(tmp_path / "copy", tmp_path / "hf", max_shard_gb=SMALL_SHARD)
+    assert {path.name for path in tmp_path.iterdir()} == {"copy"}
 
 
 def test_transformers_reads_the_shards(small):

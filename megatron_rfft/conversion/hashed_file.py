@@ -1,0 +1,106 @@
+"""Files written past the page cache, their SHA-256 taken on the way.
+
+The bytes go through two small buffers: while one is filled, the other is hashed and written by a thread of its own.
+"""
+
+import errno
+import fcntl
+import hashlib
+import mmap
+import os
+from collections.abc import Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+_BUFFER = 1 << 22
+_SECTOR = 1 << 12  # what the length of a write past the page cache has to be a multiple of, with room to spare
+
+
+class HashedFile:
+    """A file being written from its beginning (of ``hashed_file``)."""
+
+    def __init__(self, descriptor: int, thread: ThreadPoolExecutor):
+        self._descriptor, self._thread = descriptor, thread
+        self._hash = hashlib.sha256()
+        self._buffer, self._spare = (memoryview(mmap.mmap(-1, _BUFFER)) for _ in range(2))  # begin on a page
+        self._filled = 0
+        self._writing: Future | None = None
+        self.position = 0
+
+    def write(self, data: Any) -> int:
+        """Take the bytes of anything with a buffer; their number."""
+        view = memoryview(data).cast("B")
+        taken = 0
+        while taken < len(view):
+            count = min(_BUFFER - self._filled, len(view) - taken)
+            self._buffer[self._filled : self._filled + count] = view[taken : taken + count]
+            self._filled += count
+            taken += count
+            if self._filled == _BUFFER:
+                self._hand_over()
+        self.position += taken
+        return taken
+
+    def flush(self) -> None:
+        """What zipfile asks of a file; the bytes are on disk when ``hashed_file`` ends."""
+
+    def finish(self) -> None:
+        """Put everything on disk."""
+        self._hand_over()
+        self._wait()
+        os.fsync(self._descriptor)
+
+    @property
+    def sha256(self) -> str:
+        """Hex SHA-256 of the finished file."""
+        return self._hash.hexdigest()
+
+    def _hand_over(self) -> None:
+        self._wait()
+        full, self._buffer, self._spare = self._buffer[: self._filled], self._spare, self._buffer
+        self._filled = 0
+        self._writing = self._thread.submit(self._hash_and_write, full)
+
+    def _wait(self) -> None:
+        if self._writing is not None:
+            self._writing.result()
+
+    def _hash_and_write(self, view: memoryview) -> None:
+        self._hash.update(view)
+        if len(view) % _SECTOR:  # the end of the file
+            _use_page_cache(self._descriptor)
+        done = 0
+        while done < len(view):
+            try:
+                done += os.write(self._descriptor, view[done:])
+            except OSError as error:
+                if error.errno != errno.EINVAL or not _use_page_cache(self._descriptor):
+                    raise
+
+
+def _use_page_cache(descriptor: int) -> bool:
+    """Write like anyone from now on; whether that is a change."""
+    flags = fcntl.fcntl(descriptor, fcntl.F_GETFL)
+    fcntl.fcntl(descriptor, fcntl.F_SETFL, flags & ~os.O_DIRECT)
+    return bool(flags & os.O_DIRECT)
+
+
+@contextmanager
+def hashed_file(path: Path) -> Iterator[HashedFile]:
+    """Make the file ``path``; on a clean exit it is on disk. File systems that need the page cache get it."""
+    how = os.O_WRONLY | os.O_CREAT | os.O_TRUNC
+    try:
+        descriptor = os.open(path, how | os.O_DIRECT, 0o666)
+    except OSError as error:
+        if error.errno != errno.EINVAL:
+            raise
+        descriptor = os.open(path, how, 0o666)
+    try:
+        with ThreadPoolExecutor(1) as thread:
+            file = HashedFile(descriptor, thread)
+            yield file
+            file.finish()
+    finally:
+        os.close(descriptor)
