@@ -4,11 +4,14 @@
 import argparse
 import json
 import re
+import sys
 from argparse import Namespace
 from pathlib import Path
 
 from megatron_rfft.common.cli import make_parser, parse_lengths, run_command
+from megatron_rfft.common.errors import UserError
 from megatron_rfft.evaluation.engines import DTYPES, ENGINES
+from megatron_rfft.evaluation.replicas import answer_in_replicas
 from megatron_rfft.evaluation.run_folder import RESULTS
 from megatron_rfft.evaluation.runner import EvaluationConfig, evaluate
 from megatron_rfft.evaluation.table import format_table
@@ -63,6 +66,14 @@ def parse_arguments() -> Namespace:
         metavar="I/N",
         help="answer part I of N only, for job arrays; when all are done, the same command without --shard joins them",
     )
+    machine = parser.add_argument_group("the GPUs of a machine")
+    machine.add_argument("--tensor-parallel", type=int, default=1, help="GPUs that vLLM splits a model over")
+    machine.add_argument(
+        "--replicas",
+        type=int,
+        default=1,
+        help="processes that answer a part each, on --tensor-parallel GPUs of their own each",
+    )
     parser.add_argument("--task-file", type=Path, action="append", default=[], help="file of an own task to know")
     parser.add_argument("--json", action="store_true", help="print results.json instead of a table")
     return parser.parse_args()
@@ -78,6 +89,8 @@ def parse_shard(text: str) -> tuple[int, int]:
 
 def main() -> None:
     arguments = parse_arguments()
+    if arguments.replicas < 1 or (arguments.replicas > 1 and arguments.shard):
+        raise UserError(f"--replicas is {arguments.replicas}; give at least 1, and more only without --shard")
     for file in arguments.task_file:
         load_task_file(file)
     config = EvaluationConfig(
@@ -90,6 +103,7 @@ def main() -> None:
         split=arguments.split,
         engine=arguments.engine,
         dtype=arguments.dtype,
+        tensor_parallel=arguments.tensor_parallel,
         max_tokens=arguments.max_tokens,
         shard=arguments.shard,
         base_url=arguments.base_url,
@@ -98,6 +112,10 @@ def main() -> None:
         concurrency=arguments.concurrency,
         retry_seconds=arguments.retry_seconds,
     )
+    if arguments.replicas > 1 and not (arguments.output / RESULTS).is_file():
+        # Of an option that is given twice, the last one holds.
+        command = [sys.executable, __file__, *sys.argv[1:], "--replicas", "1"]
+        answer_in_replicas(command, arguments.replicas, arguments.tensor_parallel, arguments.output)
     results = evaluate(config, arguments.output)
     if arguments.json:
         print(json.dumps(results, ensure_ascii=False))

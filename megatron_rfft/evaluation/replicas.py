@@ -16,7 +16,7 @@ def answer_in_replicas(command: Sequence[str], replicas: int, gpus_each: int, ou
     """Run ``command`` once for each part I of ``replicas``, with ``--shard I/N`` added, and wait for all.
 
     On a machine with GPUs, each process sees ``gpus_each`` of those that this one sees. What a process writes goes to
-    ``replica.log`` in the folder of its part. All end with this process. Raises UserError if there are too few GPUs,
+    a log beside the folder of its part. All end with this process. Raises UserError if there are too few GPUs,
     CommandFailed if a part is not finished: the others are, and the next run continues it.
     """
     visible = _visible_gpus()
@@ -31,7 +31,7 @@ def answer_in_replicas(command: Sequence[str], replicas: int, gpus_each: int, ou
         if visible:
             own = visible[(number - 1) * gpus_each : number * gpus_each]
             environment["CUDA_VISIBLE_DEVICES"] = ",".join(own)
-        log = shard_path(output, (number, replicas)) / "replica.log"
+        log = shard_path(output, (number, replicas)).with_suffix(".log")
         log.parent.mkdir(parents=True, exist_ok=True)
         words = [*command, "--shard", f"{number}/{replicas}"]
         with log.open("wb") as handle:

@@ -51,6 +51,8 @@ class EvaluationConfig:
     split: str = "test"
     engine: str = "vllm"
     dtype: str = "auto"
+    tensor_parallel: int = 1
+    """GPUs that each model is split over, for the engine "vllm"."""
     max_tokens: int | None = None
     """The budget of every answer; None: from the true answer's length, THINKING_BUDGET where the model thinks first."""
     shard: tuple[int, int] | None = None
@@ -73,11 +75,13 @@ class EvaluationConfig:
                 raise UserError(f"no {name} {value!r}; choose one of {', '.join(filter(None, allowed))}")
         if self.samples < 1:
             raise UserError(f"samples is {self.samples}; ask at least 1 question per task and length")
-        for name in ("concurrency", "max_tokens"):
+        for name in ("concurrency", "max_tokens", "tensor_parallel"):
             if (value := getattr(self, name)) is not None and value < 1:
                 raise UserError(f"{name} is {value}; give at least 1")
         if self.shard and not 1 <= self.shard[0] <= self.shard[1]:
             raise UserError("shard {}/{} does not exist; count from 1/N to N/N".format(*self.shard))
+        if self.engine != "vllm" and self.tensor_parallel > 1:
+            raise UserError(f"--tensor-parallel goes with --engine vllm, not {self.engine}")
         if self.engine != "openai" and (self.base_url or self.api_key_env or self.tokenizer):
             raise UserError(f"--base-url, --api-key-env and --tokenizer go with --engine openai, not {self.engine}")
 
@@ -245,7 +249,14 @@ def _engine(
         stop_id = tokenizer.stop_id if tokenizer else None
         return OpenAiEngine(model.name, model.base_url, chat=chat, stop_id=stop_id, **options)
     longest = max(len(request.prompt_ids) + request.max_tokens for request in requests)
-    return load_engine(config.engine, config.model, dtype=config.dtype, stop_id=tokenizer.stop_id, max_length=longest)
+    return load_engine(
+        config.engine,
+        config.model,
+        dtype=config.dtype,
+        stop_id=tokenizer.stop_id,
+        max_length=longest,
+        tensor_parallel=config.tensor_parallel,
+    )
 
 
 def _read(completion: Completion | TextCompletion, tokenizer: Tokenizer | None) -> tuple[str, int, bool]:

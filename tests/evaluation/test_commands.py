@@ -88,3 +88,18 @@ def test_wrong_input_is_one_line_and_code_2(tiny_model, tmp_path, changes, messa
     assert message in done.stderr
     assert done.stderr.count("\n") == 1
     assert done.stdout == ""
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (["--engine", "vllm", "--tensor-parallel", 2], "this is vLLM for CPUs"),
+        (["--engine", "hf", "--tensor-parallel", 2], "--tensor-parallel goes with --engine vllm"),
+        (["--engine", "hf", "--replicas", 2, "--shard", "1/2"], "only without --shard"),
+    ],
+)
+def test_what_a_machine_cannot_do_is_refused(tiny_model, tmp_path, words, message):
+    asked = ("--model", tiny_model, "--tasks", "coin_flip", "--lengths", 2, "--output", tmp_path / "run")
+    done = run_python("tools/evaluate.py", *asked, *words, check=False)
+    assert done.returncode == 2
+    assert message in done.stderr

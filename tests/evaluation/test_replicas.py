@@ -25,7 +25,7 @@ def test_two_replicas_give_the_results_of_one_process(tiny_model, tmp_path):
         for number in (1, 2)
     )
     assert two["tasks"] == one["tasks"]
-    assert (tmp_path / "by2/shards/2-of-2/replica.log").is_file()
+    assert (tmp_path / "by2/shards/2-of-2.log").is_file()
 
 
 def test_a_replica_that_fails_is_named_with_its_last_words_and_the_others_finish(tmp_path, monkeypatch):
@@ -34,7 +34,7 @@ def test_a_replica_that_fails_is_named_with_its_last_words_and_the_others_finish
     command = [sys.executable, str(tmp_path / "script.py"), "1"]
     with pytest.raises(CommandFailed, match="replica 1 of 2 ended with exit code 1: no memory left"):
         answer_in_replicas(command, 2, 2, tmp_path / "run")
-    logs = [(tmp_path / f"run/shards/{number}-of-2/replica.log").read_text() for number in (1, 2)]
+    logs = [(tmp_path / f"run/shards/{number}-of-2.log").read_text() for number in (1, 2)]
     assert [log.splitlines()[0] for log in logs] == ["1 4,5", "2 6,7"]
 
 

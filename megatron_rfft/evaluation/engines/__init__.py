@@ -11,16 +11,19 @@ DTYPES = ("auto", "float32", "bfloat16")
 __all__ = ["DTYPES", "ENGINES", "Completion", "Engine", "Request", "TextCompletion", "load_engine"]
 
 
-def load_engine(name: str, model: Path, *, dtype: str = "auto", stop_id: int, max_length: int) -> Engine:
+def load_engine(
+    name: str, model: Path, *, dtype: str = "auto", stop_id: int, max_length: int, tensor_parallel: int = 1
+) -> Engine:
     """Load ``model`` (an HF folder) into the engine ``name``, "vllm" or "hf".
 
     ``max_length`` is the longest prompt plus budget that will be asked for, in tokens. ``dtype`` "auto" is float32 on a
-    CPU and bfloat16 on a GPU. The engines' libraries are imported here and not before: a finished run needs neither.
+    CPU and bfloat16 on a GPU; ``tensor_parallel`` is the number of GPUs that vLLM splits a model over.
+    The engines' libraries are imported here and not before: a finished run needs neither.
     """
     if name == "vllm":
         from megatron_rfft.evaluation.engines.vllm import VllmEngine
 
-        return VllmEngine(model, dtype=dtype, stop_id=stop_id, max_length=max_length)
+        return VllmEngine(model, dtype=dtype, stop_id=stop_id, max_length=max_length, tensor_parallel=tensor_parallel)
     if name == "hf":
         from megatron_rfft.evaluation.engines.hf import HfEngine
 

@@ -35,9 +35,9 @@ class VllmEngine(Engine):
 
     name = "vllm"
 
-    def __init__(self, model: Path, *, dtype: str, stop_id: int, max_length: int):
+    def __init__(self, model: Path, *, dtype: str, stop_id: int, max_length: int, tensor_parallel: int = 1):
         self.version = f"vllm {_installed()}"
-        options = llm_options(dtype, max_length)
+        options = llm_options(dtype, max_length, tensor_parallel)
         self.dtype = options["dtype"]
         self._stop_id = stop_id
         self._prompt_tokens = self._cached_tokens = 0
@@ -86,17 +86,22 @@ class VllmEngine(Engine):
         return Completion(int(output.request_id), token_ids[:-1] if stopped else token_ids, stopped)
 
 
-def llm_options(dtype: str, max_length: int) -> dict[str, Any]:
+def llm_options(dtype: str, max_length: int, tensor_parallel: int = 1) -> dict[str, Any]:
     """What ``vllm.LLM`` takes besides the model. Sets its environment too: call it before torch and vllm are imported.
 
     Raises UserError if vLLM is not installed.
     """
     on_cpu = _on_cpu()
+    if on_cpu and tensor_parallel > 1:
+        raise UserError(
+            f"--tensor-parallel {tensor_parallel} splits a model over GPUs; this is vLLM for CPUs: leave it out"
+        )
     for key, value in {**QUIET_ENVIRONMENT, **(CPU_ENVIRONMENT if on_cpu else {})}.items():
         os.environ.setdefault(key, value)
     return {
         "dtype": dtype if dtype != "auto" else ("float32" if on_cpu else "bfloat16"),
         "max_model_len": max_length,
+        "tensor_parallel_size": tensor_parallel,
         "skip_tokenizer_init": True,
         "use_tqdm_on_load": False,
         **(CPU_OPTIONS if on_cpu else {}),
