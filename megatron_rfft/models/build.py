@@ -16,6 +16,7 @@ from megatron_rfft.mcore import (
 )
 from megatron_rfft.mcore.modules import RMSNorm, SDPAttention
 from megatron_rfft.models.config import ModelConfig
+from megatron_rfft.models.fp8 import SETTINGS as FP8_SETTINGS
 
 from megatron.core.models.gpt.gpt_layer_specs import (
     get_gpt_layer_local_spec,
@@ -29,12 +30,6 @@ _RECOMPUTE: dict[str, dict[str, Any]] = {
     # Attention keeps little under flash attention: the MLP is what pays.
     "selective": {"recompute_granularity": "selective", "recompute_modules": ["mlp"]},
     "full": {"recompute_granularity": "full", "recompute_method": "uniform", "recompute_num_layers": 1},
-}
-
-_FP8: dict[str, dict[str, Any]] = {
-    "none": {},
-    "tensorwise": {"fp8": "hybrid", "fp8_recipe": "tensorwise"},
-    "blockwise": {"fp8": "e4m3", "fp8_recipe": "blockwise"},
 }
 
 
@@ -96,7 +91,7 @@ def transformer_config(
         calculate_per_token_loss=True,
         first_last_layers_bf16=fp8_first_last_bf16 and fp8 != "none",
         **_RECOMPUTE[recompute],
-        **_FP8[fp8],
+        **FP8_SETTINGS[fp8],
     )
 
 

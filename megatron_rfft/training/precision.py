@@ -6,11 +6,11 @@ import torch
 
 from megatron_rfft.common.errors import UserError
 from megatron_rfft.mcore import HAVE_TE, ON_GPU, is_first_last_bf16_layer, te_extension
+from megatron_rfft.models.fp8 import unavailable
 from megatron_rfft.training.config import TrainConfig
 from megatron_rfft.training.trainer import Trainer
 
 _FP8_CAPABILITY = (8, 9)
-_TE_RECIPE_CHECKS = {"blockwise": "is_fp8_block_scaling_available"}
 
 
 def check_precision(config: TrainConfig) -> None:
@@ -33,11 +33,8 @@ def _why_no_fp8(recipe: str) -> str:
         return f"{torch.cuda.get_device_name()} has no FP8 tensor cores (compute capability {capability})"
     if not HAVE_TE:
         return "Transformer Engine is not installed (pip install 'megatron-rfft[gpu]')"
-    from transformer_engine.pytorch import fp8
-
-    checks = fp8.FP8GlobalStateManager
-    available, reason = getattr(checks, _TE_RECIPE_CHECKS.get(recipe, "is_fp8_available"))()
-    return "" if available else f"Transformer Engine says: {reason}"
+    reason = unavailable()[recipe]
+    return reason and f"Transformer Engine says: {reason}"
 
 
 def _is_te_linear(module: torch.nn.Module) -> bool:

@@ -11,6 +11,7 @@ import torch
 
 from megatron_rfft.cluster.synthetic import RandomSequences
 from megatron_rfft.models.config import ModelConfig
+from megatron_rfft.models.fp8 import unavailable
 from megatron_rfft.training.config import TrainConfig
 from megatron_rfft.training.config_reader import config_from_dict
 
@@ -119,9 +120,7 @@ def te_recipe(precision: str) -> Any:
         from transformer_engine.common.recipe import Float8BlockScaling, Float8CurrentScaling
     except ImportError as error:
         raise Refused(f"Transformer Engine does not import: {error}") from error
-    from megatron_rfft.cluster.doctor.probes import fp8_recipes
-
-    if reason := fp8_recipes()[precision]:
+    if reason := unavailable()[precision]:
         raise Refused(reason)
     return {"tensorwise": Float8CurrentScaling, "blockwise": Float8BlockScaling}[precision]()
 

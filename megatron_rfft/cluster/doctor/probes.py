@@ -25,6 +25,7 @@ from megatron_rfft.cluster.doctor.versions import (
     version_of,
 )
 from megatron_rfft.common.processes import end_with_parent
+from megatron_rfft.models.fp8 import unavailable
 
 
 def gpu() -> Finding:
@@ -107,32 +108,13 @@ def transformer_engine() -> Finding:
     finding = check_transformer_engine(version_of("transformer-engine"), **library_versions())
     if finding.status in (Status.ABSENT, Status.FAIL):
         return finding
-    import torch  # noqa: F401  (first: Transformer Engine then takes torch's cuBLAS and cuDNN)
-
     try:
-        recipes = fp8_recipes()
+        recipes = unavailable()
     except (ImportError, OSError) as error:
         return Finding(finding.name, Status.FAIL, f"{finding.found}: {_line(error)}", MENDS["transformer-engine"])
     told = "; ".join(f"{recipe}: {reason or 'yes'}" for recipe, reason in recipes.items())
     status = Status.WARN if any(recipes.values()) else finding.status
     return Finding(finding.name, status, f"{finding.found}. FP8 {told}", finding.mend)
-
-
-def fp8_recipes() -> dict[str, str]:
-    """Why a recipe of precision.fp8 is not to be had on this machine; empty where it is. Needs Transformer Engine."""
-    import transformer_engine.pytorch as te
-    from transformer_engine.pytorch import fp8
-
-    manager = fp8.FP8GlobalStateManager
-    per_tensor = manager.is_fp8_available()
-    by_block = manager.is_fp8_block_scaling_available()
-    if hasattr(te, "is_fp8_available"):
-        per_tensor, by_block = (
-            te.is_fp8_available(return_reason=True),
-            te.is_fp8_block_scaling_available(return_reason=True),
-        )
-    reasons = {"tensorwise": per_tensor, "blockwise": by_block}
-    return {recipe: "" if available else reason for recipe, (available, reason) in reasons.items()}
 
 
 def fp8_linear() -> Finding:
@@ -142,7 +124,7 @@ def fp8_linear() -> Finding:
     name = "FP8 linear layer"
     if version_of("transformer-engine") is None:
         return Finding(name, Status.ABSENT, "needs Transformer Engine", MENDS["transformer-engine"])
-    recipes = [recipe for recipe, reason in fp8_recipes().items() if not reason]
+    recipes = [recipe for recipe, reason in unavailable().items() if not reason]
     if not recipes:
         return Finding(name, Status.WARN, "this GPU has no FP8", "train with precision.fp8 none")
     errors = {recipe: linear_errors(recipe, 512, 512, 512) for recipe in recipes}
