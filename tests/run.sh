@@ -2,7 +2,7 @@
 # Set up all that the tests need, then run them: tests/run.sh [--full] [pytest arguments]
 #
 # Without --full about 25 minutes on 2 cores; --full adds the slow proofs (tests marked "slow"). Without arguments for
-# pytest, the tests that only compute share the cores; then those that start processes of their own have them alone.
+# pytest, tests that need one core share two; then those that start several processes at a time have them alone.
 set -uo pipefail
 root=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
 cd "$root"
@@ -16,9 +16,11 @@ fi
 .venv/bin/ruff check . && .venv/bin/ruff format --check . || exit
 pytest=(.venv/bin/python -m pytest ${select[@]+"${select[@]}"})
 if [ $# -gt 0 ]; then exec "${pytest[@]}" "$@"; fi
+result=0
+phase() { "${pytest[@]}" "$@" || result=$?; }
 computing=(tests/common tests/rules tests/tasks)
-"${pytest[@]}" --numprocesses 2 "${computing[@]}"
-first=$?
-"${pytest[@]}" "${computing[@]/#/--ignore=}"
-second=$?
-exit $((first ? first : second))
+sharing=(tests/cluster tests/conversion tests/corpus tests/data tests/evaluation tests/mcore tests/models)
+phase --numprocesses 2 "${computing[@]}"
+phase --numprocesses 2 --dist loadfile "${sharing[@]}" # together with their fixtures
+phase "${computing[@]/#/--ignore=}" "${sharing[@]/#/--ignore=}"
+exit $result
