@@ -89,6 +89,7 @@ def test_one_command_leads_from_rules_to_a_report(cluster, small_data, tmp_path)
     assert submitted(chain.submit()) == []  # the second time, everything is under way
     report = chain.watched()["report"]["jobs"][0]
     wait_until(lambda: cluster.state(report) == "CANCELLED", "the mistake to be found", 120)
+    cluster.wait(chain.watched()["data"]["jobs"][0])
     seen = chain.watched()
     assert seen["data"]["states"] == {"FAILED": 2}
     assert "leen" in seen["data"]["error"]
