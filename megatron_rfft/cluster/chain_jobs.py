@@ -5,7 +5,7 @@ import shlex
 import shutil
 import time
 import uuid
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,6 +18,8 @@ from megatron_rfft.common.files import atomic_write, read_json, write_json
 from megatron_rfft.common.parts import held
 
 STATE, LOCK = "chain.json", ".submit.lock"
+FORMAT = 2
+"""Of the state; 1 knew one job a stage."""
 
 
 @dataclass
@@ -27,7 +29,7 @@ class UnderWay:
     jobs: dict[str, dict[int, int | str]]
     """For each stage the job of each such task."""
     broken: set[int]
-    """Jobs of which other tasks have failed: to wait for the whole of them would be in vain."""
+    """Jobs of which other tasks have failed or never will run: to wait for the whole of them would be in vain."""
 
     def jobs_of(self, stage: str) -> list[int | str]:
         """The jobs of a stage, each once."""
@@ -53,26 +55,42 @@ def find_under_way(stages: Sequence[Stage], state: dict[str, Any]) -> UnderWay:
     """Ask Slurm about the jobs in ``state``. Raises UserError if it does not answer."""
     noted = {stage.name: state["stages"].get(stage.name, {"jobs": []})["jobs"] for stage in stages}
     states = job_states([entry["job"] for entries in noted.values() for entry in entries])
-    jobs, broken = {}, set()
+    jobs: dict[str, dict[int, int | str]] = {}
+    lost: dict[int, set[int]] = {}
     for stage in stages:
         for entry in noted[stage.name]:
             job = entry["job"]
             seen = {number: task.state for task in states.get(job, []) for number in task.numbers}
-            if not ACTIVE.intersection(seen.values()):
-                continue
             bad = {number for number, word in seen.items() if word not in ACTIVE and word != "COMPLETED"}
-            if bad:
-                broken.add(job)
-            # Slurm soon forgets a task that ended; what became of it, only its own output can say.
-            known = entry["tasks"] if stage.is_coarse else seen
-            jobs.setdefault(stage.name, {}).update({number: job for number in known if number not in bad})
-    return UnderWay(jobs, broken)
+            waiting = {number for number, word in seen.items() if word == "PENDING"}
+            lost[job] = bad | {number for number in waiting if _in_vain(entry["dependency"], number, lost)}
+            if ACTIVE.intersection(seen.values()):
+                # Slurm soon forgets a task that ended; what became of it, only its own output can say.
+                known = entry["tasks"] if stage.is_coarse else seen
+                jobs.setdefault(stage.name, {}).update({task: job for task in known if task not in lost[job]})
+    return UnderWay(jobs, {job for job, tasks in lost.items() if tasks})
+
+
+def _in_vain(dependency: str, task: int, lost: Mapping[int, set[int]]) -> bool:
+    """Whether a task waits for one that failed or itself waits in vain: Slurm takes some time to cancel it."""
+    for kind, *targets in (part.split(":") for part in dependency.split(",")):
+        for job, _, number in (target.partition("_") for target in targets):
+            gone = lost.get(int(job), set())
+            if task in gone if kind == "aftercorr" else (int(number) in gone if number else gone):
+                return True
+    return False
 
 
 def read_state(run: Path) -> dict[str, Any]:
-    """What RUN/chain.json says: the config, and the jobs of each stage that was submitted."""
+    """What RUN/chain.json says: the config, and the jobs of each stage that was submitted.
+
+    Raises UserError if another version wrote it.
+    """
     file = run / STATE
-    return read_json(file) if file.is_file() else {"stages": {}}
+    state = read_json(file) if file.is_file() else {"format": FORMAT, "stages": {}}
+    if state.get("format") != FORMAT:
+        raise UserError(f"{file} was written by another version; wait for its jobs to end, then remove it")
+    return state
 
 
 def submit_chain(chain: Chain, config_file: Path, *, dry_run: bool = False) -> list[str]:
@@ -130,7 +148,7 @@ def _submit_stage(chain: Chain, stage: Stage, state: dict[str, Any], under_way: 
     submitted = []
     for dependency, tasks in groups.items():
         # Noted before and after: a job that nobody knows of would be submitted twice.
-        entry["submitting"] = {"comment": f"rfft-{uuid.uuid4()}", "tasks": tasks}
+        entry["submitting"] = {"comment": f"rfft-{uuid.uuid4()}", "tasks": tasks, "dependency": dependency}
         write_json(chain.run / STATE, state)
         command = stage.command(tasks, dependency, entry["submitting"]["comment"])
         job = submit_job(command, {**os.environ, **stage.variables}, ROOT)
@@ -144,8 +162,9 @@ def _submit_stage(chain: Chain, stage: Stage, state: dict[str, Any], under_way: 
 
 
 def _note(entry: dict[str, Any], job: int) -> None:
-    tasks = entry.pop("submitting")["tasks"]
-    entry["jobs"].append({"job": job, "tasks": tasks, "submitted": round(time.time())})
+    about = entry.pop("submitting")
+    known = {"tasks": about["tasks"], "dependency": about["dependency"], "submitted": round(time.time())}
+    entry["jobs"].append({"job": job, **known})
 
 
 def _adopt(state: dict[str, Any]) -> None:

@@ -8,10 +8,10 @@ from typing import Any
 
 import yaml
 
-from megatron_rfft.cluster.chain_jobs import STATE
+from megatron_rfft.cluster.chain_jobs import STATE, read_state
 from megatron_rfft.cluster.plan.report import format_table
 from megatron_rfft.cluster.slurm import ACTIVE, Task, job_states
-from megatron_rfft.common.files import read_json, require_file
+from megatron_rfft.common.files import require_file
 
 HELD_BACK = "DependencyNeverSatisfied"
 """Why Slurm cancels what waits for a failed job (sbatch --kill-on-invalid-dep=yes)."""
@@ -61,8 +61,8 @@ def look(run: Path) -> list[StageView]:
         job = max(jobs)
         logs = list((run / "slurm" / str(job)).glob("*/*.log"))
         return [_view(run.name, {job: job_states([job]).get(job, [])}, logs, [run])]
-    file = require_file(run / STATE, "give the folder (key run) of a chain that tools/submit.py submitted, or of a run")
-    stages = read_json(file)["stages"].items()
+    require_file(run / STATE, "give the folder (key run) of a chain that tools/submit.py submitted, or of a run")
+    stages = read_state(run)["stages"].items()
     submitted = {name: [entry["job"] for entry in stage["jobs"]] for name, stage in stages if stage["jobs"]}
     states = job_states([job for jobs in submitted.values() for job in jobs])
     return [_look_at(run, name, {job: states.get(job, []) for job in jobs}) for name, jobs in submitted.items()]
@@ -135,7 +135,7 @@ def advice(run: Path, views: list[StageView]) -> str:
     """What failed, and what to do next; empty while there is nothing to do."""
     if not (run / STATE).is_file():
         return ""
-    words = f"python tools/submit.py --config {read_json(run / STATE)['config']}"
+    words = f"python tools/submit.py --config {read_state(run)['config']}"
     lines = []
     for view in views:
         if view.failed:

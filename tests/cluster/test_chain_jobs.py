@@ -156,6 +156,34 @@ def test_scripts_of_waiting_tasks_are_not_changed_under_them(slurm, tmp_path):
         submit(write(tmp_path, values))
 
 
+def test_what_waits_in_vain_is_submitted_again_before_slurm_cancels_it(slurm, tmp_path):
+    file = write(tmp_path, chain_values(tmp_path / "run"))
+    submit(file)
+    waiting = ["5 N/A", "6 0", "6 1", "7 0", "7 1", "8 2", "9 0", "9 1", "10 2", "11 N/A"]
+    done = ["1 N/A COMPLETED", "2 0 COMPLETED", "2 1 COMPLETED", "4 N/A COMPLETED"]
+    set_queue(slurm, *done, "3 0 COMPLETED", "3 1 FAILED", "3 2 COMPLETED", *(f"{task} PENDING" for task in waiting))
+    for name in ("corpus/manifest.json", "data/pretrain.manifest.json", "base/manifest.json"):
+        (tmp_path / "run" / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / "run" / name).touch()
+    for name in ("validation", "adapt/add_int"):
+        (tmp_path / "run/data" / f"{name}.manifest.json").parent.mkdir(exist_ok=True)
+        (tmp_path / "run/data" / f"{name}.manifest.json").touch()
+    submit(file)
+    assert dependencies(slurm)[11:] == [
+        "data 1",
+        "pretrain afterok:12",
+        "adapt 0 afterok:13",
+        "adapt 1 afterok:13,aftercorr:12",
+        "convert 0 afterok:13,aftercorr:14",
+        "convert 1 afterok:13,aftercorr:15",
+        "convert 2 afterok:13",
+        "evaluate 0 aftercorr:16",
+        "evaluate 1 aftercorr:17",
+        "evaluate 2 aftercorr:18",
+        "report afterok:19:20:21",
+    ]
+
+
 def test_what_slurm_has_forgotten_is_asked_of_the_files(slurm, tmp_path):
     file = write(tmp_path, chain_values(tmp_path / "run"))
     submit(file)

@@ -42,7 +42,7 @@ def train(folder, step: int) -> None:
 def submitted(run, **jobs: int) -> None:
     run.mkdir(exist_ok=True)
     stages = {name: {"jobs": [{"job": job}]} for name, job in jobs.items()}
-    (run / "chain.json").write_text(json.dumps({"config": "/a/chain.yaml", "stages": stages}))
+    (run / "chain.json").write_text(json.dumps({"format": 2, "config": "/a/chain.yaml", "stages": stages}))
 
 
 def test_a_chain_on_one_screen(queue, tmp_path):
@@ -84,6 +84,12 @@ def test_nodes_that_were_left_out_are_shown(queue, tmp_path):
     noted.parent.mkdir(parents=True)
     noted.write_text("node2\tgpus: 7 GPUs are visible (start 1)\n")
     assert "excluded: node2 (gpus: 7 GPUs are visible (start 1))" in format_views(look(tmp_path))
+
+
+def test_the_state_of_another_version_is_refused(queue, tmp_path):
+    (tmp_path / "chain.json").write_text(json.dumps({"stages": {"adapt": {"job": 12}}}))
+    with pytest.raises(UserError, match="written by another version"):
+        look(tmp_path)
 
 
 def test_a_training_run_of_its_own(queue, tmp_path):

@@ -86,9 +86,9 @@ def test_one_command_leads_from_rules_to_a_report(cluster, small_data, tmp_path)
     chain, run = from_scratch(cluster, small_data, tmp_path), tmp_path / "run"
     (tmp_path / "adapt.yaml").write_text(ADAPT.replace("lean", "leen"))
     assert submitted(chain.submit()) == STAGES
-    assert submitted(chain.submit()) == []  # the second time, everything is under way
     report = chain.watched()["report"]["jobs"][0]
     wait_until(lambda: cluster.state(report) == "CANCELLED", "the mistake to be found", 120)
+    cluster.wait(chain.watched()["data"]["jobs"][0])
     seen = chain.watched()
     assert seen["data"]["states"] == {"FAILED": 2}
     assert "leen" in seen["data"]["error"]
@@ -100,7 +100,8 @@ def test_one_command_leads_from_rules_to_a_report(cluster, small_data, tmp_path)
     lines = chain.submit()
     assert lines[:2] == ["generate: done", "tokenize: done"]
     assert submitted(lines) == STAGES[2:]
-    chain.wait_for_report(500)
+    assert submitted(chain.submit()) == []  # everything is under way
+    chain.wait_for_report(900)
     assert chain.is_done()
     assert f"all is done: {run}/report/report.html" in chain.command("tools/watch.py", run)
     assert [row["step"] for row in chain.watched()["adapt"]["training"]] == [6, 6]
