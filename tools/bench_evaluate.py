@@ -19,6 +19,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator
+from contextlib import ExitStack, closing
 from datetime import date
 from importlib.metadata import version
 from itertools import count
@@ -168,17 +169,15 @@ class Side:
 
 def measure(rounds: int) -> dict[str, list[dict[str, float]]]:
     """Rounds of both sides in turns, after one of each that is not counted."""
-    with tempfile.TemporaryDirectory() as folder:
-        sides = {name: Side(name, Path(folder) / f"{name}.log") for name in ("ours", "bare")}
-        found: dict[str, list] = {name: [] for name in sides}
+    found: dict[str, list] = {"ours": [], "bare": []}
+    with tempfile.TemporaryDirectory() as folder, ExitStack() as stack:
+        sides = {name: stack.enter_context(closing(Side(name, Path(folder) / f"{name}.log"))) for name in found}
         for number in range(rounds + 1):
             for name in list(sides) if number % 2 else reversed(sides):
                 result = sides[name].round()
                 if number:
                     found[name].append(result)
             print(f"pair {number} of {rounds}", file=sys.stderr)
-        for side in sides.values():
-            side.close()
     tokens = {result["tokens"] for results in found.values() for result in results}
     if len(tokens) != 1:
         raise CommandFailed(f"the two sides generated different numbers of tokens: {sorted(tokens)}")
@@ -234,6 +233,7 @@ def main() -> int:
     if options.side:
         serve(options.side, options)
         return 0
+    open_model(options.model)  # a wrong folder is named before two processes load it
     found = measure(options.rounds)
     answering = compare(found, "answering")
     record = {
