@@ -33,7 +33,7 @@ class Piece:
 
 
 def default_workers() -> int:
-    """Threads that pay: beyond a few, the disk is the limit, and each holds a tensor or two."""
+    """Threads that pay: beyond a few, the disk is the limit."""
     return min(4, len(os.sched_getaffinity(0)))
 
 

@@ -202,6 +202,7 @@ def write_parameters(
     for parameter in parameters:
         found = rows(parameter.name, parameter.layer, parameter.shape)
         assert sum(stop - start for _, start, stop in found) == parameter.shape[0], parameter
+        assert all(stored.shape[1:] == parameter.shape[1:] for stored, _, _ in found), parameter
         values = Passing(contents(found, dtype))
         for chunk in parameter.chunks:
             start = file.position
