@@ -138,7 +138,8 @@ class Chain:
             stages.append(replace(adapt, pairs={"data": len(self.adapt)}))
             pairs = {"adapt": len(self.adapt)}
         stages.append(replace(self._scripted("convert", ("pretrain",), self._convert_commands(models)), pairs=pairs))
-        gpu = ["--gpus-per-node=1"] if config.evaluate.engine == "vllm" else []
+        gpus = config.evaluate.tensor_parallel * config.evaluate.replicas
+        gpu = [f"--gpus-per-node={gpus}"] if config.evaluate.engine == "vllm" else []
         evaluate = self._scripted("evaluate", (), self._evaluate_commands(models), gpu)
         stages.append(replace(evaluate, pairs={"convert": len(models)}))
         words = ["tools/report.py", "--output", str(run / "report")]
@@ -196,6 +197,9 @@ class Chain:
             output = self.run / "evaluation" / name
             words = ["tools/evaluate.py", "--model", str(self.run / "models" / name), "--engine", evaluate.engine]
             words += ["--tasks", ",".join(tasks), "--lengths", evaluate.lengths, "--samples", str(evaluate.samples)]
+            for option in ("tensor_parallel", "replicas"):
+                if (value := getattr(evaluate, option)) > 1:
+                    words += [f"--{option.replace('_', '-')}", str(value)]
             commands.append(([*words, *evaluate.options, "--output", str(output)], output / "results.json"))
         return commands
 

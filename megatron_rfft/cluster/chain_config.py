@@ -62,6 +62,10 @@ class EvaluateSection:
     """What the pretrained model is asked; none: the tasks that are adapted to (and each adapted model its own)."""
     engine: str = "vllm"
     """vllm or hf."""
+    tensor_parallel: int = 1
+    """GPUs that vLLM splits a model over."""
+    replicas: int = 1
+    """Processes that share the questions of a model, on tensor_parallel GPUs of their own each."""
     options: list[str] = field(default_factory=list)
     """More options of tools/evaluate.py."""
 
@@ -103,7 +107,14 @@ class ChainConfig:
             raise UserError(
                 "neither model nor tokenizer is set; give an HF folder, or a tokenizer to start from scratch"
             )
-        for name in ("corpus.parts", "pretrain.nodes", "adapt.nodes", "evaluate.samples"):
+        for name in (
+            "corpus.parts",
+            "pretrain.nodes",
+            "adapt.nodes",
+            "evaluate.samples",
+            "evaluate.tensor_parallel",
+            "evaluate.replicas",
+        ):
             section, key = name.split(".")
             if (value := getattr(getattr(self, section), key)) < 1:
                 raise UserError(f"{name} is {value}; it must be at least 1")

@@ -20,7 +20,7 @@ def chain_values(run: Path) -> dict:
         "corpus": {"preset": "rf-pretrain", "parts": 2, "options": ["--form", "rule-nl"]},
         "pretrain": {"config": "examples/qwen2.5-7b/rf-pretrain.yaml", "nodes": 2},
         "adapt": {"config": "examples/qwen2.5-7b/adapt.yaml", "tasks": ["add_int,digit_max_int"]},
-        "evaluate": {"lengths": "2-30:4", "samples": 50},
+        "evaluate": {"lengths": "2-30:4", "samples": 50, "tensor_parallel": 2, "replicas": 2},
         "slurm": {"all": ["--partition=gpu"], "stage_variables": {"evaluate": {"PYTHON": "/opt/eval/bin/python"}}},
     }
 
