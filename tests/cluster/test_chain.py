@@ -39,10 +39,6 @@ def test_a_dry_run_prints_the_commands_and_scripts_on_record_and_writes_nothing(
     assert not run.exists()
 
 
-def test_the_example_is_a_chain():
-    assert [stage.name for stage in Chain(load_chain(ROOT / "slurm/chain.yaml")).stages][-1] == "report"
-
-
 def test_a_done_task_of_an_array_is_left_out(tmp_path):
     (tmp_path / "run/data/adapt").mkdir(parents=True)
     (tmp_path / "run/data/adapt/add_int.manifest.json").touch()
