@@ -3,7 +3,7 @@
 #
 # BASELINE is direct, scratchpad, vanilla, meta or one-shot; without one all of them are run. Each adapts a model of its
 # own to every target task and measures it, and the report compares what is there. What is done is reused: run it again
-# after an interruption, and it continues. --tiny runs every stage in about two minutes; its models learn nothing.
+# after an interruption, and it continues. --tiny runs every stage in two to four minutes; its models learn nothing.
 set -euo pipefail
 root=$(cd "$(dirname "${BASH_SOURCE[0]}")/../.." && pwd)
 cd "$root"
@@ -100,7 +100,7 @@ train() { # PROCESSES FOLDER DATA SEQUENCE_LENGTH STEPS OPTION...
 }
 
 for_each_target() { # FUNCTION ARGUMENT...: side by side, each on a core of its own
-  local target pids=() failed=0
+  local target pid pids=() failed=0
   for target in "${targets[@]}"; do
     { "$@" "$target" 2>&1 | sed -u "s/^/$target: /"; } &
     pids+=($!)
@@ -140,12 +140,12 @@ meta() {
 }
 
 one-shot() { # never trained on a target: the prompt shows one solved example of it
-  stage "one-shot: RF-pretrain" train "$workers" one-shot rf-pretrain-one-shot 1024 "$steps"
+  stage "one-shot: RF-pretrain" train "$workers" one-shot rf-pretrain-one-shot 1056 "$steps"
   stage "one-shot: measure" measure one-shot "$steps" "$(IFS=,; echo "${targets[*]}")"
 }
 
 report() {
-  local runs=() baseline folders
+  local runs=() baseline folder folders
   local -A names=([direct]="direct answer" [scratchpad]="scratchpad" [vanilla]="vanilla RFFT" [meta]="Meta-RFFT"
     [one-shot]="one-shot Meta-RFFT")
   for baseline in "${baselines[@]}"; do

@@ -295,7 +295,11 @@ def _review(example: Example, text: str, stopped: bool) -> Record:
     style = STYLE_OF_FORM.get(example.form)
     if style is None:
         return {}
-    rule = load_task(example.task).draw(example.split, example.length, example.index)[0].rule
+    task = load_task(example.task)
+    if isinstance(task, Task):
+        rule = task.rule
+    else:  # a random rule of its own for each example
+        rule = task.draw(example.split, example.length, example.index)[0].rule
     return {"trace": review_answer(rule, style, example.response, text, stopped)}
 
 
