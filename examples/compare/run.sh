@@ -59,18 +59,7 @@ if $tiny; then
 fi
 [ -n "$out" ] || { $tiny && out=runs/compare-tiny || out=runs/compare; }
 
-bash tools/setup_cpu.sh
-PATH="$root/.venv/bin:$PATH"
-workers=$(($(env -u OMP_NUM_THREADS nproc) > 1 ? 2 : 1)) # nproc obeys that variable
-export OMP_NUM_THREADS=1 TOKENIZERS_PARALLELISM=false HF_HUB_OFFLINE=1
-
-stage() { # NAME COMMAND...: run the command and say how long it took
-  local name=$1 begin=$SECONDS
-  shift
-  printf '\n== %s\n' "$name"
-  "$@"
-  printf -- '-- %s: %d s\n' "$name" $((SECONDS - begin))
-}
+. examples/two_cores.sh
 
 generate() { # FOLDER FORM TASKS SAMPLES
   python data_prep/generate.py --tasks "$3" --samples "$4" --form "$2" --workers "$workers" --output "$out/corpus/$1"
