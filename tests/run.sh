@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # Set up all that the tests need, then run them: tests/run.sh [--full] [pytest arguments]
 #
-# Without --full about 25 minutes on 2 cores; --full adds the slow proofs (tests marked "slow"). Without arguments for
+# Without --full about 15 minutes on 2 cores; --full adds the slow proofs (tests marked "slow"). Without arguments for
 # pytest, tests that need one core share two; then those that start several processes at a time have them alone.
 set -uo pipefail
 root=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)

@@ -25,7 +25,7 @@ exec 9>"$venv.lock"
 flock 9 # a second set-up waits for the first, then finds its work done
 if [ -f "$venv/.complete" ] && [ "$(cat "$venv/.complete")" = "$stamp" ]; then exit 0; fi
 
-echo "set-up: $venv (about 1.5 minutes and 2.6 GB the first time)" >&2
+echo "set-up: $venv (about 2 minutes and 3.3 GB the first time)" >&2
 started=$SECONDS
 [ -x "$venv/bin/pip" ] || "$python" -m venv --clear "$venv" ||
   fail "could not make a virtual environment; on Debian and Ubuntu: apt-get install python3.11-venv"

@@ -2,7 +2,6 @@
 
 import json
 import os
-from importlib.util import find_spec
 from pathlib import Path
 
 import pytest
@@ -67,7 +66,6 @@ def run_lm_eval(model: Path, tasks: Path, output: Path) -> dict:
     return json.loads(found.read_text())
 
 
-@pytest.mark.skipif(find_spec("lm_eval") is None, reason="lm-eval is not installed: pip install -e .[lm-eval]")
 def test_lm_eval_gives_the_scores_of_evaluate(bigram_model, tmp_path, monkeypatch):
     monkeypatch.setitem(os.environ, "HF_HUB_OFFLINE", "1")
     tasks, run = tmp_path / "tasks", tmp_path / "run"
