@@ -3,17 +3,39 @@
 from collections.abc import Collection, Iterator, Sequence
 from pathlib import Path
 
+import psutil
 import torch
 import transformers
 from transformers import AutoModelForCausalLM, GenerationConfig, StoppingCriteria, StoppingCriteriaList
 
 from megatron_rfft.evaluation.engines.base import Completion, Engine, Request
 
-CPU_BATCH_SIZE = 64
-GPU_BATCH_SIZE = 128
+BATCH_SIZE = {"cpu": 64, "cuda": 128}
 """At most: answers come by whole batches, and a killed run loses the one under way."""
 CACHE_SHARE = 0.2
-"""Of a GPU's memory, what the keys and values of one batch may take; concatenating them needs as much again."""
+"""Of the device's memory, what the keys and values of a batch may take; concatenating them needs as much again."""
+
+
+def cut_into_batches(
+    requests: Sequence[Request], most: int, bytes_per_token: int, budget: float
+) -> Iterator[list[int]]:
+    """Positions of ``requests``, those of like length together: at most ``most`` rows, and ``budget`` bytes of cache.
+
+    A row takes ``bytes_per_token`` for each token of the longest prompt and answer of its batch. What is left to
+    answer changes nothing: a resumed run forms the same batches.
+    """
+    order = sorted(range(len(requests)), key=lambda p: (requests[p].max_tokens, len(requests[p].prompt_ids), p))
+    batch: list[int] = []
+    longest = 0
+    for position in order:
+        length = len(requests[position].prompt_ids) + requests[position].max_tokens
+        if batch and (len(batch) == most or (len(batch) + 1) * max(longest, length) * bytes_per_token > budget):
+            yield batch
+            batch, longest = [], 0
+        batch.append(position)
+        longest = max(longest, length)
+    if batch:
+        yield batch
 
 
 class HfEngine(Engine):
@@ -33,37 +55,19 @@ class HfEngine(Engine):
         self._model = loaded.to("cuda" if on_gpu else "cpu").eval()
         shape = loaded.config
         head_dim = getattr(shape, "head_dim", None) or shape.hidden_size // shape.num_attention_heads
+        memory = torch.cuda.get_device_properties(0).total_memory if on_gpu else psutil.virtual_memory().total
+        self._budget = CACHE_SHARE * memory
         self._cache_bytes = 2 * shape.num_hidden_layers * shape.num_key_value_heads * head_dim * loaded.dtype.itemsize
         """Keys and values of one token."""
 
     def generate(self, requests: Sequence[Request], finished: Collection[int] = ()) -> Iterator[Completion]:
-        order = sorted(range(len(requests)), key=lambda p: (requests[p].max_tokens, len(requests[p].prompt_ids), p))
-        for batch in self._batches(requests, order):
+        for batch in cut_into_batches(requests, BATCH_SIZE[self._model.device.type], self._cache_bytes, self._budget):
             # Padding touches the rounding of a whole batch, so one with a missing answer is computed as it was before.
             if any(position not in finished for position in batch):
                 answers = self._generate_batch([requests[position] for position in batch])
                 for position, (token_ids, stopped) in zip(batch, answers, strict=True):
                     if position not in finished:
                         yield Completion(position, token_ids, stopped)
-
-    def _batches(self, requests: Sequence[Request], order: Sequence[int]) -> Iterator[Sequence[int]]:
-        """Cut ``order`` into batches: the same ones on the same kind of device, whatever is finished."""
-        if self._model.device.type == "cpu":
-            yield from (order[start : start + CPU_BATCH_SIZE] for start in range(0, len(order), CPU_BATCH_SIZE))
-            return
-        budget = CACHE_SHARE * torch.cuda.get_device_properties(self._model.device).total_memory
-        batch: list[int] = []
-        width = 0
-        for position in order:
-            request = requests[position]
-            wider = max(width, len(request.prompt_ids) + request.max_tokens)
-            if batch and (len(batch) == GPU_BATCH_SIZE or (len(batch) + 1) * wider * self._cache_bytes > budget):
-                yield batch
-                batch, wider = [], len(request.prompt_ids) + request.max_tokens
-            batch.append(position)
-            width = wider
-        if batch:
-            yield batch
 
     @torch.inference_mode()
     def _generate_batch(self, batch: list[Request]) -> list[tuple[list[int], bool]]:
