@@ -30,6 +30,13 @@ def run_python(*arguments: object, check: bool = True, timeout: int = 300) -> su
     return done
 
 
+def peak_mib(*arguments: object, timeout: int = 1200) -> int:
+    """Peak memory of a command of this interpreter, whatever else was started before."""
+    measure = "import resource, subprocess, sys; subprocess.run(sys.argv[1:], check=True); "
+    measure += "print(resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss // 1024)"
+    return int(run_python("-c", measure, sys.executable, *arguments, timeout=timeout).stdout.split()[-1])
+
+
 def torchrun(num_processes: int, *arguments: object, check: bool = True) -> subprocess.CompletedProcess[str]:
     """Run ``arguments`` under torchrun on this machine, on a free port."""
     launcher = ("-m", "torch.distributed.run", "--standalone", "--nproc-per-node", num_processes)

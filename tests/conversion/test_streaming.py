@@ -19,7 +19,7 @@ from megatron_rfft.common.files import sha256_file
 from megatron_rfft.conversion.from_hf import from_hf
 from megatron_rfft.conversion.to_hf import to_hf
 from megatron_rfft.conversion.verify import first_difference, logits_difference
-from tests.conftest import ROOT, run_python
+from tests.conftest import ROOT, peak_mib, run_python
 from tests.conversion.test_convert import make_hf_model
 
 SMALL_SHARD = 2e-4  # 10^9 bytes
@@ -191,25 +191,22 @@ def test_an_index_that_would_run_something_is_refused(small, tmp_path):
     assert not (tmp_path / "ran").exists()
 
 
-def peak_mib(*arguments) -> int:
-    """Peak memory of a command."""
-    measure = "import resource, subprocess, sys; subprocess.run(sys.argv[1:], check=True); "
-    measure += "print(resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss // 1024)"
-    return int(run_python("-c", measure, sys.executable, "tools/convert.py", *arguments).stdout.split()[-1])
-
-
 @pytest.mark.slow
 def test_memory_does_not_grow_with_the_model(tmp_path):
     """A model of 590 MiB more takes no more memory, up to a few of its largest tensors (16 MiB)."""
-    peaks = {}
+    convert, peaks = "tools/convert.py", {}
     for layers in (2, 50):
         folder = tmp_path / str(layers)
         shape = {"hidden_size": 512, "intermediate_size": 1408, "num_attention_heads": 8, "num_key_value_heads": 4}
         config = Qwen2Config(vocab_size=8192, num_hidden_layers=layers, tie_word_embeddings=True, **shape)
         AutoModelForCausalLM.from_config(config).save_pretrained(folder / "hf")
         how = ("--workers", 2, "--max-shard-gb", 0.1)
-        load = peak_mib("from-hf", "--model", folder / "hf", "--output", folder / "checkpoint", *how)
-        export = peak_mib("to-hf", "--checkpoint", folder / "checkpoint", "--output", folder / "back", *how)
+        load = peak_mib(
+            "tools/convert.py", "from-hf", "--model", folder / "hf", "--output", folder / "checkpoint", *how
+        )
+        export = peak_mib(
+            "tools/convert.py", "to-hf", "--checkpoint", folder / "checkpoint", "--output", folder / "back", *how
+        )
         peaks[layers] = (load, export)
     grown = [large - little for little, large in zip(peaks[2], peaks[50], strict=True)]
     assert max(grown) < 4 * 16, peaks
