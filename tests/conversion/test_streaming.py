@@ -194,7 +194,7 @@ def test_an_index_that_would_run_something_is_refused(small, tmp_path):
 @pytest.mark.slow
 def test_memory_does_not_grow_with_the_model(tmp_path):
     """A model of 590 MiB more takes no more memory, up to a few of its largest tensors (16 MiB)."""
-    convert, peaks = "tools/convert.py", {}
+    peaks = {}
     for layers in (2, 50):
         folder = tmp_path / str(layers)
         shape = {"hidden_size": 512, "intermediate_size": 1408, "num_attention_heads": 8, "num_key_value_heads": 4}
