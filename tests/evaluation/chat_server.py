@@ -15,6 +15,10 @@ from pathlib import Path
 FAILURES = ("503", "429", "drop", "torn", "filter")  # the first time that a prompt is asked
 
 
+class Server(ThreadingHTTPServer):
+    request_queue_size = 128  # with the usual five, the kernel resets connections of a client that opens sixteen
+
+
 class Handler(BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
 
@@ -77,7 +81,7 @@ def main():
     parser.add_argument("--die-after", type=int)
     parser.add_argument("--key")
     parser.add_argument("--finish", default="stop")
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    server = Server(("127.0.0.1", 0), Handler)
     server.options = parser.parse_args()
     server.lock, server.asked, server.num_requests, server.in_flight = threading.Lock(), Counter(), 0, 0
     server.log = open(server.options.folder / "requests.jsonl", "a")  # noqa: SIM115
