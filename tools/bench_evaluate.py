@@ -34,7 +34,7 @@ from megatron_rfft.evaluation import runner
 from megatron_rfft.evaluation.engines import Completion, Request
 from megatron_rfft.evaluation.engines.vllm import VllmEngine, llm_options
 from megatron_rfft.evaluation.model import open_model
-from megatron_rfft.evaluation.questions import draw_examples, prepare_questions
+from megatron_rfft.evaluation.questions import draw_cells, prepare_questions
 from megatron_rfft.tasks import load_task, split_tasks
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -55,9 +55,8 @@ def make_rounds(side: str, options: argparse.Namespace, folder: Path) -> Round:
     examples = [
         example
         for task in map(load_task, config.tasks)
-        for length in config.lengths
-        if length in task.valid_lengths
-        for example in draw_examples(task, length, config.samples, config.split, form)
+        for part in draw_cells(task, config.lengths, config.samples, config.split, form).values()
+        for example in part
     ]
     model, tokenizer = open_model(config.model), load_tokenizer(config.model)
     requests = [question.request for question in prepare_questions(examples, tokenizer, model.max_positions)]

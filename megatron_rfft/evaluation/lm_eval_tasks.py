@@ -12,13 +12,11 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from megatron_rfft.common.errors import UserError
 from megatron_rfft.common.files import atomic_write, sha256_file
 from megatron_rfft.common.manifest import finished_manifest, write_manifest
 from megatron_rfft.data.tokenizers import load_tokenizer
-from megatron_rfft.evaluation.questions import Question, draw_examples, prepare_questions, prepare_texts
+from megatron_rfft.evaluation.questions import Question, draw_cells, prepare_questions, prepare_texts
 from megatron_rfft.tasks import load_task
-from megatron_rfft.tasks.task import describe_lengths
 
 KIND = "lm-eval tasks"
 MANIFEST = "megatron_rfft.json"
@@ -92,7 +90,7 @@ def write_lm_eval_tasks(config: LmEvalConfig, output: Path) -> dict[str, Any]:
     shutil.copyfile(UTILS, files[0])
     groups = {}
     for name in versions:
-        cells = _cells(config, name)
+        cells = draw_cells(load_task(name), config.lengths, config.samples, config.split, config.form)
         members = {}
         for length, examples in cells.items():
             if tokenizer:
@@ -108,19 +106,6 @@ def write_lm_eval_tasks(config: LmEvalConfig, output: Path) -> dict[str, Any]:
     whole = f"{ALL}_{config.form}"
     files.append(_write_group(output / f"{whole}.yaml", whole, list(groups), "false", 1))
     return write_manifest(output / MANIFEST, KIND, files, inputs=inputs, groups=groups)
-
-
-def _cells(config: LmEvalConfig, name: str) -> dict[int, list]:
-    task = load_task(name)
-    lengths = [length for length in config.lengths if length in task.valid_lengths]
-    cells = {length: draw_examples(task, length, config.samples, config.split, config.form) for length in lengths}
-    cells = {length: examples for length, examples in cells.items() if examples}
-    if not cells:
-        raise UserError(
-            f"task {name} has no {config.split} question of the lengths {list(config.lengths)}; its valid_lengths are "
-            f"{describe_lengths(task.valid_lengths)}"
-        )
-    return cells
 
 
 def _write_task(folder: Path, task: str, length: int, version: int, questions: Sequence[Question]) -> list[Path]:

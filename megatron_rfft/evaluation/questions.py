@@ -1,12 +1,14 @@
 """What is asked: fresh questions per task and length, as token ids, each with a token budget."""
 
 import math
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
+from megatron_rfft.common.errors import UserError
 from megatron_rfft.data.tokenizers import Tokenizer
 from megatron_rfft.evaluation.engines import Request
 from megatron_rfft.tasks import Example, NoInstanceError, Task
+from megatron_rfft.tasks.task import describe_lengths
 
 MAX_DRAWS_PER_SAMPLE = 10
 BUDGET_FACTOR, BUDGET_MARGIN = 1.5, 32
@@ -34,6 +36,19 @@ def draw_examples(task: Task, length: int, samples: int, split: str, form: str) 
         if len(found) == samples:
             break
     return list(found.values())
+
+
+def draw_cells(task: Task, lengths: Sequence[int], samples: int, split: str, form: str) -> dict[int, list[Example]]:
+    """``draw_examples`` by length, without lengths that the task does not have. Raises UserError if none is left."""
+    asked = [length for length in lengths if length in task.valid_lengths]
+    cells = {length: draw_examples(task, length, samples, split, form) for length in asked}
+    cells = {length: examples for length, examples in cells.items() if examples}
+    if not cells:
+        raise UserError(
+            f"task {task.name} has no {split} question of the lengths {list(lengths)}; its valid_lengths are "
+            f"{describe_lengths(task.valid_lengths)}"
+        )
+    return cells
 
 
 def token_budget(oracle_tokens: int, form: str) -> int:

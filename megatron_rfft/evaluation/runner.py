@@ -20,7 +20,7 @@ from megatron_rfft.evaluation.questions import (
     BUDGET_MARGIN,
     THINKING_BUDGET,
     Question,
-    draw_examples,
+    draw_cells,
     prepare_questions,
     prepare_texts,
 )
@@ -28,7 +28,6 @@ from megatron_rfft.evaluation.run_folder import RunFolder, format_record, open_r
 from megatron_rfft.evaluation.steps import review_answer
 from megatron_rfft.tasks import FORMS, SPLITS, Example, Task, load_task
 from megatron_rfft.tasks.prompts import STYLE_OF_FORM
-from megatron_rfft.tasks.task import describe_lengths
 
 Record = dict[str, Any]
 
@@ -127,7 +126,8 @@ def _continue(
     config: EvaluationConfig, model: AnyModel, form: str, tasks: list[Task], folder: RunFolder
 ) -> dict[str, Any]:
     chat = folder.settings["chat"]
-    examples = _all_examples(config, form, tasks)
+    drawn = [draw_cells(task, config.lengths, config.samples, config.split, form) for task in tasks]
+    examples = [example for cells in drawn for part in cells.values() for example in part]
     is_served = isinstance(model, ServedModel)
     folder_of_tokenizer = config.tokenizer if is_served else model.path
     tokenizer = load_tokenizer(folder_of_tokenizer) if folder_of_tokenizer else None
@@ -176,20 +176,6 @@ def _budget(config: EvaluationConfig) -> dict[str, Any]:
         return {"max_tokens": config.max_tokens}
     unit = {"unit": "bytes"} if config.engine == "openai" and not config.tokenizer else {}
     return {"factor": BUDGET_FACTOR, "margin": BUDGET_MARGIN, "thinking": THINKING_BUDGET, **unit}
-
-
-def _all_examples(config: EvaluationConfig, form: str, tasks: list[Task]) -> list[Example]:
-    examples = []
-    for task in tasks:
-        lengths = [length for length in config.lengths if length in task.valid_lengths]
-        drawn = [e for length in lengths for e in draw_examples(task, length, config.samples, config.split, form)]
-        if not drawn:
-            raise UserError(
-                f"task {task.name} has no {config.split} question of the lengths {list(config.lengths)}; its "
-                f"valid_lengths are {describe_lengths(task.valid_lengths)}"
-            )
-        examples += drawn
-    return examples
 
 
 def _answer_missing(
