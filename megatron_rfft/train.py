@@ -108,8 +108,9 @@ def make_callbacks(config: TrainConfig, validation_set: PackedDataset | None) ->
     if validation_set is not None:
         chosen.append(available.Validation(records, config.validation, validation_set))
     folder = output / "checkpoints"
+    at, background = saving.at, saving.asynchronous
     chosen.append(
-        available.Checkpointing(folder, saving.interval, saving.keep, saving.load, asynchronous=saving.asynchronous)
+        available.Checkpointing(folder, saving.interval, saving.keep, saving.load, at=at, asynchronous=background)
     )
     if saving.export_hf:
         from megatron_rfft.conversion.to_hf import to_hf
@@ -125,7 +126,7 @@ def make_callbacks(config: TrainConfig, validation_set: PackedDataset | None) ->
 
 # Keys that may change when a run is resumed; anything else would silently be another run.
 RESUMABLE = {("run", "output"), ("batch", "micro_batch_size"), ("data", "cache"), ("validation", "patience")}
-RESUMABLE |= {("checkpoint", key) for key in ("interval", "keep", "asynchronous", "export_hf")}
+RESUMABLE |= {("checkpoint", key) for key in ("interval", "keep", "at", "asynchronous", "export_hf")}
 RESUMABLE |= {("guard", key) for key in ("max_skips", "hang_timeout")}
 RESUMABLE |= {("logging", key) for key in ("interval", "tensorboard", "wandb", "peak_tflops", "profile")}
 RESUMABLE |= {("parallel", key) for key in ("tensor", "pipeline", "virtual_pipeline", "context", "sequence", "overlap")}

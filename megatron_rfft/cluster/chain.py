@@ -1,268 +1,333 @@
-"""From rules to a report as stages, each of which a Slurm job or an array of jobs does: what it runs, what it needs."""
+"""From rules to a report as stages: what each task runs, what it needs, what it leaves."""
 
 import shlex
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field, replace
+from collections.abc import Collection, Sequence
 from functools import partial
 from pathlib import Path
 
-from megatron_rfft.cluster.chain_config import ChainConfig
+from megatron_rfft.cluster.chain_config import STAGES, ChainConfig
+from megatron_rfft.cluster.chain_models import DataSet, Models, Training
+from megatron_rfft.cluster.chain_stage import Stage, Task
 from megatron_rfft.common.errors import UserError
-from megatron_rfft.training.checkpoint_files import BEST
-from megatron_rfft.training.config import TrainConfig
-from megatron_rfft.training.config_reader import load_config
-from megatron_rfft.training.run_state import why_done
 
 ROOT = Path(__file__).resolve().parents[2]
-"""The checkout, where the jobs run."""
-
-
-@dataclass(frozen=True)
-class Stage:
-    """A job, or an array of jobs."""
-
-    name: str
-    after: tuple[str, ...]
-    """Stages that must have ended well."""
-    template: str
-    done: list[Callable[[], bool]]
-    """For each task whether it is done; one for the whole stage where tasks can't be told apart."""
-    tasks: int | None = None
-    """Tasks of the array; None: no array."""
-    arguments: list[str] = field(default_factory=list)
-    """Of the template."""
-    files: dict[Path, str] = field(default_factory=dict)
-    """To write before it is submitted."""
-    options: list[str] = field(default_factory=list)
-    """Of sbatch."""
-    variables: dict[str, str] = field(default_factory=dict)
-    pairs: dict[str, int] = field(default_factory=dict)
-    """Other arrays, by how many of their tasks correspond to the first ones here: each waits for its own one alone."""
-    follows: bool = False
-    """It is made again whenever a stage before it is."""
-
-    @property
-    def is_coarse(self) -> bool:
-        """Its tasks can't be told apart by what they leave."""
-        return len(self.done) == 1 and bool(self.tasks)
-
-    def missing(self) -> list[int]:
-        """Tasks that are not done yet."""
-        if self.is_coarse:
-            return [] if self.done[0]() else list(range(self.tasks))
-        return [number for number, is_done in enumerate(self.done) if not is_done()]
-
-    def command(self, tasks: Sequence[int], dependency: str, comment: str = "") -> list[str]:
-        """The sbatch command for ``tasks``, with sbatch's options ``dependency`` and ``comment`` (empty: none)."""
-        words = ["sbatch", "--parsable", f"--job-name=rfft-{self.name}"]
-        words += [f"--comment={comment}"] if comment else []
-        words += self.options
-        if self.tasks is not None:
-            words.append(f"--array={','.join(map(str, tasks))}")
-        if dependency:
-            words += [f"--dependency={dependency}", "--kill-on-invalid-dep=yes"]
-        return [*words, f"slurm/{self.template}", *self.arguments]
-
-
-@dataclass(frozen=True)
-class Training:
-    """A training run of the chain: what it is told, and what it leaves."""
-
-    output: Path
-    config: TrainConfig
-
-    @property
-    def checkpoint(self) -> Path:
-        """The one to go on from: the best on validation data, else the last."""
-        best = self.config.validation.data
-        return self.output / "checkpoints" / (BEST if best else f"step-{self.config.run.steps:08d}")
-
-    def is_done(self) -> bool:
-        """Nothing is left to train."""
-        return bool(why_done(self.config, self.output))
+"""The checkout, where the tasks run."""
+TORCHRUN = "-m torch.distributed.run --standalone --nproc-per-node"
 
 
 class Chain:
-    """The stages of ``config``."""
+    """The stages of ``config``, and which of their tasks are wanted: for ``arms`` (none: all), up to stage ``until``.
 
-    def __init__(self, config: ChainConfig):
-        self.config = config
-        self.run = Path(config.run).absolute()
+    Raises UserError if there is no such arm or stage.
+    """
+
+    def __init__(self, config: ChainConfig, *, arms: Collection[str] = (), until: str = "report"):
+        self.config, self.models = config, Models(config)
+        self.run = self.models.run
         self.data, self.scripts = self.run / "data", self.run / "chain"
-        self.tokenizer = str(Path(config.tokenizer or config.model).absolute())
-        self.pretrain = self._pretraining()
-        self.adapt = {task: self._adaptation(task) for task in config.adapted}
-        self.stages = self._stages()
+        for name in arms:
+            if name not in self.models.arms:
+                raise UserError(f"there is no arm {name!r}; arms are {', '.join(self.models.arms)}")
+        if until not in STAGES:
+            raise UserError(f"there is no stage {until!r}; stages are {', '.join(STAGES)}")
+        self.arms, self.until = set(arms or self.models.arms), until
+        own = Path(config.tokenizer or config.model).absolute() if not config.vocabulary else None
+        self.tokenizer = str(own or self.data / "tokenizer.model")
+        self.stages = [stage for stage in self._stages() if stage.tasks]
 
-    # what is trained
+    def stage(self, name: str) -> Stage:
+        """The stage of that name."""
+        return next(stage for stage in self.stages if stage.name == name)
 
-    def _pretrain_options(self) -> list[str]:
-        words = ["--run.output", str(self.run / "pretrain"), "--data.train", str(self.data / "pretrain")]
-        if self.config.corpus.validation:
-            words += ["--validation.data", str(self.data / "validation")]
-        if self.config.model:
-            words += ["--checkpoint.load", str(self.run / "base")]
-        return [*words, *self.config.pretrain.options]
-
-    def _pretraining(self) -> Training:
-        config = load_config(self.config.pretrain.config, self._pretrain_options())
-        return Training(self.run / "pretrain", config)
-
-    def _adapt_options(self, task: str) -> list[str]:
-        words = ["--run.output", str(self.run / "adapt" / task), "--data.train", str(self.data / "adapt" / task)]
-        words += ["--checkpoint.load", str(self.pretrain.checkpoint)]
-        return [*words, *self.config.adapt.options]
-
-    def _adaptation(self, task: str) -> Training:
-        return Training(self.run / "adapt" / task, load_config(self.config.adapt.config, self._adapt_options(task)))
+    def missing(self) -> dict[str, list[int]]:
+        """The tasks of each stage that are wanted and not done. What only done tasks need is not wanted."""
+        stages = {stage.name: stage for stage in self.stages}
+        before = STAGES[: STAGES.index(self.until) + 1]
+        found: dict[str, set[int]] = {name: set() for name in stages}
+        todo = [("report", 0)]
+        while todo:
+            name, number = todo.pop()
+            if number in found[name] or stages[name].tasks[number].is_done():
+                continue
+            found[name].add(number)
+            todo += [(other, each) for other, numbers in stages[name].tasks[number].needs.items() for each in numbers]
+        return {name: sorted(numbers) if name in before else [] for name, numbers in found.items()}
 
     # the stages
 
     def _stages(self) -> list[Stage]:
-        config, run = self.config, self.run
-        stages = [self._generate(), self._tokenize()]
-        if data := self._data_commands():
-            stages.append(self._scripted("data", (), data))
-        if config.model:
-            words = ["tools/convert.py", "from-hf", "--model", str(Path(config.model).absolute())]
-            base = run / "base"
-            command = [([*words, "--output", str(base)], base / "manifest.json")]
-            stages.append(self._scripted("from-hf", (), command, array=False))
-        before = tuple(stage.name for stage in stages if stage.name != "generate")
-        stages.append(self._train("pretrain", before, [self.pretrain], self._pretrain_options()))
-        models = {**self.adapt, "pretrain": self.pretrain}  # a task of the arrays each, the same in all of them
-        pairs = {}
-        if self.adapt:
-            lines = "".join(f"{' '.join(self._adapt_options(task))}\n" for task in self.adapt)
-            adapt = self._train("adapt", ("pretrain",), list(self.adapt.values()), [], lines)
-            stages.append(replace(adapt, pairs={"data": len(self.adapt)}))
-            pairs = {"adapt": len(self.adapt)}
-        stages.append(replace(self._scripted("convert", ("pretrain",), self._convert_commands(models)), pairs=pairs))
-        gpus = config.evaluate.tensor_parallel * config.evaluate.replicas
-        gpu = [f"--gpus-per-node={gpus}"] if config.evaluate.engine == "vllm" else []
-        evaluate = self._scripted("evaluate", (), self._evaluate_commands(models), gpu)
-        stages.append(replace(evaluate, pairs={"convert": len(models)}))
-        words = ["tools/report.py", "--output", str(run / "report")]
-        for name in ("pretrain", *self.adapt):
-            words += ["--run", f"{'RF-pretrained' if name == 'pretrain' else name}={run / 'evaluation' / name}"]
-        report = [(words, run / "report" / "report.html")]
-        stages.append(replace(self._scripted("report", ("evaluate",), report, array=False), follows=True))
-        return stages
+        models = self.models
+        written = [*models.corpora, *(models.data_sets if self.config.vocabulary else [])]
+        corpora = {data.name: number for number, data in enumerate(written)}
+        tokenize = self._tokenize(corpora)
+        data = self._data_sets(corpora)
+        return [
+            self._scripted(
+                "generate", [self._generate(each) for each in written], is_array=len(written) > 1, quick=True
+            ),
+            self._scripted("vocabulary", self._vocabulary(corpora), is_array=False, quick=True),
+            self._scripted(
+                "tokenize", tokenize, ["--cpus-per-task=16"], quick=True, coarse=self.config.corpus.parts > 1
+            ),
+            self._scripted("data", data, quick=True),
+            self._scripted("from-hf", self._from_hf(), is_array=False),
+            self._pretrain(tokenize, data),
+            self._adapt(data),
+            self._scripted("convert", self._convert(), pairs=["adapt"]),
+            self._scripted("evaluate", self._evaluate(), self._gpus(), pairs=["convert"]),
+            self._scripted("report", [self._report()], is_array=False),
+        ]
 
-    def _generate(self) -> Stage:
-        corpus = self.config.corpus
-        words = ["data_prep/generate.py", "--preset", _path_or_name(corpus.preset), *corpus.options]
-        words += ["--output", str(self.run / "corpus")]
-        return self._scripted("generate", (), [(words, self.run / "corpus" / "manifest.json")], array=False)
+    def _generate(self, data: DataSet) -> Task:
+        output = self.run / "corpus" / data.name
+        words = ["data_prep/generate.py", "--preset", _path_or_name(data.preset), *data.options]
+        return self._task(data.name, [[*words, "--output", str(output)]], [output / "manifest.json"])
 
-    def _tokenize(self) -> Stage:
-        variables = {"INPUT": self.run / "corpus", "TOKENIZER": self.tokenizer, "OUTPUT": self.data / "pretrain"}
-        variables |= {"PARTS": self.config.corpus.parts, "EXTRA": " ".join(self.config.corpus.tokenize)}
-        return Stage(
-            "tokenize",
-            ("generate",),
-            "data_prep.sbatch",
-            [partial(Path.is_file, self.data / "pretrain.manifest.json")],
-            self.config.corpus.parts,
-            options=self._options("tokenize", array=True),
-            variables=self._variables("tokenize") | {name: str(value) for name, value in variables.items()},
-        )
+    def _vocabulary(self, corpora: dict[str, int]) -> list[Task]:
+        if (vocabulary := self.config.vocabulary) is None:
+            return []
+        words = ["data_prep/train_tokenizer.py", "--input", *(str(self.run / "corpus" / name) for name in corpora)]
+        words += ["--vocab-size", str(vocabulary.size), "--max-records", str(vocabulary.max_records)]
+        needs = {"generate": list(corpora.values())}
+        command = [*words, "--output", self.tokenizer]
+        return [self._task("vocabulary", [command], [Path(self.tokenizer)], needs)]
 
-    def _data_commands(self) -> list[tuple[list[str], Path]]:
-        adapt, corpus = self.config.adapt, self.config.corpus
-        wanted = {task: (adapt.preset, ["--tasks", task, *adapt.preset_options]) for task in self.adapt}
-        outputs = {task: self.data / "adapt" / task for task in self.adapt}
-        if corpus.validation:
-            wanted["validation"], outputs["validation"] = (corpus.validation, []), self.data / "validation"
-        commands = []
-        for name, (preset, options) in wanted.items():
-            words = ["data_prep/tokenize_corpus.py", "--preset", _path_or_name(preset), *options]
-            words += ["--tokenizer", self.tokenizer, *corpus.tokenize, "--output", str(outputs[name])]
-            commands.append((words, Path(f"{outputs[name]}.manifest.json")))
-        return commands
+    def _needs_of_tokenizing(self, data: DataSet, corpora: dict[str, int]) -> dict[str, list[int]]:
+        needs = {"generate": [corpora[data.name]]} if data.name in corpora else {}
+        return needs | ({"vocabulary": [0]} if self.config.vocabulary else {})
 
-    def _convert_commands(self, models: dict[str, Training]) -> list[tuple[list[str], Path]]:
-        commands = []
-        for name, training in models.items():
-            output = self.run / "models" / name
-            words = ["tools/convert.py", "to-hf", "--checkpoint", str(training.checkpoint), "--output", str(output)]
-            commands.append((words, output / "megatron_rfft.json"))
-        return commands
+    def _tokenize(self, corpora: dict[str, int]) -> list[Task]:
+        tasks = []
+        for data in self.models.corpora:
+            words = ["data_prep/tokenize_corpus.py", "--input", str(self.run / "corpus" / data.name)]
+            words += ["--tokenizer", self.tokenizer, *self.config.corpus.tokenize]
+            words += ["--output", str(self.data / data.name)]
+            parts, made = self.config.corpus.parts, Path(f"{self.data / data.name}.manifest.json")
+            for part in range(parts):
+                name = f"{data.name} {part + 1} of {parts}" if parts > 1 else data.name
+                share = ["--shard", f"{part}/{parts}"] if parts > 1 else []
+                needs = self._needs_of_tokenizing(data, corpora)
+                tasks.append(self._task(name, [[*words, *share]], [made], needs))
+        return tasks
 
-    def _evaluate_commands(self, models: dict[str, Training]) -> list[tuple[list[str], Path]]:
+    def _data_sets(self, corpora: dict[str, int]) -> list[Task]:
+        """Those of adaptations, and that of the validation."""
+        tasks = []
+        wanted = list(self.models.data_sets)
+        if self.config.corpus.validation and self.models.pretrained:
+            wanted.append(DataSet("validation", self.config.corpus.validation, ()))
+        for data in wanted:
+            source = ["--preset", _path_or_name(data.preset), *data.options]
+            if data.name in corpora:
+                source = ["--input", str(self.run / "corpus" / data.name)]
+            words = ["data_prep/tokenize_corpus.py", *source, "--tokenizer", self.tokenizer]
+            words += [*self.config.corpus.tokenize, "--output", str(self.data / data.name)]
+            made = Path(f"{self.data / data.name}.manifest.json")
+            tasks.append(self._task(data.name, [words], [made], self._needs_of_tokenizing(data, corpora)))
+        return tasks
+
+    def _from_hf(self) -> list[Task]:
+        if not self.config.model:
+            return []
+        words = ["tools/convert.py", "from-hf", "--model", str(Path(self.config.model).absolute())]
+        base = self.run / "base"
+        return [self._task("model", [[*words, "--output", str(base)]], [base / "manifest.json"])]
+
+    def _pretrain(self, tokenize: list[Task], data: list[Task]) -> Stage:
+        runs, parts = list(self.models.pretrained.values()), self.config.corpus.parts
+        first = {corpus.name: number * parts for number, corpus in enumerate(self.models.corpora)}
+        tasks = []
+        for run in runs:
+            needs = {"tokenize": list(range(first[run.data.name], first[run.data.name] + parts))}
+            needs |= {"data": [len(data) - 1]} if self.config.corpus.validation else {}
+            tasks.append(_training_task(run, needs | ({"from-hf": [0]} if self.config.model else {})))
+        return self._train("pretrain", tasks, runs, is_array=len(runs) > 1)
+
+    def _adapt(self, data: list[Task]) -> Stage:
+        runs = list(self.models.adapted.values())
+        numbers = {task.name: number for number, task in enumerate(data)}
+        starts = {run.name: number for number, run in enumerate(self.models.pretrained.values())}
+        tasks = []
+        for run in runs:
+            needs = {"data": [numbers[run.data.name]]}
+            if run.start:
+                needs["pretrain"] = [starts[run.start.name]]
+            elif self.config.model:
+                needs["from-hf"] = [0]
+            tasks.append(_training_task(run, needs))
+        own = all(task.needs["data"] == [number] for number, task in enumerate(tasks))
+        return self._train("adapt", tasks, runs, is_array=True, pairs=["data"] if own else [])
+
+    def _convert(self) -> list[Task]:
+        """A task for each adaptation (all its checkpoints), then for each RF-pretrained model that is asked itself."""
+        tasks, models = [], self.models
+        starts = {key: number for number, key in enumerate(models.pretrained)}
+        needs = [{"adapt": [number]} for number in range(len(models.adapted))]
+        needs += [{"pretrain": [starts[key]]} for key in models.asked_as_they_are]
+        for exports, need in zip(models.exports, needs, strict=True):
+            commands, made = [], []
+            for export in exports:
+                output = self.run / "models" / export.name
+                words = ["tools/convert.py", "to-hf", "--checkpoint", str(export.checkpoint)]
+                commands.append([*words, "--output", str(output)])
+                made.append(output / "megatron_rfft.json")
+            tasks.append(self._task(exports[-1].name, commands, made, need))
+        return tasks
+
+    def _evaluate(self) -> list[Task]:
+        """A task for each one of convert, then those of the chain's own model."""
+        evaluate, tasks = self.config.evaluate, []
+        for number, questions in enumerate(self.models.questions):
+            commands, made = [], []
+            for asked in questions:
+                model = self.run / "models" / asked.model if asked.model else Path(self.config.model).absolute()
+                words = ["tools/evaluate.py", "--model", str(model), "--engine", evaluate.engine]
+                words += ["--tasks", ",".join(asked.tasks), "--lengths", evaluate.lengths]
+                words += ["--samples", str(evaluate.samples)] + (["--form", asked.form] if asked.form else [])
+                words += ["--chat"] if not asked.model and "--chat" in self.config.corpus.tokenize else []
+                for option in ("tensor_parallel", "replicas"):
+                    if (value := getattr(evaluate, option)) > 1:
+                        words += [f"--{option.replace('_', '-')}", str(value)]
+                output = self.run / "evaluation" / asked.name
+                commands.append([*words, *evaluate.options, "--output", str(output)])
+                made.append(output / "results.json")
+            needs = {"convert": [number]} if questions[0].model else {}
+            tasks.append(self._task(questions[-1].name, commands, made, needs))
+        return tasks
+
+    def _gpus(self) -> list[str]:
         evaluate = self.config.evaluate
-        commands = []
-        for name in models:
-            tasks = (evaluate.tasks or list(self.adapt)) if name == "pretrain" else [name]
-            output = self.run / "evaluation" / name
-            words = ["tools/evaluate.py", "--model", str(self.run / "models" / name), "--engine", evaluate.engine]
-            words += ["--tasks", ",".join(tasks), "--lengths", evaluate.lengths, "--samples", str(evaluate.samples)]
-            for option in ("tensor_parallel", "replicas"):
-                if (value := getattr(evaluate, option)) > 1:
-                    words += [f"--{option.replace('_', '-')}", str(value)]
-            commands.append(([*words, *evaluate.options, "--output", str(output)], output / "results.json"))
-        return commands
+        return [f"--gpus-per-node={evaluate.tensor_parallel * evaluate.replicas}"] if evaluate.engine == "vllm" else []
+
+    def _report(self) -> Task:
+        """Of the arms that are wanted, and of others that happen to be measured."""
+        numbers = {asked.name: n for n, questions in enumerate(self.models.questions) for asked in questions}
+        words = ["tools/report.py", "--output", str(self.run / "report"), "--title", self.config.title]
+        made, needs = [], set()
+        for shown in self.models.shown:
+            results = [self.run / "evaluation" / name / "results.json" for name in shown.evaluations]
+            if shown.arm in self.arms or all(file.is_file() for file in results):
+                name = (
+                    shown.title
+                    if shown.seed is None or len(self.models.seeds) == 1
+                    else f"{shown.title} ({shown.seed})"
+                )
+                words += ["--run", f"{name}={','.join(str(file.parent) for file in results)}"]
+                made += results
+                needs |= {numbers[name] for name in shown.evaluations}
+        page, script = self.run / "report" / "report.html", _script([words])
+        written = self.scripts / "report" / "0.sh"
+
+        def is_done() -> bool:
+            """It shows the newest results of all that it is to show."""
+            if not all(file.is_file() for file in (page, written, *made)) or written.read_text() != script:
+                return False
+            return all(file.stat().st_mtime <= page.stat().st_mtime for file in made)
+
+        return Task("report", script, is_done, {"evaluate": sorted(needs)})
 
     # their form
+
+    def _task(
+        self, name: str, commands: list[list[str]], made: list[Path], needs: dict[str, list[int]] | None = None
+    ) -> Task:
+        """A task of ``commands`` (scripts and their options) that is done when all that is ``made`` is there."""
+        return Task(name, _script(commands), partial(_are_files, made), needs or {})
 
     def _scripted(
         self,
         name: str,
-        after: tuple[str, ...],
-        commands: list[tuple[list[str], Path]],
+        tasks: list[Task],
         options: Sequence[str] = (),
         *,
-        array: bool = True,
+        is_array: bool = True,
+        pairs: Collection[str] = (),
+        quick: bool = False,
+        coarse: bool = False,
     ) -> Stage:
-        """A stage of ``commands`` (a script and its options), each with the file that it makes last."""
+        """A stage of tasks that slurm/stage.sbatch runs."""
         folder = self.scripts / name
-        files = {}
-        for number, (words, _) in enumerate(commands):
-            workers = ' --workers "${SLURM_CPUS_PER_TASK:-1}"' if words[0].startswith("data_prep/") else ""
-            files[folder / f"{number}.sh"] = f'set -eu\n"$PYTHON" {shlex.join(words)}{workers}\n'
         return Stage(
             name,
-            after,
+            tasks,
+            folder,
+            is_array,
             "stage.sbatch",
-            [partial(Path.is_file, output) for _, output in commands],
-            len(commands) if array else None,
             [str(folder)],
-            files,
-            [*options, *self._options(name, array=array)],
+            {folder / f"{number}.sh": task.script for number, task in enumerate(tasks)},
+            [*options, *self._options(name, is_array=is_array)],
             self._variables(name),
+            frozenset(pairs),
+            is_quick=quick,
+            is_coarse=coarse,
         )
 
     def _train(
-        self, name: str, after: tuple[str, ...], runs: list[Training], options: list[str], lines: str = ""
+        self, name: str, tasks: list[Task], runs: list[Training], *, is_array: bool, pairs: Collection[str] = ()
     ) -> Stage:
-        """A stage of training runs: one with ``options``, or an array with a line of options for each."""
-        section = getattr(self.config, name)
-        file = self.scripts / f"{name}.options"
-        more = self._variables(name) | ({"OPTIONS_FILE": str(file)} if lines else {})
+        """A stage of training runs, each of them a job of slurm/train.sbatch: in an array, a line of options each."""
+        section, file = getattr(self.config, name), self.scripts / f"{name}.options"
+        variables, files, arguments = self._variables(name), {}, []
+        if is_array:
+            variables = variables | {"OPTIONS_FILE": str(file)}
+            files = {file: "".join(f"{shlex.join(self._words(run, section.config))}\n" for run in runs)}
+        elif runs:
+            arguments = self._words(runs[0], section.config)
         return Stage(
             name,
-            after,
+            tasks,
+            self.scripts / name,
+            is_array,
             "train.sbatch",
-            [run.is_done for run in runs],
-            len(runs) if lines else None,
-            [str(Path(section.config).absolute()), *options],
-            {file: lines} if lines else {},
-            [f"--nodes={section.nodes}", *self._options(name, array=bool(lines))],
-            more,
+            [str(Path(section.config or ".").absolute()), *arguments],
+            files,
+            [f"--nodes={section.nodes}", *self._options(name, is_array=is_array)],
+            variables,
+            frozenset(pairs),
         )
 
-    def _options(self, name: str, *, array: bool) -> list[str]:
-        log = f"--output={self.scripts}/{name}-{'%A_%a' if array else '%j'}.log"
+    def _words(self, run: Training, file: str | None) -> list[str]:
+        """Of the last --config the trainer reads the file: one of its own stands for that of the stage."""
+        return ([] if run.file == file else ["--config", str(Path(run.file).absolute())]) + run.options
+
+    def _options(self, name: str, *, is_array: bool) -> list[str]:
+        log = f"--output={self.scripts}/{name}-{'%A_%a' if is_array else '%j'}.log"
         return [log, *self.config.slurm.all, *self.config.slurm.stages.get(name, [])]
 
     def _variables(self, name: str) -> dict[str, str]:
         return self.config.slurm.variables | self.config.slurm.stage_variables.get(name, {})
 
     def check_inputs(self) -> None:
-        """Raise UserError if what the chain starts from is not there."""
+        """Raise UserError if what the chain starts from is not there, or a finished run lacks what is asked of it."""
         for key in ("model", "tokenizer"):
             if (path := getattr(self.config, key)) and not Path(path).exists():
                 raise UserError(f"{key} {path} is not there; check the path")
+        for (arm, _, _), run in self.models.adapted.items():
+            lost = [step for step in run.checkpoints if step and not run.checkpoint_at(step).is_dir()]
+            if arm in self.arms and lost and run.is_done():
+                raise UserError(
+                    f"{run.output} is finished and has no checkpoint of step {lost[0]}; remove it to train it again"
+                )
+
+
+def _training_task(run: Training, needs: dict[str, list[int]]) -> Task:
+    words = shlex.join(["--config", str(Path(run.file).absolute()), *run.options])
+    script = f'set -eu\nexec "$PYTHON" {TORCHRUN} "${{WORKERS:-1}}" -m megatron_rfft.train {words}\n'
+    return Task(run.name.removeprefix("adapt/"), script, run.is_done, needs, run.output, run.tokens)
+
+
+def _script(commands: list[list[str]]) -> str:
+    """A shell script that runs ``commands``, each a script of this project with its options."""
+    lines = []
+    for words in commands:
+        takes_workers = words[0].startswith("data_prep/") and "train_tokenizer" not in words[0]
+        workers = ' --workers "${WORKERS:-1}"' if takes_workers else ""
+        lines.append(f'"$PYTHON" {shlex.join(words)}{workers}\n')
+    return "".join(["set -eu\n", *lines])
+
+
+def _are_files(paths: Sequence[Path]) -> bool:
+    return all(path.is_file() for path in paths)
 
 
 def _path_or_name(preset: str) -> str:

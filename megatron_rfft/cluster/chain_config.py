@@ -1,5 +1,6 @@
 """A chain's configuration: nested dataclasses, one YAML file, unknown keys refused."""
 
+import re
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -7,7 +8,23 @@ from typing import Any
 from megatron_rfft.common.cli import parse_lengths
 from megatron_rfft.common.errors import UserError
 from megatron_rfft.common.yaml_config import build_config, read_yaml
-from megatron_rfft.tasks import load_task, split_tasks
+from megatron_rfft.tasks import FORMS, load_task, split_tasks
+
+STAGES = (
+    "generate",
+    "vocabulary",
+    "tokenize",
+    "data",
+    "from-hf",
+    "pretrain",
+    "adapt",
+    "convert",
+    "evaluate",
+    "report",
+)
+"""Of a chain, in order; one that has nothing to do is left out."""
+BASE, PRETRAIN = "base", "pretrain"
+"""Where an arm may start: the chain's model (or random weights), the RF-pretrained one, or a variant by its name."""
 
 
 @dataclass(frozen=True)
@@ -19,11 +36,21 @@ class CorpusSection:
     options: list[str] = field(default_factory=list)
     """More options of data_prep/generate.py, such as [--form, lean]."""
     parts: int = 4
-    """Tasks of the array that tokenizes it."""
+    """Tasks that share the tokenizing of it."""
     validation: str | None = "validation"
     """Preset of the validation data; null: the config's own validation section stands."""
     tokenize: list[str] = field(default_factory=list)
     """More options of data_prep/tokenize_corpus.py for every data set, such as [--chat]."""
+
+
+@dataclass(frozen=True)
+class VocabularySection:
+    """A tokenizer of the chain's own (data_prep/train_tokenizer.py), from all that is read in training."""
+
+    size: int = 1024
+    """Pieces in all."""
+    max_records: int = 20000
+    """Records read from each corpus, from its start."""
 
 
 @dataclass(frozen=True)
@@ -33,21 +60,83 @@ class TrainSection:
     config: str | None = None
     """The run's YAML file; null: the stage is left out."""
     nodes: int = 1
-    """Nodes of the job."""
+    """Nodes of a Slurm job."""
     options: list[str] = field(default_factory=list)
-    """Keys to change, such as [--run.steps, "100"]. Output, data and starting weights are the chain's."""
+    """Keys to change, such as [--run.steps, "100"]. Output, data, starting weights and seeds are the chain's."""
+
+
+@dataclass(frozen=True)
+class VariantSection:
+    """Another RF-pretraining, for arms of its own. What is not set is as in corpus and pretrain."""
+
+    preset: str | None = None
+    """Preset of its corpus."""
+    corpus: list[str] = field(default_factory=list)
+    """Options of data_prep/generate.py that come after (and so win over) corpus.options."""
+    config: str | None = None
+    """The run's YAML file."""
+    options: list[str] = field(default_factory=list)
+    """Keys to change after pretrain.options."""
+
+
+@dataclass(frozen=True)
+class PretrainSection(TrainSection):
+    """RF-pretraining. Without a config there is none, and all arms start from the model or from scratch."""
+
+    variants: dict[str, VariantSection] = field(default_factory=dict)
+    """Others beside it, by name: an arm starts from one by that name (start: NAME)."""
 
 
 @dataclass(frozen=True)
 class AdaptSection(TrainSection):
-    """Adaptation, a run for each task."""
+    """Adaptation: for each arm a run for each task."""
 
     tasks: list[str] = field(default_factory=list)
     """Names, or [test] for all that are held out."""
+    together: bool = False
+    """One run on all tasks at once instead of one for each."""
     preset: str = "adapt"
     """Preset of their data."""
     preset_options: list[str] = field(default_factory=list)
-    """Options of data_prep/tokenize_corpus.py that change it, such as [--form, lean, --samples, "50"]."""
+    """Options that change it, such as [--form, lean, --samples, "50"]."""
+    checkpoints: list[int] = field(default_factory=list)
+    """Steps after which the model is measured too, besides the last; 0: the model that the run starts from."""
+
+
+@dataclass(frozen=True)
+class ArmSection:
+    """A way to a model that answers. What is not set is as in adapt; the arms that the paper knows have a start and a
+    form of their own (see KNOWN_ARMS)."""
+
+    title: str | None = None
+    """Its name in the report."""
+    start: str | None = None
+    """base (the chain's model, or random weights), pretrain, or a name of pretrain.variants."""
+    adapted: bool | None = None
+    """false: the model that it starts from is asked as it is."""
+    form: str | None = None
+    """Form of its data and questions; null: the preset's, and the one that the model was trained in."""
+    preset: str | None = None
+    """Preset of its data."""
+    preset_options: list[str] = field(default_factory=list)
+    """Options after adapt.preset_options."""
+    config: str | None = None
+    """YAML file of its runs."""
+    options: list[str] = field(default_factory=list)
+    """Keys to change after adapt.options."""
+    checkpoints: list[int] | None = None
+    """Instead of adapt.checkpoints."""
+
+
+KNOWN_ARMS = {
+    "direct": ArmSection("direct answer", BASE, True, "direct"),
+    "scratchpad": ArmSection("scratchpad", BASE, True, "scratchpad"),
+    "vanilla": ArmSection("vanilla RFFT", BASE, True),
+    "meta": ArmSection("Meta-RFFT", PRETRAIN, True),
+    "zero-shot": ArmSection("RF-pretrained, not adapted", PRETRAIN, False),
+    "one-shot": ArmSection("one-shot Meta-RFFT", "one-shot", False),
+}
+"""The paper's arms, and what they are if a chain does not say otherwise."""
 
 
 @dataclass(frozen=True)
@@ -59,7 +148,7 @@ class EvaluateSection:
     samples: int = 100
     """Questions of each task and length."""
     tasks: list[str] = field(default_factory=list)
-    """What the pretrained model is asked; none: the tasks that are adapted to (and each adapted model its own)."""
+    """What models are asked that are not adapted; none: the tasks that others are adapted to."""
     engine: str = "vllm"
     """vllm or hf."""
     tensor_parallel: int = 1
@@ -77,11 +166,32 @@ class SlurmSection:
     all: list[str] = field(default_factory=list)
     """For every job, such as [--partition=gpu, --account=lab]."""
     stages: dict[str, list[str]] = field(default_factory=dict)
-    """For the jobs of a stage: generate, tokenize, data, from-hf, pretrain, adapt, convert, evaluate, report."""
+    """For the jobs of a stage (see STAGES): generate, tokenize, data, pretrain, adapt, convert, evaluate, ..."""
     variables: dict[str, str] = field(default_factory=dict)
     """For every job: PYTHON or CONTAINER, CONTAINER_MOUNTS, PROCESSES_PER_NODE, MAX_RESTARTS, PREFLIGHT, ..."""
     stage_variables: dict[str, dict[str, str]] = field(default_factory=dict)
     """For the jobs of a stage: evaluate wants a CONTAINER or PYTHON of its own where vLLM needs another torch."""
+
+
+@dataclass(frozen=True)
+class LocalSection:
+    """How one machine runs the chain (tools/submit.py --local)."""
+
+    cores: int | None = None
+    """Cores that the tasks share; null: all of this process."""
+    gpus: int | None = None
+    """GPUs that training and evaluation share; null: all that are visible; 0: none."""
+    tasks_per_gpu: int = 1
+    """Tasks that share a GPU at a time; small models leave room for several."""
+    stages: dict[str, int] = field(default_factory=dict)
+    """Cores (or, for training, GPUs) of a task of a stage: processes of a training, workers of generating and
+    tokenizing, threads of the rest. 1 if not set; where the machine has fewer, all that it has."""
+    engine: str | None = None
+    """Instead of evaluate.engine."""
+    variables: dict[str, str] = field(default_factory=dict)
+    """For every task: PYTHON (default: the one that runs this), ..."""
+    stage_variables: dict[str, dict[str, str]] = field(default_factory=dict)
+    """For the tasks of a stage."""
 
 
 @dataclass(frozen=True)
@@ -90,42 +200,78 @@ class ChainConfig:
 
     run: str
     """Folder of everything that the chain makes."""
+    title: str = "Accuracy against length"
+    """Heading of the report."""
     model: str | None = None
-    """HF folder that training starts from; null: the pretrain config's model from scratch."""
+    """HF folder that training starts from; null: the training config's model from scratch."""
     tokenizer: str | None = None
-    """HF folder or SentencePiece .model; null: the model's."""
+    """HF folder or SentencePiece .model; null: the model's, or the one that vocabulary makes."""
+    vocabulary: VocabularySection | None = None
+    """A tokenizer of the chain's own instead."""
+    seeds: list[int] = field(default_factory=list)
+    """Every training is done once with each; none: once, with its config's seed."""
     corpus: CorpusSection = field(default_factory=CorpusSection)
-    pretrain: TrainSection = field(default_factory=TrainSection)
+    pretrain: PretrainSection = field(default_factory=PretrainSection)
     adapt: AdaptSection = field(default_factory=AdaptSection)
+    arms: dict[str, ArmSection] = field(default_factory=dict)
+    """By name, in the report's order; none: zero-shot and meta, without RF-pretraining vanilla."""
     evaluate: EvaluateSection = field(default_factory=EvaluateSection)
     slurm: SlurmSection = field(default_factory=SlurmSection)
+    local: LocalSection = field(default_factory=LocalSection)
 
     def __post_init__(self) -> None:
-        if self.pretrain.config is None:
-            raise UserError("pretrain.config is not set; give the YAML file of the run")
-        if self.tokenizer is None and self.model is None:
+        if self.pretrain.config is None and self.adapt.config is None:
+            raise UserError("neither pretrain.config nor adapt.config is set; give the YAML file of a run")
+        sources = [name for name in ("tokenizer", "vocabulary") if getattr(self, name) is not None]
+        if len(sources) == 2 or (self.vocabulary and self.model):
             raise UserError(
-                "neither model nor tokenizer is set; give an HF folder, or a tokenizer to start from scratch"
+                f"vocabulary is set beside {'tokenizer' if len(sources) == 2 else 'model'}; give one of them"
             )
-        for name in (
-            "corpus.parts",
-            "pretrain.nodes",
-            "adapt.nodes",
-            "evaluate.samples",
-            "evaluate.tensor_parallel",
-            "evaluate.replicas",
-        ):
-            section, key = name.split(".")
-            if (value := getattr(getattr(self, section), key)) < 1:
-                raise UserError(f"{name} is {value}; it must be at least 1")
+        if not sources and self.model is None:
+            raise UserError(
+                "neither model, tokenizer nor vocabulary is set; give an HF folder, or one of the others to start from "
+                "scratch"
+            )
+        self._check_numbers()
         if (self.adapt.config is None) != (not self.adapt.tasks):
             raise UserError("adapt.config and adapt.tasks belong together; set both, or neither")
         parse_lengths(self.evaluate.lengths)
         if not (self.evaluate.tasks or self.adapt.tasks):
             raise UserError("there is nothing to evaluate; set adapt.tasks or evaluate.tasks")
-        for stage in (*self.slurm.stages, *self.slurm.stage_variables):
-            if stage not in STAGES:
-                raise UserError(f"slurm: no stage {stage!r}; stages are {', '.join(STAGES)}")
+        for section, keys in (("slurm", ("stages", "stage_variables")), ("local", ("stages", "stage_variables"))):
+            for stage in (name for key in keys for name in getattr(getattr(self, section), key)):
+                if stage not in STAGES:
+                    raise UserError(f"{section}: no stage {stage!r}; stages are {', '.join(STAGES)}")
+        self._check_names()
+
+    def _check_numbers(self) -> None:
+        names = ["corpus.parts", "pretrain.nodes", "adapt.nodes", "evaluate.samples", "evaluate.tensor_parallel"]
+        names += ["evaluate.replicas", "local.tasks_per_gpu"]
+        names += ["vocabulary.size", "vocabulary.max_records"] if self.vocabulary else []
+        names += ["local.cores"] if self.local.cores is not None else []
+        values = {name: getattr(getattr(self, section), key) for name in names for section, key in [name.split(".")]}
+        values |= {f"local.stages.{stage}": count for stage, count in self.local.stages.items()}
+        for name, value in values.items():
+            if value < 1:
+                raise UserError(f"{name} is {value}; it must be at least 1")
+        if len(set(self.seeds)) < len(self.seeds):
+            raise UserError(f"seeds {self.seeds} has one twice; each is a run of its own")
+
+    def _check_names(self) -> None:
+        for key, names in (("arms", self.arms), ("pretrain.variants", self.pretrain.variants)):
+            for name in names:
+                if not re.fullmatch(r"[A-Za-z0-9][\w.-]*", name):
+                    raise UserError(f"{key}: {name!r} becomes a folder's name; use letters, digits, '-', '_' and '.'")
+        for key, names in (("arms", self.arms), ("pretrain.variants", self.pretrain.variants)):
+            if reserved := [name for name in names if name == BASE or name.startswith(PRETRAIN)]:
+                raise UserError(f"{key}: {reserved[0]!r} has a meaning of its own; choose another name")
+        if self.pretrain.variants and self.pretrain.config is None:
+            raise UserError("pretrain.variants needs pretrain.config, which they vary")
+        for name, arm in self.arms.items():
+            if arm.form is not None and arm.form not in FORMS:
+                raise UserError(f"arms.{name}.form is {arm.form!r}; forms are {', '.join(FORMS)}")
+            if "=" in (arm.title or ""):
+                raise UserError(f"arms.{name}.title is {arm.title!r}; the report takes none with '='")
 
     @property
     def adapted(self) -> list[str]:
@@ -137,12 +283,30 @@ class ChainConfig:
         return names
 
 
-STAGES = ("generate", "tokenize", "data", "from-hf", "pretrain", "adapt", "convert", "evaluate", "report")
+def load_chain(path: Path | str, *, run: Path | str | None = None) -> ChainConfig:
+    """Read a chain's YAML file; ``run`` stands for its own. Raises UserError naming what is wrong."""
+    values = _read(Path(path)) | ({} if run is None else {"run": str(run)})
+    return build_config(ChainConfig, values, {str: _text})
 
 
-def load_chain(path: Path | str) -> ChainConfig:
-    """Read a chain's YAML file. Raises UserError naming what is wrong."""
-    return build_config(ChainConfig, read_yaml(path, "give the chain's YAML file"), {str: _text})
+def _read(path: Path, readers: tuple[Path, ...] = ()) -> dict[str, Any]:
+    """A chain's values; the file that its key ``extends`` names, relative to it, says what it leaves out."""
+    values = read_yaml(path, "give the chain's YAML file")
+    if (base := values.pop("extends", None)) is None:
+        return values
+    if not isinstance(base, str) or (file := (path.parent / base).resolve()) in readers:
+        raise UserError(f"{path}: extends is {base!r}; it must be another file's name")
+    return _merged(_read(file, (*readers, path.resolve())), values)
+
+
+def _merged(base: dict[str, Any], values: dict[str, Any]) -> dict[str, Any]:
+    """``values`` over ``base``, section by section; a list or null replaces the other one as a whole."""
+    both = {key: _merged(base[key], value) for key, value in values.items() if _are_dicts(base.get(key), value)}
+    return {**base, **values, **both}
+
+
+def _are_dicts(*values: Any) -> bool:
+    return all(isinstance(value, dict) for value in values)
 
 
 def _text(value: Any, name: str) -> str:

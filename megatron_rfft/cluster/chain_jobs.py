@@ -5,13 +5,14 @@ import shlex
 import shutil
 import time
 import uuid
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping, Sequence, Set
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from megatron_rfft.cluster.chain import ROOT, Chain, Stage
+from megatron_rfft.cluster.chain import ROOT, Chain
+from megatron_rfft.cluster.chain_stage import Stage
 from megatron_rfft.cluster.slurm import ACTIVE, find_job, job_states, submit_job
 from megatron_rfft.common.errors import UserError
 from megatron_rfft.common.files import atomic_write, read_json, write_json
@@ -35,20 +36,24 @@ class UnderWay:
         """The jobs of a stage, each once."""
         return list(dict.fromkeys(self.jobs.get(stage, {}).values()))
 
-    def names_of(self, stage: str) -> list[str]:
-        """What a job that needs the whole stage waits for, as Slurm writes it: jobs, or tasks of broken ones."""
-        tasks = self.jobs.get(stage, {})
-        names = (f"{job}_{task}" if job in self.broken else str(job) for task, job in tasks.items())
-        return list(dict.fromkeys(names))
+    def dependency(self, stage: Stage, task: int, quick: Set[str]) -> str:
+        """What a task of ``stage`` waits for, in the form of sbatch's option; empty if it may begin.
 
-    def dependency(self, stage: Stage, task: int) -> str:
-        """What a task of ``stage`` waits for, in the form of sbatch's option; empty if it may begin."""
-        whole = [name for before in stage.after for name in self.names_of(before)]
-        kinds = [f"afterok:{':'.join(whole)}"] if whole else []
-        for before, count in stage.pairs.items():
-            if task < count and (job := self.jobs.get(before, {}).get(task)) is not None:
-                kinds.append(f"aftercorr:{job}")
-        return ",".join(kinds)
+        Of the stages ``quick`` it waits for whole jobs where one task would do, so that arrays stay together.
+        """
+        whole, pairs = [], []
+        for before, numbers in stage.tasks[task].needs.items():
+            jobs = self.jobs.get(before, {})
+            wanted = [number for number in numbers if number in jobs]
+            if before in stage.pairs and wanted == [task]:
+                pairs.append(f"aftercorr:{jobs[task]}")
+                continue
+            for number in wanted:
+                job = jobs[number]
+                rest = {each for each, other in jobs.items() if other == job} - set(wanted)
+                apart = job in self.broken or (rest and before not in quick)
+                whole.append(f"{job}_{number}" if apart else str(job))
+        return ",".join([f"afterok:{':'.join(dict.fromkeys(whole))}", *pairs] if whole else pairs)
 
 
 def find_under_way(stages: Sequence[Stage], state: dict[str, Any]) -> UnderWay:
@@ -107,7 +112,12 @@ def submit_chain(chain: Chain, config_file: Path, *, dry_run: bool = False) -> l
             _adopt(state)
         asked = shutil.which("squeue") is not None or not dry_run
         under_way = find_under_way(chain.stages, state) if asked else UnderWay({}, set())
-        return [line for stage in chain.stages for line in _submit_stage(chain, stage, state, under_way, dry_run)]
+        missing = chain.missing()
+        return [
+            line
+            for stage in chain.stages
+            for line in _submit_stage(chain, stage, missing[stage.name], state, under_way, dry_run)
+        ]
 
 
 def submission_lock(run: Path) -> AbstractContextManager[None]:
@@ -116,17 +126,18 @@ def submission_lock(run: Path) -> AbstractContextManager[None]:
     return held(run / LOCK, shared=False, output=run, busy=busy)
 
 
-def _submit_stage(chain: Chain, stage: Stage, state: dict[str, Any], under_way: UnderWay, dry_run: bool) -> list[str]:
+def _submit_stage(
+    chain: Chain, stage: Stage, wanted: list[int], state: dict[str, Any], under_way: UnderWay, dry_run: bool
+) -> list[str]:
     now = under_way.jobs.get(stage.name, {})
-    missing = [task for task in stage.missing() if task not in now]
-    if stage.follows and not now and any(under_way.jobs_of(name) for name in stage.after):
-        missing = list(range(len(stage.done)))
+    missing = [task for task in wanted if task not in now]
     running = _jobs_text(under_way.jobs_of(stage.name))
     if not missing:
         return [f"{stage.name}: {f'{running} queued or running' if running else 'done'}"]
+    quick = {each.name for each in chain.stages if each.is_quick}
     groups: dict[str, list[int]] = {}
     for task in missing:
-        groups.setdefault(under_way.dependency(stage, task), []).append(task)
+        groups.setdefault(under_way.dependency(stage, task, quick), []).append(task)
     if dry_run:
         lines = []
         for number, (dependency, tasks) in enumerate(groups.items(), start=1):
@@ -137,8 +148,8 @@ def _submit_stage(chain: Chain, stage: Stage, state: dict[str, Any], under_way: 
     for path, text in stage.files.items():
         if now and path.is_file() and path.read_text(encoding="utf-8") != text:
             raise UserError(
-                f"{running} queued or running and would find another {path}, for the config has changed; wait, or "
-                f"cancel with scancel {' '.join(map(str, under_way.jobs_of(stage.name)))}"
+                f"{running} queued or running and would find another {path}, for the config or --arms has changed; "
+                f"wait, or cancel with scancel {' '.join(map(str, under_way.jobs_of(stage.name)))}"
             )
         with atomic_write(path) as handle:
             handle.write(text)
@@ -156,7 +167,7 @@ def _submit_stage(chain: Chain, stage: Stage, state: dict[str, Any], under_way: 
         _note(entry, job)
         write_json(chain.run / STATE, state)
         submitted.append(job)
-    of = "" if stage.tasks is None else f" ({len(missing)} of {stage.tasks} tasks)"
+    of = f" ({len(missing)} of {len(stage.tasks)} tasks)" if stage.is_array else ""
     also = f"; {running} queued or running" if running else ""
     return [f"{stage.name}: submitted as job {', '.join(map(str, submitted))}{of}{also}"]
 

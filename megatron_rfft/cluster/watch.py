@@ -112,7 +112,7 @@ def training_progress(folder: Path) -> Progress | None:
     metrics, config = folder / "metrics.jsonl", folder / "config.yaml"
     if not (metrics.is_file() and config.is_file()):
         return None
-    lines = [line for line in _tail(metrics).splitlines() if line.startswith("{") and line.endswith("}")]
+    lines = [line for line in tail_of(metrics).splitlines() if line.startswith("{") and line.endswith("}")]
     if not lines:
         return None
     row = json.loads(lines[-1])
@@ -124,7 +124,7 @@ def training_progress(folder: Path) -> Progress | None:
 def last_error(logs: list[Path]) -> str:
     """The last line with ``error:`` of the newest log that has one."""
     for log in sorted(logs, key=lambda file: file.stat().st_mtime, reverse=True):
-        lines = [line for line in _tail(log).splitlines() if "error:" in line.lower()]
+        lines = [line for line in tail_of(log).splitlines() if "error:" in line.lower()]
         if lines:
             own = [line for line in lines if not line.startswith(("srun:", "slurmstepd"))]
             return (own or lines)[-1].strip()
@@ -179,7 +179,8 @@ def format_views(views: list[StageView], told: str = "") -> str:
     return "\n".join([*shown, told] if told else shown)
 
 
-def _tail(file: Path) -> str:
+def tail_of(file: Path, size: int = _TAIL) -> str:
+    """The last ``size`` bytes of a file."""
     with file.open("rb") as handle:
-        handle.seek(max(0, file.stat().st_size - _TAIL))
+        handle.seek(max(0, file.stat().st_size - size))
         return handle.read().decode("utf-8", errors="replace")

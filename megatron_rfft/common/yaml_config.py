@@ -61,7 +61,7 @@ def _convert(name: str, value: Any, hint: Any, parsers: Parsers, mend: str) -> A
     if hint in parsers:
         return parsers[hint](value, name)
     if dataclasses.is_dataclass(hint):
-        return build_config(hint, value, parsers, mend, name)
+        return build_config(hint, {} if value is None else value, parsers, mend, name)
     if typing.get_origin(hint) is list:
         (item,) = typing.get_args(hint)
         return [_convert(name, part, item, parsers, mend) for part in (value if isinstance(value, list) else [value])]

@@ -28,6 +28,7 @@ from megatron_rfft.training.checkpoint_files import (
     adapter_section,
     base_of,
     base_reference,
+    checkpoint_name,
     newest_intact,
     read_checkpoint_manifest,
     verified_manifest,
@@ -57,7 +58,7 @@ def save_checkpoint(trainer: Trainer, folder: Path, *, background: bool = False)
     The checkpoint appears when ``finish()`` of what is returned is called. With ``background``, training may go on
     before that.
     """
-    final = folder / f"step-{trainer.step:08d}"
+    final = folder / checkpoint_name(trainer.step)
     trainer.synchronize_parameters()
     return CheckpointSave(
         final,

@@ -10,7 +10,7 @@ The state of a run with adapters holds them alone. Its manifest's section ``adap
 
 import os
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from pathlib import Path
 
 from megatron_rfft.common.errors import UserError
@@ -120,11 +120,18 @@ def newest_intact(folder: Path) -> tuple[Path | None, list[str]]:
     return None, []
 
 
-def prune_checkpoints(folder: Path, keep: int) -> None:
-    """Remove all but the newest ``keep`` checkpoints and the best one, and what killed runs left half-written."""
-    best = (folder / BEST).resolve()
+def checkpoint_name(step: int) -> str:
+    """The folder of the checkpoint after ``step``."""
+    return f"step-{step:08d}"
+
+
+def prune_checkpoints(folder: Path, keep: int, steps: Collection[int] = ()) -> None:
+    """Remove all but the newest ``keep`` checkpoints, those of ``steps`` and the best one, and what killed runs left
+    half-written.
+    """
+    kept = {(folder / BEST).resolve(), *((folder / checkpoint_name(step)).resolve() for step in steps)}
     for path in [*list_checkpoints(folder)[:-keep], *folder.glob(".step-*.tmp")]:
-        if path.resolve() != best:
+        if path.resolve() not in kept:
             shutil.rmtree(path)
 
 
@@ -132,6 +139,6 @@ def mark_best(folder: Path, step: int) -> None:
     """Let ``folder/best`` lead to the checkpoint of ``step``."""
     temporary = folder / f".{BEST}.tmp"
     temporary.unlink(missing_ok=True)
-    temporary.symlink_to(f"step-{step:08d}")
+    temporary.symlink_to(checkpoint_name(step))
     os.replace(temporary, folder / BEST)
     sync_directory(folder)

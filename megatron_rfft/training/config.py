@@ -258,7 +258,9 @@ class CheckpointSection:
     interval: int = 100
     """Steps between checkpoints; the last step is always saved."""
     keep: int = 2
-    """Newest checkpoints kept, beside the best one."""
+    """Newest checkpoints kept, beside the best one and those of checkpoint.at."""
+    at: list[int] = field(default_factory=list)
+    """Steps that are saved too, and kept: to measure a model on its way."""
     load: str | None = None
     """Checkpoint folder whose weights a new run starts from (a run that has its own checkpoints resumes from those);
     RUN/checkpoints/best is the one with the lowest validation loss."""
@@ -337,6 +339,8 @@ class TrainConfig:
         if 0 < self.guard.spike_factor <= 1:
             raise UserError(f"guard.spike_factor is {self.guard.spike_factor}; it must be above 1, or 0 for none")
         _check_window(self.logging.profile)
+        if wrong := [step for step in self.checkpoint.at if not 1 <= step <= self.run.steps]:
+            raise UserError(f"checkpoint.at has {wrong[0]}; steps go from 1 to run.steps, {self.run.steps}")
         if not 0 <= self.data.curriculum < 1:
             raise UserError(f"data.curriculum is {self.data.curriculum}; it must be at least 0 and below 1")
         if self.adapter.method != "none" and self.checkpoint.load is None:

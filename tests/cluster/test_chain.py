@@ -42,19 +42,14 @@ def test_a_dry_run_prints_the_commands_and_scripts_on_record_and_writes_nothing(
 def test_a_done_task_of_an_array_is_left_out(tmp_path):
     (tmp_path / "run/data/adapt").mkdir(parents=True)
     (tmp_path / "run/data/adapt/add_int.manifest.json").touch()
-    data = next(
-        stage
-        for stage in Chain(load_chain(write(tmp_path, chain_values(tmp_path / "run")))).stages
-        if stage.name == "data"
-    )
-    assert data.missing() == [1, 2]
-    assert "--array=1,2" in data.command(data.missing(), [])
+    chain = Chain(load_chain(write(tmp_path, chain_values(tmp_path / "run"))))
+    assert chain.missing()["data"] == [1, 2]
+    assert "--array=1,2" in chain.stage("data").command([1, 2], "")
 
 
 @pytest.mark.parametrize(
     ("section", "change", "message"),
     [
-        ("pretrain", {"config": None}, "pretrain.config is not set"),
         ("pretrain", {"nods": 1}, "unknown config key pretrain.nods; keys of pretrain are config, nodes"),
         ("pretrain", {"nodes": "two"}, "pretrain.nodes is 'two'; it must be of type int"),
         ("pretrain", {"nodes": 0}, "pretrain.nodes is 0"),

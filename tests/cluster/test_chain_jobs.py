@@ -81,7 +81,7 @@ FRESH = [
     "from-hf",
     "pretrain afterok:2:3:4",
     "adapt 0,1 afterok:5,aftercorr:3",
-    "convert 0,1 afterok:5,aftercorr:6",
+    "convert 0,1 aftercorr:6",
     "convert 2 afterok:5",
     "evaluate 0,1 aftercorr:7",
     "evaluate 2 aftercorr:8",
@@ -91,7 +91,7 @@ FRESH = [
 
 def finish_pretraining(run: Path) -> None:
     """Leave what the stages up to RF-pretraining and its export leave."""
-    names = ["corpus/manifest.json", "data/pretrain.manifest.json", "data/validation.manifest.json"]
+    names = ["corpus/pretrain/manifest.json", "data/pretrain.manifest.json", "data/validation.manifest.json"]
     names += ["data/adapt/add_int.manifest.json", "data/adapt/digit_max_int.manifest.json", "base/manifest.json"]
     for name in (*names, "models/pretrain/megatron_rfft.json"):
         (run / name).parent.mkdir(parents=True, exist_ok=True)
@@ -116,7 +116,7 @@ def test_a_lost_task_is_submitted_again_while_the_others_go_on(slurm, tmp_path):
         "evaluate: submitted as job 14 (1 of 3 tasks); jobs 9, 10 are queued or running",
         "report: submitted as job 15",
     ]
-    again = ["adapt 1", "convert 1 aftercorr:12", "evaluate 1 aftercorr:13", "report afterok:9_0:10:14"]
+    again = ["adapt 1", "convert 1 aftercorr:12", "evaluate 1 aftercorr:13", "report afterok:9_0:14:10"]
     assert dependencies(slurm)[11:] == again
     set_queue(slurm, *queue[:-1], "12 1 PENDING", "13 1 PENDING", "14 1 PENDING", "15 N/A PENDING")
     assert submit(file)[5:] == [
@@ -162,7 +162,7 @@ def test_what_waits_in_vain_is_submitted_again_before_slurm_cancels_it(slurm, tm
     waiting = ["5 N/A", "6 0", "6 1", "7 0", "7 1", "8 2", "9 0", "9 1", "10 2", "11 N/A"]
     done = ["1 N/A COMPLETED", "2 0 COMPLETED", "2 1 COMPLETED", "4 N/A COMPLETED"]
     set_queue(slurm, *done, "3 0 COMPLETED", "3 1 FAILED", "3 2 COMPLETED", *(f"{task} PENDING" for task in waiting))
-    for name in ("corpus/manifest.json", "data/pretrain.manifest.json", "base/manifest.json"):
+    for name in ("corpus/pretrain/manifest.json", "data/pretrain.manifest.json", "base/manifest.json"):
         (tmp_path / "run" / name).parent.mkdir(parents=True, exist_ok=True)
         (tmp_path / "run" / name).touch()
     for name in ("validation", "adapt/add_int"):
@@ -171,11 +171,11 @@ def test_what_waits_in_vain_is_submitted_again_before_slurm_cancels_it(slurm, tm
     submit(file)
     assert dependencies(slurm)[11:] == [
         "data 1",
-        "pretrain afterok:12",
+        "pretrain",
         "adapt 0 afterok:13",
         "adapt 1 afterok:13,aftercorr:12",
-        "convert 0 afterok:13,aftercorr:14",
-        "convert 1 afterok:13,aftercorr:15",
+        "convert 0 aftercorr:14",
+        "convert 1 aftercorr:15",
         "convert 2 afterok:13",
         "evaluate 0 aftercorr:16",
         "evaluate 1 aftercorr:17",

@@ -3,7 +3,7 @@
 import contextlib
 import fcntl
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import torch
@@ -18,14 +18,23 @@ from megatron_rfft.training.trainer import Callback, StepMetrics, Trainer
 class Checkpointing(Callback):
     """Resumes from the run's newest intact checkpoint, saves every ``interval`` steps, on request and at the end.
 
-    Keeps the newest ``keep`` and the best one. With ``asynchronous``, a checkpoint is written while training goes on;
-    there is at most one under way, and the run does not end before it is whole. Stands after every callback that sets
-    ``stopping`` or ``save_requested``, or has a state.
+    Saves after the steps ``at`` too, and keeps these, the newest ``keep`` and the best one. With ``asynchronous``, a
+    checkpoint is written while training goes on; there is at most one under way, and the run does not end before it is
+    whole. Stands after every callback that sets ``stopping`` or ``save_requested``, or has a state.
     """
 
-    def __init__(self, folder: Path, interval: int, keep: int, load: str | None = None, *, asynchronous: bool = False):
+    def __init__(
+        self,
+        folder: Path,
+        interval: int,
+        keep: int,
+        load: str | None = None,
+        *,
+        at: Sequence[int] = (),
+        asynchronous: bool = False,
+    ):
         self.folder, self.interval, self.keep, self.load = folder, interval, keep, load
-        self.asynchronous = asynchronous
+        self.at, self.asynchronous = frozenset(at), asynchronous
         self._pending: CheckpointSave | None = None
         self._best: int | None = None
 
@@ -39,7 +48,8 @@ class Checkpointing(Callback):
         if self._pending is not None and self._pending.is_written():
             self._finish()
         last = trainer.step == trainer.config.run.steps or trainer.stopping
-        if trainer.step % self.interval == 0 or trainer.save_requested or last:
+        due = trainer.step % self.interval == 0 or trainer.step in self.at
+        if due or trainer.save_requested or last:
             trainer.save_requested = False
             self._finish()
             self._pending = save_checkpoint(trainer, self.folder, background=self.asynchronous)
@@ -58,7 +68,7 @@ class Checkpointing(Callback):
         if torch.distributed.get_rank() == 0:
             if self._best is not None:
                 mark_best(self.folder, self._best)
-            prune_checkpoints(self.folder, self.keep)
+            prune_checkpoints(self.folder, self.keep, self.at)
 
 
 @contextlib.contextmanager

@@ -1,0 +1,292 @@
+"""What a chain trains and what it asks: each arm's runs, data sets and checkpoints, for every task and seed."""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from megatron_rfft.cluster.chain_config import BASE, KNOWN_ARMS, PRETRAIN, ArmSection, ChainConfig
+from megatron_rfft.common.errors import UserError
+from megatron_rfft.training.checkpoint_files import BEST, checkpoint_name
+from megatron_rfft.training.config import TrainConfig
+from megatron_rfft.training.config_reader import load_config
+from megatron_rfft.training.run_state import why_done
+
+
+@dataclass(frozen=True)
+class DataSet:
+    """Documents of a preset: RUN/corpus/NAME where they are written out, RUN/data/NAME when they are tokenized."""
+
+    name: str
+    preset: str
+    options: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Training:
+    """A training run of the chain: what it is told, and what it leaves."""
+
+    name: str
+    """Its folder below RUN."""
+    output: Path
+    file: str
+    """Its YAML file."""
+    options: list[str]
+    config: TrainConfig
+    data: DataSet
+    start: "Training | None"
+    """The run whose checkpoint it starts from; None: the chain's model, or random weights."""
+    checkpoints: tuple[int, ...] = ()
+    """Steps that are measured besides the last."""
+
+    @property
+    def checkpoint(self) -> Path:
+        """The one to go on from: the best on validation data, else the last."""
+        return (
+            self.output
+            / "checkpoints"
+            / (BEST if self.config.validation.data else checkpoint_name(self.config.run.steps))
+        )
+
+    @property
+    def tokens(self) -> int:
+        """Tokens of all its steps, for an estimate of how long it takes."""
+        return self.config.run.steps * self.config.batch.global_batch_size * self.config.data.sequence_length
+
+    def checkpoint_at(self, step: int | None) -> Path:
+        """The one after ``step``; None: the one to go on from."""
+        return self.checkpoint if step is None else self.output / "checkpoints" / checkpoint_name(step)
+
+    def is_done(self) -> bool:
+        """Nothing is left to train."""
+        return bool(why_done(self.config, self.output))
+
+
+@dataclass(frozen=True)
+class Export:
+    """A checkpoint as a Hugging Face folder, RUN/models/NAME."""
+
+    name: str
+    checkpoint: Path
+
+
+@dataclass(frozen=True)
+class Questions:
+    """An evaluation, RUN/evaluation/NAME."""
+
+    name: str
+    model: str
+    """An export's name; "": the chain's own model."""
+    tasks: tuple[str, ...]
+    form: str | None
+
+
+@dataclass(frozen=True)
+class Shown:
+    """A line of the report: evaluations of one method, of different tasks each, for one seed."""
+
+    arm: str
+    title: str
+    seed: int | None
+    evaluations: tuple[str, ...]
+
+
+class Models:
+    """All of ``config``: its arms in full, and what is trained and asked for them."""
+
+    def __init__(self, config: ChainConfig):
+        self.config, self.run = config, Path(config.run).absolute()
+        self.seeds: list[int | None] = list(config.seeds) or [None]
+        tasks = config.adapted
+        self.targets = {"all": tasks} if config.adapt.together else {task: [task] for task in tasks}
+        self.asked = tuple(config.evaluate.tasks or tasks)
+        self.arms = self._arms()
+        self.pretrained = {(name, seed): run for name in self._starts() for seed, run in self._pretrain(name)}
+        self.adapted = dict(self._adaptations())
+        self.exports: list[list[Export]] = [
+            [Export(_at(run.name.removeprefix("adapt/"), step), run.checkpoint_at(step)) for step in _measured(run)]
+            for run in self.adapted.values()
+        ]
+        """Of each adaptation, then of each RF-pretrained model that is asked itself."""
+        self.asked_as_they_are = [key for key in self.pretrained if any(True for _ in self._forms_of(key[0]))]
+        self.exports += [[Export(run.name, run.checkpoint)] for run in map(self.pretrained.get, self.asked_as_they_are)]
+        self.questions = self._questions()
+        self.shown = list(self._shown())
+
+    # arms
+
+    def _arms(self) -> dict[str, ArmSection]:
+        config = self.config
+        default = ["zero-shot", *(["meta"] if config.adapt.tasks else [])] if config.pretrain.config else ["vanilla"]
+        given = config.arms or dict.fromkeys(default, ArmSection())
+        return {name: self._resolve(name, arm) for name, arm in given.items()}
+
+    def _resolve(self, name: str, arm: ArmSection) -> ArmSection:
+        """``arm`` with everything set that it takes from KNOWN_ARMS and adapt. Raises UserError if it can't be run."""
+        adapt, known = self.config.adapt, KNOWN_ARMS.get(name, ArmSection(name, None, True))
+        start = arm.start or known.start
+        names = [BASE, *([PRETRAIN] if self.config.pretrain.config else []), *self.config.pretrain.variants]
+        if start not in names:
+            missing = f"arms.{name} starts from {start!r}" if start else f"arms.{name}.start is not set"
+            raise UserError(f"{missing}; it may be {', '.join(names)} (others are made by pretrain.variants)")
+        adapted = known.adapted if arm.adapted is None else arm.adapted
+        if adapted and not adapt.tasks:
+            raise UserError(
+                f"arms.{name} is adapted, but there is nothing to adapt to; set adapt.tasks and adapt.config"
+            )
+        if not adapted and start == BASE and not self.config.model:
+            raise UserError(f"arms.{name} would be asked with random weights; set its start, or adapted: true")
+        steps = sorted(set(adapt.checkpoints if arm.checkpoints is None else arm.checkpoints)) if adapted else []
+        if steps and steps[0] < 0:
+            raise UserError(f"arms.{name}.checkpoints has {steps[0]}; steps count from 0")
+        if 0 in steps and start == BASE and not self.config.model:
+            raise UserError(f"arms.{name} starts from scratch, which says nothing at step 0; give it other checkpoints")
+        return ArmSection(
+            title=arm.title or known.title,
+            start=start,
+            adapted=adapted,
+            form=arm.form or known.form,
+            preset=arm.preset,
+            preset_options=arm.preset_options,
+            config=arm.config or adapt.config,
+            options=[*adapt.options, *arm.options],
+            checkpoints=steps,
+        )
+
+    def _starts(self) -> list[str]:
+        """RF-pretrained models that an arm starts from."""
+        wanted = {arm.start for arm in self.arms.values()}
+        return [name for name in (PRETRAIN, *self.config.pretrain.variants) if name in wanted]
+
+    def _forms_of(self, start: str) -> Iterator[str | None]:
+        """The forms in which a model is asked that is not adapted (None: its own), each once."""
+        arms = [arm for arm in self.arms.values() if arm.start == start and (not arm.adapted or 0 in arm.checkpoints)]
+        yield from dict.fromkeys(arm.form for arm in arms)
+
+    # training
+
+    def _pretrain(self, start: str) -> Iterator[tuple[int | None, Training]]:
+        """The runs of an RF-pretraining, one for each seed."""
+        section, corpus = self.config.pretrain, self.config.corpus
+        variant = section.variants.get(start)
+        name = PRETRAIN if variant is None else f"{PRETRAIN}-{start}"
+        preset, options, more = corpus.preset, corpus.options, []
+        file = section.config
+        if variant is not None:
+            preset, options, more = variant.preset or preset, [*options, *variant.corpus], variant.options
+            file = variant.config or file
+        data = DataSet(name, preset, tuple(options))
+        words = ["--validation.data", str(self.run / "data" / "validation")] if corpus.validation else []
+        words += ["--checkpoint.load", str(self.run / "base")] if self.config.model else []
+        for seed in self.seeds:
+            yield seed, self._training(_of(name, seed), file, data, [*words, *section.options, *more], seed)
+
+    def _adaptations(self) -> Iterator[tuple[tuple[str, str, int | None], Training]]:
+        """The runs of each arm, target and seed, those of a seed together."""
+        for seed in self.seeds:
+            for name, arm in self.arms.items():
+                for target in self.targets if arm.adapted else ():
+                    start = self.pretrained.get((arm.start, seed))
+                    words = []
+                    if start or self.config.model:
+                        words = ["--checkpoint.load", str(start.checkpoint if start else self.run / "base")]
+                    run = self._training(
+                        _of(f"adapt/{name}/{target}", seed),
+                        arm.config,
+                        self._data_of(name, arm, target),
+                        [*words, *arm.options],
+                        seed,
+                        start,
+                        arm.checkpoints,
+                    )
+                    yield (name, target, seed), run
+
+    def _training(
+        self,
+        name: str,
+        file: str,
+        data: DataSet,
+        options: list[str],
+        seed: int | None,
+        start: Training | None = None,
+        checkpoints: Sequence[int] = (),
+    ) -> Training:
+        """The run in the folder ``name``, told ``options`` besides what all runs are told."""
+        words = ["--run.output", str(self.run / name), "--data.train", str(self.run / "data" / data.name), *options]
+        words += [] if seed is None else ["--run.seed", str(seed)]
+        at = [step for step in checkpoints if step]
+        words += ["--checkpoint.at", str(at)] if at else []
+        config = load_config(file, words)
+        if at and at[-1] > config.run.steps:
+            raise UserError(f"{name} ends at step {config.run.steps}; there is no checkpoint {at[-1]} to measure")
+        steps = tuple(step for step in checkpoints if step != config.run.steps)
+        return Training(name, self.run / name, file, words, config, data, start, steps)
+
+    def _data_of(self, name: str, arm: ArmSection, target: str) -> DataSet:
+        """Arms that change nothing about the data share it."""
+        adapt = self.config.adapt
+        own = f"adapt-{name}" if arm.form or arm.preset or arm.preset_options else "adapt"
+        options = ["--tasks", ",".join(self.targets[target]), *adapt.preset_options, *arm.preset_options]
+        options += ["--form", arm.form] if arm.form else []
+        return DataSet(f"{own}/{target}", arm.preset or adapt.preset, tuple(options))
+
+    @property
+    def data_sets(self) -> list[DataSet]:
+        """Of all adaptations, each once."""
+        return list({run.data.name: run.data for run in self.adapted.values()}.values())
+
+    @property
+    def corpora(self) -> list[DataSet]:
+        """Of all RF-pretraining, each once."""
+        return list({run.data.name: run.data for run in self.pretrained.values()}.values())
+
+    # what is asked
+
+    def _questions(self) -> list[list[Questions]]:
+        """For each list of exports its evaluations, then those of the chain's model itself."""
+        lists = []
+        for (arm, target, _), exports in zip(self.adapted, self.exports, strict=False):
+            tasks, form = tuple(self.targets[target]), self.arms[arm].form
+            lists.append([Questions(export.name, export.name, tasks, form) for export in exports])
+        for key in self.asked_as_they_are:
+            name = self.pretrained[key].name
+            forms = self._forms_of(key[0])
+            lists.append([Questions(_in_form(name, form), name, self.asked, form) for form in forms])
+        forms = list(self._forms_of(BASE)) if self.config.model else []
+        return lists + [[Questions(_in_form(BASE, form), "", self.asked, form or "rule")] for form in forms]
+
+    def _shown(self) -> Iterator[Shown]:
+        """The report's lines, arm by arm."""
+        for name, arm in self.arms.items():
+            for step in [*(arm.checkpoints or ()), None] if arm.adapted else [0]:
+                title = arm.title if step is None or not arm.adapted else f"{arm.title}, {_steps(step)}"
+                for seed in self.seeds:
+                    runs = [run for (own, _, of), run in self.adapted.items() if (own, of) == (name, seed)]
+                    if step == 0:
+                        start = self.pretrained.get((arm.start, seed))
+                        names = (_in_form(start.name if start else BASE, arm.form),)
+                    elif any(step not in _measured(run) for run in runs):
+                        continue  # it is the last step
+                    else:
+                        names = tuple(_at(run.name.removeprefix("adapt/"), step) for run in runs)
+                    yield Shown(name, title, seed, names)
+
+
+def _measured(run: Training) -> list[int | None]:
+    """The steps of a run that are exported; None: the last one, or the best."""
+    return [*(step for step in run.checkpoints if step), None]
+
+
+def _steps(step: int) -> str:
+    return f"{step} step{'s' * (step != 1)}"
+
+
+def _of(name: str, seed: int | None) -> str:
+    return name if seed is None else f"{name}/seed-{seed}"
+
+
+def _at(name: str, step: int | None) -> str:
+    return name if step is None else f"{name}-step-{step}"
+
+
+def _in_form(name: str, form: str | None) -> str:
+    return name if form is None else f"{name}-{form}"
