@@ -7,7 +7,7 @@ from pathlib import Path
 
 from megatron_rfft.cluster.chain_config import STAGES, ChainConfig
 from megatron_rfft.cluster.chain_models import DataSet, Models, Training
-from megatron_rfft.cluster.chain_stage import Stage, Task
+from megatron_rfft.cluster.chain_stage import Stage, Task, missing_tasks
 from megatron_rfft.common.errors import UserError
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -40,18 +40,10 @@ class Chain:
         return next(stage for stage in self.stages if stage.name == name)
 
     def missing(self) -> dict[str, list[int]]:
-        """The tasks of each stage that are wanted and not done. What only done tasks need is not wanted."""
-        stages = {stage.name: stage for stage in self.stages}
+        """The tasks of each stage that are wanted and not done."""
+        wanted = missing_tasks(self.stages, ("report", 0))
         before = STAGES[: STAGES.index(self.until) + 1]
-        found: dict[str, set[int]] = {name: set() for name in stages}
-        todo = [("report", 0)]
-        while todo:
-            name, number = todo.pop()
-            if number in found[name] or stages[name].tasks[number].is_done():
-                continue
-            found[name].add(number)
-            todo += [(other, each) for other, numbers in stages[name].tasks[number].needs.items() for each in numbers]
-        return {name: sorted(numbers) if name in before else [] for name, numbers in found.items()}
+        return {name: numbers if name in before else [] for name, numbers in wanted.items()}
 
     # the stages
 

@@ -63,3 +63,17 @@ class Stage:
         if dependency:
             words += [f"--dependency={dependency}", "--kill-on-invalid-dep=yes"]
         return [*words, f"slurm/{self.template}", *self.arguments]
+
+
+def missing_tasks(stages: Sequence[Stage], last: tuple[str, int]) -> dict[str, list[int]]:
+    """The tasks of each stage that are not done and that task ``last`` needs; what only done tasks need is left out."""
+    by_name = {stage.name: stage for stage in stages}
+    found: dict[str, set[int]] = {name: set() for name in by_name}
+    todo = [last]
+    while todo:
+        name, number = todo.pop()
+        task = by_name[name].tasks[number]
+        if number not in found[name] and not task.is_done():
+            found[name].add(number)
+            todo += [(other, each) for other, numbers in task.needs.items() for each in numbers]
+    return {name: sorted(numbers) for name, numbers in found.items()}

@@ -63,12 +63,28 @@ def run_locally(chain: Chain, config_file: Path, machine: Machine | None = None)
     chain.run.mkdir(parents=True, exist_ok=True)
     with submission_lock(chain.run):
         _check_slurm(chain)
-        for stage in chain.stages:
-            for path, text in stage.scripts.items():
-                if not (path.is_file() and path.read_text(encoding="utf-8") == text):
-                    with atomic_write(path, durable=False) as handle:
-                        handle.write(text)
+        if note := _changed(chain):
+            print(note, file=sys.stderr)
+        for path, text in ((path, text) for stage in chain.stages for path, text in stage.scripts.items()):
+            with atomic_write(path, durable=False) as handle:
+                handle.write(text)
         return LocalRun(chain, config_file, machine).work()
+
+
+def _changed(chain: Chain) -> str:
+    """A note of tasks that are done, by other commands than the chain has now; empty if there are none."""
+    found = []
+    for stage in chain.stages:
+        before = {path.read_text(encoding="utf-8") for path in stage.folder.glob("*.sh")}
+        found += [
+            f"{stage.name} {task.name}"
+            for task in stage.tasks
+            if before and task.script not in before and task.name != "report" and task.is_done()
+        ]
+    if not found:
+        return ""
+    shown = ", ".join(found[:6]) + (", ..." if len(found) > 6 else "")
+    return f"note: the chain has changed, and what is done stays: {shown}; remove what these made to make it anew"
 
 
 def describe(chain: Chain) -> str:

@@ -12,7 +12,8 @@ from megatron_rfft.tasks import list_tasks
 from tests.cluster.test_recipes import planned
 from tests.conftest import ROOT, run_python
 
-CHAINS = sorted((ROOT / "examples").glob("*/chain.yaml"))
+CHAINS = sorted(path for path in (ROOT / "examples").glob("*/chain.yaml") if "\nslurm:" in path.read_text())
+"""Those for clusters."""
 ids = pytest.mark.parametrize("file", CHAINS, ids=lambda file: file.parent.name)
 
 
@@ -27,6 +28,10 @@ def commands(page: Path, program: str) -> list[list[str]]:
     blocks = re.findall(r"```sh\n(.*?)```", page.read_text(encoding="utf-8"), flags=re.DOTALL)
     words = [shlex.split(line) for block in blocks for line in block.splitlines()]
     return [line[1:] for line in words if line[1] == program]
+
+
+def test_every_chain_is_found():
+    assert [path.parent.name for path in CHAINS] == ["qwen2.5-32b", "qwen2.5-7b"]
 
 
 @ids
