@@ -7,6 +7,7 @@ from pathlib import Path
 
 from megatron_rfft.cluster.chain_config import STAGES, ChainConfig
 from megatron_rfft.cluster.chain_models import DataSet, Models, Training
+from megatron_rfft.cluster.chain_report import report_command
 from megatron_rfft.cluster.chain_stage import Stage, Task, missing_tasks
 from megatron_rfft.common.errors import UserError
 
@@ -182,7 +183,7 @@ class Chain:
                         words += [f"--{option.replace('_', '-')}", str(value)]
                 output = self.run / "evaluation" / asked.name
                 commands.append([*words, *evaluate.options, "--output", str(output)])
-                made.append(output / "results.json")
+                made.append(self.models.results(asked.name))
             needs = {"convert": [number]} if questions[0].model else {}
             tasks.append(self._task(questions[-1].name, commands, made, needs))
         return tasks
@@ -192,21 +193,9 @@ class Chain:
         return [f"--gpus-per-node={evaluate.tensor_parallel * evaluate.replicas}"] if evaluate.engine == "vllm" else []
 
     def _report(self) -> Task:
-        """Of the arms that are wanted, and of others that happen to be measured."""
         numbers = {asked.name: n for n, questions in enumerate(self.models.questions) for asked in questions}
-        words = ["tools/report.py", "--output", str(self.run / "report"), "--title", self.config.title]
-        made, needs = [], set()
-        for shown in self.models.shown:
-            results = [self.run / "evaluation" / name / "results.json" for name in shown.evaluations]
-            if shown.arm in self.arms or all(file.is_file() for file in results):
-                name = (
-                    shown.title
-                    if shown.seed is None or len(self.models.seeds) == 1
-                    else f"{shown.title} ({shown.seed})"
-                )
-                words += ["--run", f"{name}={','.join(str(file.parent) for file in results)}"]
-                made += results
-                needs |= {numbers[name] for name in shown.evaluations}
+        words, evaluations = report_command(self.models, self.arms)
+        made = [self.models.results(name) for name in evaluations]
         page, script = self.run / "report" / "report.html", _script([words])
         written = self.scripts / "report" / "0.sh"
 
@@ -216,7 +205,7 @@ class Chain:
                 return False
             return all(file.stat().st_mtime <= page.stat().st_mtime for file in made)
 
-        return Task("report", script, is_done, {"evaluate": sorted(needs)})
+        return Task("report", script, is_done, {"evaluate": sorted({numbers[name] for name in evaluations})})
 
     # their form
 

@@ -110,6 +110,10 @@ class ArmSection:
 
     title: str | None = None
     """Its name in the report."""
+    about: str | None = None
+    """What it is, beside its name in the report's legend."""
+    plotted: bool = True
+    """false: the report shows it in curves alone."""
     start: str | None = None
     """base (the chain's model, or random weights), pretrain, or a name of pretrain.variants."""
     adapted: bool | None = None
@@ -129,12 +133,12 @@ class ArmSection:
 
 
 KNOWN_ARMS = {
-    "direct": ArmSection("direct answer", BASE, True, "direct"),
-    "scratchpad": ArmSection("scratchpad", BASE, True, "scratchpad"),
-    "vanilla": ArmSection("vanilla RFFT", BASE, True),
-    "meta": ArmSection("Meta-RFFT", PRETRAIN, True),
-    "zero-shot": ArmSection("RF-pretrained, not adapted", PRETRAIN, False),
-    "one-shot": ArmSection("one-shot Meta-RFFT", "one-shot", False),
+    "direct": ArmSection(title="direct answer", start=BASE, adapted=True, form="direct"),
+    "scratchpad": ArmSection(title="scratchpad", start=BASE, adapted=True, form="scratchpad"),
+    "vanilla": ArmSection(title="vanilla RFFT", start=BASE, adapted=True),
+    "meta": ArmSection(title="Meta-RFFT", start=PRETRAIN, adapted=True),
+    "zero-shot": ArmSection(title="RF-pretrained, not adapted", start=PRETRAIN, adapted=False),
+    "one-shot": ArmSection(title="one-shot Meta-RFFT", start="one-shot", adapted=False),
 }
 """The paper's arms, and what they are if a chain does not say otherwise."""
 
@@ -157,6 +161,18 @@ class EvaluateSection:
     """Processes that share the questions of a model, on tensor_parallel GPUs of their own each."""
     options: list[str] = field(default_factory=list)
     """More options of tools/evaluate.py."""
+
+
+@dataclass(frozen=True)
+class ReportSection:
+    """What the page in the end says of itself."""
+
+    title: str | None = None
+    """Heading of the page and the plots; null: that of tools/report.py."""
+    options: list[str] = field(default_factory=list)
+    """More options of tools/report.py."""
+    curves: dict[str, dict[str, dict[str, str]]] = field(default_factory=dict)
+    """Plots against what was varied: {title: {line: {value: arm}}}. Checkpoints of adaptation have theirs anyway."""
 
 
 @dataclass(frozen=True)
@@ -200,8 +216,6 @@ class ChainConfig:
 
     run: str
     """Folder of everything that the chain makes."""
-    title: str = "Accuracy against length"
-    """Heading of the report."""
     model: str | None = None
     """HF folder that training starts from; null: the training config's model from scratch."""
     tokenizer: str | None = None
@@ -216,6 +230,7 @@ class ChainConfig:
     arms: dict[str, ArmSection] = field(default_factory=dict)
     """By name, in the report's order; none: zero-shot and meta, without RF-pretraining vanilla."""
     evaluate: EvaluateSection = field(default_factory=EvaluateSection)
+    report: ReportSection = field(default_factory=ReportSection)
     slurm: SlurmSection = field(default_factory=SlurmSection)
     local: LocalSection = field(default_factory=LocalSection)
 

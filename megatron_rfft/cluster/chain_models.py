@@ -80,16 +80,6 @@ class Questions:
     form: str | None
 
 
-@dataclass(frozen=True)
-class Shown:
-    """A line of the report: evaluations of one method, of different tasks each, for one seed."""
-
-    arm: str
-    title: str
-    seed: int | None
-    evaluations: tuple[str, ...]
-
-
 class Models:
     """All of ``config``: its arms in full, and what is trained and asked for them."""
 
@@ -100,6 +90,7 @@ class Models:
         self.targets = {"all": tasks} if config.adapt.together else {task: [task] for task in tasks}
         self.asked = tuple(config.evaluate.tasks or tasks)
         self.arms = self._arms()
+        self._check_report()
         self.pretrained = {(name, seed): run for name in self._starts() for seed, run in self._pretrain(name)}
         self.adapted = dict(self._adaptations())
         self.exports: list[list[Export]] = [
@@ -110,7 +101,6 @@ class Models:
         self.asked_as_they_are = [key for key in self.pretrained if any(True for _ in self._forms_of(key[0]))]
         self.exports += [[Export(run.name, run.checkpoint)] for run in map(self.pretrained.get, self.asked_as_they_are)]
         self.questions = self._questions()
-        self.shown = list(self._shown())
 
     # arms
 
@@ -122,7 +112,7 @@ class Models:
 
     def _resolve(self, name: str, arm: ArmSection) -> ArmSection:
         """``arm`` with everything set that it takes from KNOWN_ARMS and adapt. Raises UserError if it can't be run."""
-        adapt, known = self.config.adapt, KNOWN_ARMS.get(name, ArmSection(name, None, True))
+        adapt, known = self.config.adapt, KNOWN_ARMS.get(name, ArmSection(title=name, adapted=True))
         start = arm.start or known.start
         names = [BASE, *([PRETRAIN] if self.config.pretrain.config else []), *self.config.pretrain.variants]
         if start not in names:
@@ -142,6 +132,8 @@ class Models:
             raise UserError(f"arms.{name} starts from scratch, which says nothing at step 0; give it other checkpoints")
         return ArmSection(
             title=arm.title or known.title,
+            about=arm.about,
+            plotted=arm.plotted,
             start=start,
             adapted=adapted,
             form=arm.form or known.form,
@@ -151,6 +143,16 @@ class Models:
             options=[*adapt.options, *arm.options],
             checkpoints=steps,
         )
+
+    def _check_report(self) -> None:
+        """Raise UserError if the report is to show what there is not, or two arms under one name."""
+        for title, lines in self.config.report.curves.items():
+            for arm in (arm for points in lines.values() for arm in points.values()):
+                if arm not in self.arms:
+                    raise UserError(f"report.curves: {title!r} has arm {arm!r}; arms are {', '.join(self.arms)}")
+        titles = [arm.title for arm in self.arms.values() if arm.plotted]
+        if len(set(titles)) < len(titles) or not titles:
+            raise UserError(f"the report's lines are {', '.join(titles) or 'none'}; give each arm a title of its own")
 
     def _starts(self) -> list[str]:
         """RF-pretrained models that an arm starts from."""
@@ -254,30 +256,28 @@ class Models:
         forms = list(self._forms_of(BASE)) if self.config.model else []
         return lists + [[Questions(_in_form(BASE, form), "", self.asked, form or "rule")] for form in forms]
 
-    def _shown(self) -> Iterator[Shown]:
-        """The report's lines, arm by arm."""
-        for name, arm in self.arms.items():
-            for step in [*(arm.checkpoints or ()), None] if arm.adapted else [0]:
-                title = arm.title if step is None or not arm.adapted else f"{arm.title}, {_steps(step)}"
-                for seed in self.seeds:
-                    runs = [run for (own, _, of), run in self.adapted.items() if (own, of) == (name, seed)]
-                    if step == 0:
-                        start = self.pretrained.get((arm.start, seed))
-                        names = (_in_form(start.name if start else BASE, arm.form),)
-                    elif any(step not in _measured(run) for run in runs):
-                        continue  # it is the last step
-                    else:
-                        names = tuple(_at(run.name.removeprefix("adapt/"), step) for run in runs)
-                    yield Shown(name, title, seed, names)
+    def evaluations(self, arm: str, seed: int | None, step: int | None = None) -> tuple[str, ...]:
+        """The evaluations of an arm, of different tasks each: after ``step`` of its adaptation; None: in the end."""
+        about = self.arms[arm]
+        if not about.adapted or step == 0:
+            start = self.pretrained.get((about.start, seed))
+            return (_in_form(start.name if start else BASE, about.form),)
+        runs = [run for (own, _, of), run in self.adapted.items() if (own, of) == (arm, seed)]
+        return tuple(_at(run.name.removeprefix("adapt/"), step if step in run.checkpoints else None) for run in runs)
+
+    def results(self, evaluation: str) -> Path:
+        """What an evaluation leaves last."""
+        return self.run / "evaluation" / evaluation / "results.json"
+
+    def steps(self, arm: str) -> list[int]:
+        """Steps of adaptation after which an arm is measured; none if it is measured in the end alone."""
+        runs = [run for (own, _, _), run in self.adapted.items() if own == arm]
+        return [*runs[0].checkpoints, runs[0].config.run.steps] if runs and runs[0].checkpoints else []
 
 
 def _measured(run: Training) -> list[int | None]:
     """The steps of a run that are exported; None: the last one, or the best."""
     return [*(step for step in run.checkpoints if step), None]
-
-
-def _steps(step: int) -> str:
-    return f"{step} step{'s' * (step != 1)}"
 
 
 def _of(name: str, seed: int | None) -> str:
