@@ -215,11 +215,12 @@ class Models:
         """The run in the folder ``name``, told ``options`` besides what all runs are told."""
         words = ["--run.output", str(self.run / name), "--data.train", str(self.run / "data" / data.name), *options]
         words += [] if seed is None else ["--run.seed", str(seed)]
-        at = [step for step in checkpoints if step]
-        words += ["--checkpoint.at", str(at)] if at else []
         config = load_config(file, words)
-        if at and at[-1] > config.run.steps:
-            raise UserError(f"{name} ends at step {config.run.steps}; there is no checkpoint {at[-1]} to measure")
+        if at := [step for step in checkpoints if step]:
+            if at[-1] > config.run.steps:
+                raise UserError(f"{name} ends at step {config.run.steps}; there is no checkpoint {at[-1]} to measure")
+            words += ["--checkpoint.at", str(at)]
+            config = load_config(file, words)
         steps = tuple(step for step in checkpoints if step != config.run.steps)
         return Training(name, self.run / name, file, words, config, data, start, steps)
 

@@ -27,7 +27,7 @@ def chain_values(run: Path) -> dict:
 
 def write(folder: Path, values: dict) -> Path:
     file = folder / "chain.yaml"
-    file.write_text(yaml.safe_dump(values))
+    file.write_text(yaml.safe_dump(values, sort_keys=False))
     return file
 
 

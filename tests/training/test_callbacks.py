@@ -43,7 +43,7 @@ def folders(config_file, validation_prefix, tmp_path_factory):
         words += overrides
         return {"config": str(config_file), "overrides": words, "spoilt": SPOILT, "attempts": list(attempts), **extra}
 
-    never_better = ["--validation.min_delta", "9", "--validation.patience", "2"]
+    never_better = ["--validation.min_delta", "9", "--validation.patience", "2", "--checkpoint.at", "[1, 3]"]
     spikes = [
         "--optimizer.lr",
         "0.1",
@@ -148,12 +148,12 @@ def test_a_checkpoint_in_the_background_holds_the_state_of_its_step(folders):
     assert json.loads((folders / "one" / "copied.json").read_text()) == [1.0, 1.0]
 
 
-def test_the_best_checkpoint_is_kept(folders):
+def test_the_best_checkpoint_is_kept_and_those_that_were_asked_for(folders):
     best = min(rows(folders / "DP2", "validation"), key=lambda row: row["loss"])
     assert (folders / "DP2" / "checkpoints" / "best").readlink().name == f"step-{best['step']:08d}"
-    # The first validation was the best one by 9 nats, and stays beside the newest checkpoint.
+    # The first validation was the best one by 9 nats, and stays beside the newest checkpoint and checkpoint.at.
     kept = sorted(path.name for path in (folders / "never-better" / "checkpoints").glob("step-*"))
-    assert kept == ["step-00000002", "step-00000006"]
+    assert kept == [f"step-0000000{step}" for step in (1, 2, 3, 6)]
     assert (folders / "never-better" / "checkpoints" / "best").readlink().name == "step-00000002"
 
 
