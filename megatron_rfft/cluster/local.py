@@ -111,8 +111,13 @@ class LocalRun:
         self.seconds = self._seconds()
         self.estimate = Estimate(chain.stages, self.seconds)
         self.started, self.stopping = time.monotonic(), False
-        wanted = {name: sum(key[0] == name for key in self.waiting) for name in self.stages}
-        self.done = {name: len(stage.tasks) - wanted[name] for name, stage in self.stages.items()}
+        wanted = set(self.waiting)
+        self.done = {
+            name: sum((name, number) not in wanted and task.is_done() for number, task in enumerate(stage.tasks))
+            for name, stage in self.stages.items()
+        }
+        self.tasks = {name: done + sum(key[0] == name for key in wanted) for name, done in self.done.items()}
+        """Those that are done or wanted, by stage."""
 
     def work(self) -> int:
         """Until nothing is left that can run; the exit code."""
@@ -256,11 +261,12 @@ class LocalRun:
                 Shown(
                     name,
                     self.done[name],
-                    len(stage.tasks),
+                    self.tasks[name],
                     sum(key[0] == name for key in self.failed),
                     [(self._task(key).name, seen[key].text) for key in self.running if key[0] == name],
                 )
-                for name, stage in self.stages.items()
+                for name in self.stages
+                if self.tasks[name]
             ],
             time.monotonic() - self.started,
             estimate.seconds,
@@ -298,7 +304,7 @@ class LocalRun:
             "time": round(time.time()),
             "stages": {
                 name: {
-                    "tasks": len(stage.tasks),
+                    "tasks": self.tasks[name],
                     "array": stage.is_array,
                     "done": self.done[name],
                     "running": [number for own, number in self.running if own == name],

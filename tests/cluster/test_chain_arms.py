@@ -270,7 +270,7 @@ def test_a_file_may_extend_another(tmp_path):
 )
 def test_a_wrong_key_or_value_is_named(tmp_path, changes, message):
     with pytest.raises(UserError, match=message):
-        chain(tmp_path, **changes)
+        chain(tmp_path, **({"report": {}} | changes))
 
 
 def test_a_wrong_selection_is_named(tmp_path):

@@ -35,7 +35,11 @@ def test_the_tables_of_the_page_are_the_measured_ones():
 
 
 def test_wrong_arguments_are_named():
-    for arguments, message in ((("met",), "no baseline 'met'"), (("--output",), "--output needs a folder")):
+    for arguments, message in (
+        (("met",), "there is no arm 'met'; arms are direct, scratchpad, vanilla, meta"),
+        (("--output",), "--output needs a folder"),
+        (("--tinny",), "no option --tinny"),
+    ):
         done = run_compare(*arguments)
         assert done.returncode == 2
         assert message in done.stderr
@@ -49,7 +53,7 @@ def test_killed_it_continues_and_done_it_rests(tmp_path):
     command = ["bash", str(COMPARE / "run.sh"), "--tiny", "--output", str(tmp_path), "meta"]
     killed = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, start_new_session=True)
     deadline = time.monotonic() + 600
-    while not list(tmp_path.glob("meta/rf-pretrain/checkpoints/step-*/manifest.json")):
+    while not list(tmp_path.glob("pretrain/*/checkpoints/step-*/manifest.json")):
         assert time.monotonic() < deadline, "no checkpoint appeared"
         assert killed.poll() is None, "it ended too soon"
         time.sleep(0.05)
@@ -61,9 +65,10 @@ def test_killed_it_continues_and_done_it_rests(tmp_path):
     assert runs_of(tmp_path) == ["Meta-RFFT"]
     done = run_compare("--tiny", "--output", tmp_path)
     assert done.returncode == 0, done.stderr[-3000:]
-    assert runs_of(tmp_path) == ["direct answer", "scratchpad", "vanilla RFFT", "Meta-RFFT", "one-shot Meta-RFFT"]
-    made = {path: path.stat().st_mtime_ns for path in tmp_path.rglob("results.json") if "report" not in path.parts}
-    assert len(made) == 5
+    names = ["direct answer", "scratchpad", "vanilla RFFT", "Meta-RFFT", "one-shot Meta-RFFT"]
+    assert runs_of(tmp_path) == [*names, "RF-pretrained, not adapted"]
+    made = {path: path.stat().st_mtime_ns for path in tmp_path.rglob("results.json")}
+    assert len([path for path in made if "report" not in path.parts]) == 10
     assert run_compare("--tiny", "--output", tmp_path).returncode == 0
     assert {path: path.stat().st_mtime_ns for path in made} == made
 
