@@ -19,13 +19,11 @@ from megatron_rfft.cluster.chain_stage import Task
 from megatron_rfft.cluster.local_estimate import Estimate, look_at, needs_of
 from megatron_rfft.cluster.local_progress import Display, Shown, View
 from megatron_rfft.cluster.machine import TRAINING, Free, Key, Machine, Share, choose
-from megatron_rfft.cluster.watch import tail_of
+from megatron_rfft.cluster.watch import LOCAL, LOCAL_JOB, tail_of
 from megatron_rfft.common.cli import EXIT_FAILED, EXIT_OK, EXIT_STOPPED
 from megatron_rfft.common.errors import UserError
 from megatron_rfft.common.files import atomic_write, read_json, write_json
 
-RECORD = "chain/local.json"
-"""Below RUN: what runs, what failed, how long tasks took."""
 LAST_LINES = 12
 """Of a log, shown when a task has failed."""
 _TAIL_BYTES = 64 * 1024
@@ -107,7 +105,7 @@ class LocalRun:
         self.running: dict[Key, Running] = {}
         self.failed: dict[Key, int] = {}
         self.free = Free(machine)
-        self.file = chain.run / RECORD
+        self.file = chain.run / LOCAL
         self.seconds = self._seconds()
         self.estimate = Estimate(chain.stages, self.seconds)
         self.started, self.stopping = time.monotonic(), False
@@ -159,7 +157,9 @@ class LocalRun:
     def _begin(self, key: Key, gpus: list[str], display: Display) -> None:
         stage, number = self.stages[key[0]], key[1]
         share = self._share(stage.name)
-        log = self.chain.scripts / (f"{stage.name}-local_{number}.log" if stage.is_array else f"{stage.name}-local.log")
+        log = self.chain.scripts / (
+            f"{stage.name}-{LOCAL_JOB}_{number}.log" if stage.is_array else f"{stage.name}-{LOCAL_JOB}.log"
+        )
         script = stage.folder / f"{number}.sh"
         supervised = [sys.executable, "-m", "megatron_rfft.common.supervise", str(os.getpid())]
         with log.open("ab") as handle:

@@ -32,7 +32,7 @@ class Seen:
 def look_at(task: Task, log: Path) -> Seen:
     """How far a running task is: its training's last numbers, else the last progress bar in its log."""
     if task.run is not None:
-        if (run := training_progress(task.run)) is None:
+        if (run := training_progress(task.run, task.run)) is None:
             return Seen("starts", None)
         left = max(0.0, run.seconds_left)
         return Seen(f"step {run.step} of {run.steps}, loss {run.loss:.4f}, {clock(left)} left", left)

@@ -1,4 +1,7 @@
-"""What every job of a chain is doing: Slurm's word for it, its training's last numbers, its last error."""
+"""What every stage of a chain is doing: Slurm's word for it, its training's last numbers, its last error.
+
+The tasks of a chain on one machine are told in Slurm's words, as those of a job called "local".
+"""
 
 import json
 from collections import Counter
@@ -8,13 +11,16 @@ from typing import Any
 
 import yaml
 
-from megatron_rfft.cluster.chain_jobs import STATE, read_state
+from megatron_rfft.cluster.chain_jobs import LOCK, STATE, read_state
 from megatron_rfft.cluster.plan.report import format_table
 from megatron_rfft.cluster.slurm import ACTIVE, Task, job_states
-from megatron_rfft.common.files import require_file
+from megatron_rfft.common.files import read_json, require_file
+from megatron_rfft.common.parts import is_held
 
 HELD_BACK = "DependencyNeverSatisfied"
 """Why Slurm cancels what waits for a failed job (sbatch --kill-on-invalid-dep=yes)."""
+LOCAL, LOCAL_JOB = "chain/local.json", "local"
+"""Below RUN: what a chain on this machine runs, what failed, how long tasks took (see local.py); its job's name."""
 _TAIL = 64 * 1024
 """Bytes at the end of a file that are looked at."""
 
@@ -36,7 +42,7 @@ class StageView:
     """A stage of the chain, its newest jobs."""
 
     name: str
-    jobs: list[int]
+    jobs: list[int | str]
     states: dict[str, int]
     """Tasks by Slurm's state; empty if Slurm has forgotten the jobs."""
     failed: list[str]
@@ -57,10 +63,12 @@ def look(run: Path) -> list[StageView]:
 
     Raises UserError if it is neither.
     """
+    if is_local(run):
+        return _look_locally(run)
     if jobs := [int(folder.name) for folder in (run / "slurm").glob("[0-9]*")]:
         job = max(jobs)
         logs = list((run / "slurm" / str(job)).glob("*/*.log"))
-        return [_view(run.name, {job: job_states([job]).get(job, [])}, logs, [run])]
+        return [_view(run.name, {job: job_states([job]).get(job, [])}, logs, [run], run.parent)]
     require_file(run / STATE, "give the folder (key run) of a chain that tools/submit.py submitted, or of a run")
     stages = read_state(run)["stages"].items()
     submitted = {name: [entry["job"] for entry in stage["jobs"]] for name, stage in stages if stage["jobs"]}
@@ -68,17 +76,48 @@ def look(run: Path) -> list[StageView]:
     return [_look_at(run, name, {job: states.get(job, []) for job in jobs}) for name, jobs in submitted.items()]
 
 
+def is_local(run: Path) -> bool:
+    """Whether the chain in ``run`` was last started on one machine, and not on Slurm."""
+    local, jobs = run / LOCAL, run / STATE
+    return local.is_file() and not (jobs.is_file() and jobs.stat().st_mtime > local.stat().st_mtime)
+
+
+def _look_locally(run: Path) -> list[StageView]:
+    alive = is_held(run / LOCK)
+    views = []
+    for name, stage in read_json(run / LOCAL)["stages"].items():
+        counts = {"COMPLETED": stage["done"], "RUNNING" if alive else "STOPPED": len(stage["running"])}
+        counts["FAILED"] = len(stage["failed"])
+        counts["PENDING"] = stage["tasks"] - sum(counts.values())
+        failed = [f"{LOCAL_JOB}_{number}" if stage["array"] else LOCAL_JOB for number in stage["failed"]]
+        logs = [run / "chain" / f"{name}-{task}.log" for task in failed]
+        training = [
+            found
+            for folder in training_folders(run, name)
+            if (found := training_progress(folder, run)) and found.step < found.steps
+        ]
+        states = {state: count for state, count in counts.items() if count}
+        if states:
+            views.append(StageView(name, [LOCAL_JOB], states, failed, "", "", training, last_error(logs), {}))
+    return views
+
+
+def training_folders(run: Path, stage: str) -> list[Path]:
+    """Folders of a chain's training runs."""
+    patterns = {"pretrain": ["pretrain*", "pretrain*/seed-*"], "adapt": ["adapt/*/*", "adapt/*/*/seed-*"]}
+    return sorted(path for pattern in patterns.get(stage, []) for path in run.glob(pattern) if path.is_dir())
+
+
 def _look_at(run: Path, name: str, jobs: dict[int, list[Task]]) -> StageView:
-    folders = {"pretrain": [run / "pretrain"], "adapt": sorted((run / "adapt").glob("*"))}.get(name, [])
     logs = [file for job in jobs for form in (f"{name}-{job}.log", f"{name}-{job}_*.log") for file in _logs(run, form)]
-    return _view(name, jobs, logs, folders)
+    return _view(name, jobs, logs, training_folders(run, name), run)
 
 
 def _logs(run: Path, form: str) -> list[Path]:
     return list((run / "chain").glob(form))
 
 
-def _view(name: str, jobs: dict[int, list[Task]], logs: list[Path], folders: list[Path]) -> StageView:
+def _view(name: str, jobs: dict[int, list[Task]], logs: list[Path], folders: list[Path], run: Path) -> StageView:
     tasks = [task for found in jobs.values() for task in found]
     waits = [task.reason for task in tasks if task.state == "PENDING" and task.reason != "None"]
     left = [task.time_left for task in tasks if task.state == "RUNNING"]
@@ -95,7 +134,7 @@ def _view(name: str, jobs: dict[int, list[Task]], logs: list[Path], folders: lis
         failed,
         waits[0] if waits else "",
         left[0] if left else "",
-        [found for folder in folders if (found := training_progress(folder))],
+        [found for folder in folders if (found := training_progress(folder, run))],
         last_error(logs),
         {node: reason for folder in folders for node, reason in excluded_nodes(folder).items()},
     )
@@ -107,8 +146,8 @@ def excluded_nodes(folder: Path) -> dict[str, str]:
     return dict(line.split("\t", 1) for line in lines)
 
 
-def training_progress(folder: Path) -> Progress | None:
-    """The last line of a run's metrics; None before there is one."""
+def training_progress(folder: Path, run: Path) -> Progress | None:
+    """The last line of a training's metrics, whose name is that of its ``folder`` below ``run``; None before one."""
     metrics, config = folder / "metrics.jsonl", folder / "config.yaml"
     if not (metrics.is_file() and config.is_file()):
         return None
@@ -118,7 +157,8 @@ def training_progress(folder: Path) -> Progress | None:
     row = json.loads(lines[-1])
     steps = yaml.safe_load(config.read_text(encoding="utf-8"))["run"]["steps"]
     left = (steps - row["step"]) * row["seconds_per_step"]
-    return Progress(folder.name, row["step"], steps, row["loss"], row["tokens_per_second"], left)
+    name = str(folder.relative_to(run)).removeprefix("adapt/")
+    return Progress(name, row["step"], steps, row["loss"], row["tokens_per_second"], left)
 
 
 def last_error(logs: list[Path]) -> str:
@@ -133,9 +173,12 @@ def last_error(logs: list[Path]) -> str:
 
 def advice(run: Path, views: list[StageView]) -> str:
     """What failed, and what to do next; empty while there is nothing to do."""
-    if not (run / STATE).is_file():
+    if is_local(run):
+        words = f"python tools/submit.py --config {read_json(run / LOCAL)['config']} --local"
+    elif (run / STATE).is_file():
+        words = f"python tools/submit.py --config {read_state(run)['config']}"
+    else:
         return ""
-    words = f"python tools/submit.py --config {read_state(run)['config']}"
     lines = []
     for view in views:
         if view.failed:
@@ -143,11 +186,11 @@ def advice(run: Path, views: list[StageView]) -> str:
             log = run / "chain" / f"{view.name}-{view.failed[0]}.log"
             lines.append(f"failed: {view.name} ({some}), and what needs it was not started; see {log}")
     if lines:
-        return "\n".join([*lines, f"mend it and go on with: {words}"])
+        return "\n".join([*lines, f"fix it and go on with: {words}"])
     if all(set(view.states) == {"COMPLETED"} for view in views):
         return f"all is done: {run / 'report' / 'report.html'}"
     if all(not ACTIVE.intersection(view.states) for view in views):
-        return f"nothing is queued or running; what is not done is submitted by: {words}"
+        return f"nothing is queued or running; what is not done is started by: {words}"
     return ""
 
 
@@ -169,7 +212,7 @@ def format_views(views: list[StageView], told: str = "") -> str:
     shown = lines[:1]
     for view, line in zip(views, lines[1:], strict=True):
         shown.append(line)
-        for run in view.training[:16]:
+        for run in sorted(view.training, key=lambda run: run.step >= run.steps)[:16]:
             left = f"{run.seconds_left / 3600:.0f}:{run.seconds_left % 3600 // 60:02.0f} h left"
             speed = f"{run.tokens_per_second:,.0f} tokens/s"
             shown.append(f"    {run.name}: step {run.step} of {run.steps}, loss {run.loss:.4f}, {speed}, {left}")

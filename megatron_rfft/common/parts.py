@@ -51,6 +51,18 @@ def held(path: Path, shared: bool, output: Path, busy: str = "") -> Iterator[Non
             os.close(descriptor)
 
 
+def is_held(path: Path) -> bool:
+    """Whether a process holds ``path`` alone (``held`` without ``shared``)."""
+    if not path.is_file():
+        return False
+    with open(path) as file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
+        except BlockingIOError:
+            return True
+    return False
+
+
 def _is_still(descriptor: int, path: Path) -> bool:
     try:
         return os.path.samestat(os.fstat(descriptor), path.stat())

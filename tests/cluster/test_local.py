@@ -26,6 +26,11 @@ def noted(name: str, script: str = "sleep 0.3") -> str:
     return NOTED.format(name, script)
 
 
+def meets(other: str, own: str) -> str:
+    """A script that fails if another task does not run at the same time."""
+    return f"touch met-{own}; for i in $(seq 600); do [ -e met-{other} ] && break; sleep 0.1; done; [ -e met-{other} ]"
+
+
 def run(folder: Path, stages: dict, cores: dict | None = None, machine: Machine | None = None) -> int:
     return run_locally(TinyChain(folder, stages, cores), Path("chain.yaml"), machine or Machine(2))
 
@@ -36,9 +41,12 @@ def events(folder: Path) -> list[str]:
 
 def test_tasks_run_side_by_side_as_cores_allow_and_after_those_they_need(tmp_path):
     stages = {
-        "generate": [[noted("a"), {}], [noted("b"), {}]],
+        "generate": [[noted("a", meets("b", "a")), {}], [noted("b", meets("a", "b")), {}]],
         "pretrain": [[noted("both cores"), {"generate": [0, 1]}]],
-        "adapt": [[noted("c"), {"pretrain": [0]}], [noted("d"), {"pretrain": [0]}]],
+        "adapt": [
+            [noted("c", meets("d", "c")), {"pretrain": [0]}],
+            [noted("d", meets("c", "d")), {"pretrain": [0]}],
+        ],
         "report": [[noted("report"), {"adapt": [0, 1]}]],
     }
     assert run(tmp_path, stages, {"pretrain": 2}) == 0
@@ -58,11 +66,14 @@ def test_one_core_runs_one_at_a_time(tmp_path):
 
 
 def test_what_a_task_is_told_of_cores_and_gpus(tmp_path):
-    script = 'echo "$WORKERS $OMP_NUM_THREADS ${CUDA_VISIBLE_DEVICES-unset}"; sleep 0.3'
+    script = 'echo "$WORKERS $OMP_NUM_THREADS ${CUDA_VISIBLE_DEVICES-unset}"\n'
     stages = {
         "generate": [[script, {}]],
         "pretrain": [[script, {"generate": [0]}]],
-        "evaluate": [[script, {"pretrain": [0]}], [script, {"pretrain": [0]}]],
+        "evaluate": [
+            [script + meets("b", "a"), {"pretrain": [0]}],
+            [script + meets("a", "b"), {"pretrain": [0]}],
+        ],
         "report": [[script, {"evaluate": [0, 1]}]],
     }
     assert run(tmp_path, stages, {"generate": 4, "pretrain": 2, "evaluate": 3}, Machine(8, ["5", "7"])) == 0

@@ -5,6 +5,7 @@ import os
 
 import pytest
 
+from megatron_rfft.cluster.chain_jobs import submission_lock
 from megatron_rfft.cluster.watch import advice, as_values, format_views, look
 from megatron_rfft.common.errors import UserError
 
@@ -74,13 +75,13 @@ def test_what_failed_is_told_apart_from_what_was_not_started_for_it(queue, tmp_p
         "convert 14 PENDING, CANCELLED (Dependency)",
         "report 15 CANCELLED (a stage before it failed)",
         f"failed: adapt (13_1), and what needs it was not started; see {run}/chain/adapt-13_1.log",
-        "mend it and go on with: python tools/submit.py --config /a/chain.yaml",
+        "fix it and go on with: python tools/submit.py --config /a/chain.yaml",
     ]
 
 
 def test_nodes_that_were_left_out_are_shown(queue, tmp_path):
     submitted(tmp_path, adapt=12)
-    noted = tmp_path / "adapt" / "add_int" / "slurm" / "12" / "excluded"
+    noted = tmp_path / "adapt" / "meta" / "add_int" / "slurm" / "12" / "excluded"
     noted.parent.mkdir(parents=True)
     noted.write_text("node2\tgpus: 7 GPUs are visible (start 1)\n")
     assert "excluded: node2 (gpus: 7 GPUs are visible (start 1))" in format_views(look(tmp_path))
@@ -90,6 +91,32 @@ def test_the_state_of_another_version_is_refused(queue, tmp_path):
     (tmp_path / "chain.json").write_text(json.dumps({"stages": {"adapt": {"job": 12}}}))
     with pytest.raises(UserError, match="written by another version"):
         look(tmp_path)
+
+
+def test_a_chain_on_this_machine(tmp_path):
+    """Without Slurm; while another process holds it, and after."""
+    run = tmp_path / "run"
+    train(run / "adapt" / "meta" / "add_int" / "seed-2", 200)
+    train(run / "adapt" / "meta" / "add_int" / "seed-1", 800)
+    stage = {"tasks": 4, "array": True, "done": 1, "running": [1], "failed": [2]}
+    done = {"tasks": 1, "array": False, "done": 1, "running": [], "failed": []}
+    stages = {"generate": done, "adapt": stage, "report": done | {"done": 0}}
+    (run / "chain").mkdir()
+    (run / "chain" / "local.json").write_text(json.dumps({"config": "/a/chain.yaml", "stages": stages}))
+    (run / "chain" / "adapt-local_2.log").write_text("error: no room to write\n")
+    with submission_lock(run):
+        views = look(run)
+    lines = format_views(views, advice(run, views)).splitlines()
+    assert [" ".join(line.split()) for line in lines[1:]] == [
+        "generate local COMPLETED",
+        "adapt local COMPLETED, RUNNING, FAILED, PENDING",
+        "meta/add_int/seed-2: step 200 of 800, loss 0.2500, 120,000 tokens/s, 1:00 h left",
+        "error: no room to write",
+        "report local PENDING",
+        f"failed: adapt (local_2), and what needs it was not started; see {run}/chain/adapt-local_2.log",
+        "fix it and go on with: python tools/submit.py --config /a/chain.yaml --local",
+    ]
+    assert look(run)[1].states["STOPPED"] == 1
 
 
 def test_a_training_run_of_its_own(queue, tmp_path):

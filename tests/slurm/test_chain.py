@@ -94,7 +94,7 @@ def test_one_command_leads_from_rules_to_a_report(cluster, small_data, tmp_path)
     assert "leen" in seen["data"]["error"]
     assert [name for name in STAGES if seen[name]["failed"]] == ["data"]
     told = chain.command("tools/watch.py", run)
-    assert f"mend it and go on with: python tools/submit.py --config {chain.file}" in told
+    assert f"fix it and go on with: python tools/submit.py --config {chain.file}" in told
     cluster.wait(seen["tokenize"]["jobs"][0])
     (tmp_path / "adapt.yaml").write_text(ADAPT)
     lines = chain.submit()
@@ -106,7 +106,7 @@ def test_one_command_leads_from_rules_to_a_report(cluster, small_data, tmp_path)
     assert f"all is done: {run}/report/report.html" in chain.command("tools/watch.py", run)
     assert [row["step"] for row in chain.watched()["adapt"]["training"]] == [6, 6]
     assert chain.submit() == [f"{name}: done" for name in STAGES]
-    (run / "evaluation" / "coin_flip" / "results.json").unlink()
+    (run / "evaluation" / "meta" / "coin_flip" / "results.json").unlink()
     lines = chain.submit()
     assert lines[:6] == [f"{name}: done" for name in STAGES[:6]]
     assert "(1 of 3 tasks)" in lines[6]
@@ -140,7 +140,7 @@ def test_two_chains_at_once_one_of_them_from_an_hf_folder_to_vllm(cluster, small
         assert chain.is_done()
         jobs = [job for stage in chain.watched().values() for job in stage["jobs"]]
         assert all(task["Restarts"] == "0" for job in jobs for task in cluster.jobs(job).values())
-    for name in ("pretrain", "coin_flip"):
+    for name in ("pretrain", "meta/coin_flip"):
         results = json.loads((from_hf.run / "evaluation" / name / "results.json").read_text())
         assert "vllm" in json.dumps(results)
     start = yaml.safe_load((from_hf.run / "pretrain" / "config.yaml").read_text())["checkpoint"]["load"]
