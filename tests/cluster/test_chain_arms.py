@@ -1,5 +1,6 @@
 """What a chain trains and asks for its arms, targets, seeds and variants, and which tasks each of them needs."""
 
+import re
 from pathlib import Path
 
 import pytest
@@ -238,6 +239,19 @@ def test_a_file_may_extend_another(tmp_path):
     short.write_text("extends: short.yaml\n")
     with pytest.raises(UserError, match=r"extends is 'short.yaml'; it must be another file's name"):
         load_chain(short)
+
+
+def test_the_readmes_example_and_those_of_the_examples_are_chains(tmp_path):
+    (block,) = re.findall(r"```yaml\n(.*?)```", (ROOT / "README.md").read_text(), flags=re.DOTALL)
+    file = tmp_path / "chain.yaml"
+    file.write_text(block)
+    made = Chain(load_chain(file, run=tmp_path / "run"))
+    assert list(made.models.arms) == ["direct", "vanilla", "meta"]
+    assert len(made.stage("adapt").tasks) == 3 * 2 * 3
+    files = [path for path in (ROOT / "examples").glob("*/*.yaml") if "arms:" in path.read_text()]
+    assert len(files) >= 6
+    for path in files:
+        assert Chain(load_chain(path, run=tmp_path / "run")).missing()["report"] == [0]
 
 
 @pytest.mark.parametrize(
