@@ -83,8 +83,7 @@ class Estimate:
         free, now, complete = Free(machine), 0.0, True
         ends = {}
         for key, (seconds, gpus) in running.items():
-            free.cores -= share(key[0]).cores
-            free.used.update(gpus)
+            free.take(share(key[0]), gpus)
             ends[key] = (seconds, gpus)
         todo = list(waiting)
         while ends or todo:

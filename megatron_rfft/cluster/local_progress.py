@@ -37,7 +37,7 @@ class View:
 
     def lines(self) -> list[str]:
         """A line for each stage and each task under way, then the time."""
-        width = max(len(stage.name) for stage in self.stages)
+        width = max((len(stage.name) for stage in self.stages), default=0)
         lines = []
         for stage in self.stages:
             failed = f", {stage.failed} failed" if stage.failed else ""

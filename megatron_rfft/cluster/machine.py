@@ -21,6 +21,8 @@ class Share:
 
     cores: int
     gpus: int = 0
+    alone: bool = False
+    """It shares its GPUs with no other task."""
 
 
 class Machine:
@@ -51,7 +53,7 @@ class Machine:
                     f"evaluate.tensor_parallel x evaluate.replicas is {gpus}, and {len(self.gpus)} GPUs are there; "
                     "lower them"
                 )
-            return Share(cores, gpus)
+            return Share(cores, gpus, alone=config.evaluate.engine == "vllm")  # which takes nearly all memory
         return Share(cores)
 
 
@@ -61,27 +63,36 @@ class Free:
     def __init__(self, machine: Machine):
         self.machine, self.cores = machine, machine.cores
         self.used: Counter[str] = Counter()
+        """Tasks on each GPU; one that is alone counts as all that there could be."""
 
-    def take(self, share: Share) -> list[str] | None:
-        """The GPUs of a task (those with the fewest tasks); None if there is no room for it."""
-        open_gpus = [gpu for gpu in self.machine.gpus if self.used[gpu] < self.machine.tasks_per_gpu]
-        if share.cores > self.cores or share.gpus > len(open_gpus):
-            return None
-        chosen = sorted(open_gpus, key=lambda gpu: self.used[gpu])[: share.gpus]
-        self.cores -= share.cores
-        self.used.update(chosen)
-        return chosen
+    def find(self, share: Share) -> list[str] | None:
+        """GPUs for a task (those with the fewest tasks); None if there is no room for it."""
+        room = self.machine.tasks_per_gpu - self._weight(share)
+        open_gpus = [gpu for gpu in self._emptiest() if self.used[gpu] <= room]
+        fits = share.cores <= self.cores and share.gpus <= len(open_gpus)
+        return open_gpus[: share.gpus] if fits else None
 
-    def reserve(self, share: Share) -> None:
-        """Keep room for a task that waits for more of it, so that smaller ones don't get before it for ever."""
+    def take(self, share: Share, gpus: Iterable[str]) -> None:
+        """A task begins."""
         self.cores -= share.cores
-        for gpu in sorted(self.machine.gpus, key=lambda gpu: self.used[gpu])[: share.gpus]:
-            self.used[gpu] += 1
+        for gpu in gpus:
+            self.used[gpu] += self._weight(share)
 
     def give_back(self, share: Share, gpus: Iterable[str]) -> None:
         """A task has ended."""
         self.cores += share.cores
-        self.used.subtract(gpus)
+        for gpu in gpus:
+            self.used[gpu] -= self._weight(share)
+
+    def reserve(self, share: Share) -> None:
+        """Keep room for a task that waits for more of it, so that smaller ones don't get before it for ever."""
+        self.take(share, self._emptiest()[: share.gpus])
+
+    def _emptiest(self) -> list[str]:
+        return sorted(self.machine.gpus, key=lambda gpu: self.used[gpu])
+
+    def _weight(self, share: Share) -> int:
+        return self.machine.tasks_per_gpu if share.alone else 1
 
     def copy(self) -> "Free":
         """The same, to try things on."""
@@ -94,12 +105,12 @@ def choose(ready: Sequence[Key], free: Free, share: Callable[[str], Share]) -> l
     """The tasks of ``ready``, the most urgent first, that begin now, with their GPUs; what they take is taken."""
     room, chosen = free.copy(), []
     for key in ready:
-        gpus = room.take(share(key[0]))
-        if gpus is None:
-            room.reserve(share(key[0]))
+        wanted = share(key[0])
+        if (gpus := room.find(wanted)) is None:
+            room.reserve(wanted)
             continue
-        free.cores -= share(key[0]).cores
-        free.used.update(gpus)
+        for each in (room, free):
+            each.take(wanted, gpus)
         chosen.append((key, gpus))
     return chosen
 

@@ -1,5 +1,6 @@
 """A chain on one machine: side by side, in order, through failures and kills; with small scripts as tasks."""
 
+import io
 import json
 import os
 import signal
@@ -11,6 +12,7 @@ import pytest
 
 from megatron_rfft.cluster.local import run_locally
 from megatron_rfft.cluster.local_estimate import Estimate
+from megatron_rfft.cluster.local_progress import Display, Shown, View
 from megatron_rfft.cluster.machine import Free, Machine, Share, choose
 from megatron_rfft.common.errors import UserError
 from megatron_rfft.common.supervise import descendants
@@ -201,6 +203,33 @@ def test_gpus_are_shared_evenly_and_leave_cores_to_others():
     chosen = choose([("evaluate", number) for number in range(5)] + [("convert", 0)], free, shares.get)
     assert [gpus for _, gpus in chosen] == [["0"], ["1"], ["0"], ["1"], []]
     assert [key for key, _ in chosen][-1] == ("convert", 0)
+
+
+def test_vllm_has_its_gpus_alone():
+    shares = {"adapt": Share(1, 1), "evaluate": Share(1, 1, alone=True)}
+    free = Free(Machine(8, ["0", "1"], tasks_per_gpu=3))
+    first = choose([("evaluate", 0), ("adapt", 0), ("adapt", 1)], free, shares.get)
+    assert [gpus for _, gpus in first] == [["0"], ["1"], ["1"]]
+    assert choose([("evaluate", 1)], free, shares.get) == []
+    free.give_back(shares["evaluate"], ["0"])
+    assert choose([("evaluate", 1)], free, shares.get) == [(("evaluate", 1), ["0"])]
+
+
+class Terminal(io.StringIO):
+    def isatty(self) -> bool:
+        return True
+
+
+def test_a_terminal_shows_one_block_below_what_happened(tmp_path):
+    terminal = Terminal()
+    display = Display(tmp_path, terminal)
+    view = View([Shown("adapt", 1, 3, 0, [("meta", "step 3 of 9")])], 61.0, 125.0, False)
+    display.show(view)
+    block = ["adapt  1 of 3", "         meta: step 3 of 9", "1 of 3 tasks done, 1:01 gone, more than 2:05 left"]
+    assert terminal.getvalue().splitlines()[1:] == block
+    display.line("adapt meta: done in 3 s")
+    shown = terminal.getvalue().split("\x1b[3F\x1b[J")[1].splitlines()
+    assert shown == ["adapt meta: done in 3 s", *block]
 
 
 def test_time_is_estimated_by_what_has_ended(tmp_path):
