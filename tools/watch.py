@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Show how a chain of Slurm jobs goes."""
+"""Show how a chain goes, on Slurm or on this machine."""
 
 import json
 from pathlib import Path
@@ -10,7 +10,7 @@ from megatron_rfft.common.cli import make_parser, run_command
 
 def main() -> None:
     parser = make_parser(
-        "Show every job of a chain that tools/submit.py submitted, on one screen: its state, the training's step, loss "
+        "Show every stage of a chain that tools/submit.py started, on one screen: its state, the training's step, loss "
         "and speed, bad nodes, the last error, and what to do where something failed. A single run of "
         "slurm/train.sbatch can be watched as well.",
         "watch python tools/watch.py runs/chain",

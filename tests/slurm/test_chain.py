@@ -146,3 +146,33 @@ def test_two_chains_at_once_one_of_them_from_an_hf_folder_to_vllm(cluster, small
         assert "vllm" in json.dumps(results)
     start = yaml.safe_load((from_hf.run / "pretrain" / "config.yaml").read_text())["checkpoint"]["load"]
     assert start == str(from_hf.run / "base")
+
+
+@pytest.mark.slow
+def test_arms_and_seeds_with_a_vocabulary_of_their_own(cluster, tmp_path):
+    """Arrays of RF-pretraining and adaptation, an arm that needs none of it, and a lost result."""
+    no_adapter = ["--adapter.method", "none", "--checkpoint.load", "null"]
+    values = {
+        "vocabulary": {"size": 700},
+        "seeds": [1, 2],
+        "arms": {"vanilla": {"options": no_adapter}, "meta": None},
+        "evaluate": {"lengths": "2,3", "samples": 2, "engine": "hf"},
+    }
+    chain = ChainOnCluster(cluster, tmp_path, ["length_int"], {}, values)
+    assert submitted(chain.submit()) == ["generate", "vocabulary", *STAGES[1:]]
+    chain.wait_for_report(900)
+    assert chain.is_done()
+    losses = {}
+    for name in ("pretrain/seed-1", "pretrain/seed-2", *(f"adapt/meta/length_int/seed-{seed}" for seed in (1, 2))):
+        rows = [json.loads(line) for line in (chain.run / name / "metrics.jsonl").read_text().splitlines()]
+        assert rows[-1]["step"] == 6
+        losses[name] = rows[0]["loss"]
+    assert len(set(losses.values())) == 4
+    starts = yaml.safe_load((chain.run / "adapt/meta/length_int/seed-2/config.yaml").read_text())["checkpoint"]["load"]
+    assert starts == str(chain.run / "pretrain/seed-2/checkpoints/step-00000006")
+    (chain.run / "evaluation/meta/length_int/seed-2/results.json").unlink()
+    lines = chain.submit()
+    assert submitted(lines) == ["evaluate", "report"]
+    assert any("evaluate" in line and "(1 of 4 tasks)" in line for line in lines)
+    chain.wait_for_report(200)
+    assert chain.is_done()
