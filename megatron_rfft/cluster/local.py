@@ -106,7 +106,8 @@ class LocalRun:
         self.failed: dict[Key, int] = {}
         self.free = Free(machine)
         self.file = chain.run / LOCAL
-        self.seconds = self._seconds()
+        self.seconds: dict[str, dict[str, float]] = read_json(self.file)["seconds"] if self.file.is_file() else {}
+        """How long tasks took, by stage and name, in earlier calls too."""
         self.estimate = Estimate(chain.stages, self.seconds)
         self.started, self.stopping = time.monotonic(), False
         wanted = set(self.waiting)
@@ -205,7 +206,7 @@ class LocalRun:
             self.failed[key] = code
             display.line(self._failure(key, task, code))
         else:
-            self.seconds.setdefault(key[0], {})[key[1]] = round(seconds, 1)
+            self.seconds.setdefault(key[0], {})[self._task(key).name] = round(seconds, 1)
             self.done[key[0]] += 1
             display.line(f"{self._name(key)}: done in {seconds:.0f} s")
         self._write()
@@ -292,11 +293,6 @@ class LocalRun:
         return EXIT_OK
 
     # the record
-
-    def _seconds(self) -> dict[str, dict[int, float]]:
-        """How long tasks took in earlier calls."""
-        noted = read_json(self.file)["seconds"] if self.file.is_file() else {}
-        return {stage: {int(number): value for number, value in times.items()} for stage, times in noted.items()}
 
     def _write(self) -> None:
         record = {

@@ -45,29 +45,29 @@ def look_at(task: Task, log: Path) -> Seen:
 
 
 class Estimate:
-    """Of the seconds that tasks take, by those that have ended (``seconds``: of each stage, by number)."""
+    """Of the seconds that tasks take, by those that have ended (``seconds``: of each stage, by the tasks' names)."""
 
-    def __init__(self, stages: Sequence[Stage], seconds: Mapping[str, Mapping[int, float]]):
+    def __init__(self, stages: Sequence[Stage], seconds: Mapping[str, Mapping[str, float]]):
         self.stages = {stage.name: stage for stage in stages}
         self.seconds = seconds
 
     def of(self, key: Key) -> float | None:
         """Seconds of a task from its start; None if nothing like it has ended."""
         stage, number = key
-        tasks, ended = self.stages[stage].tasks, self.seconds.get(stage, {})
-        if number in ended:
-            return ended[number]
+        task, ended = self.stages[stage].tasks[number], self.seconds.get(stage, {})
+        if task.name in ended:
+            return ended[task.name]
         if stage in TRAINING:
-            return self._training(tasks[number])
+            return self._training(task)
         return sum(ended.values()) / len(ended) if ended else None
 
     def _training(self, task: Task) -> float | None:
         """By the tokens of those trainings that have ended, whatever their stage."""
         known = [
-            (self.stages[stage].tasks[number].tokens, seconds)
-            for stage in TRAINING
-            for number, seconds in self.seconds.get(stage, {}).items()
-            if stage in self.stages and number < len(self.stages[stage].tasks)
+            (other.tokens, self.seconds[stage][other.name])
+            for stage in self.seconds.keys() & self.stages.keys() & set(TRAINING)
+            for other in self.stages[stage].tasks
+            if other.name in self.seconds[stage]
         ]
         tokens = sum(count for count, _ in known)
         return sum(seconds for _, seconds in known) * task.tokens / tokens if tokens else None

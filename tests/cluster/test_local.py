@@ -235,7 +235,7 @@ def test_a_terminal_shows_one_block_below_what_happened(tmp_path):
 def test_time_is_estimated_by_what_has_ended(tmp_path):
     stages = {"generate": [["true", {}]] * 4, "report": [["true", {"generate": [0, 1, 2, 3]}]]}
     chain = TinyChain(tmp_path, stages)
-    estimate = Estimate(chain.stages, {"generate": {0: 10.0}, "report": {0: 5.0}})
+    estimate = Estimate(chain.stages, {"generate": {"task 0": 10.0}, "report": {"task 0": 5.0}})
     machine = Machine(2)
     waiting = [("generate", 2), ("generate", 3), ("report", 0)]
     left = estimate.left(machine, lambda stage: Share(1), {("generate", 1): (4.0, [])}, waiting)
