@@ -178,6 +178,19 @@ def test_a_second_one_is_refused_while_the_first_runs(chain, tmp_path):
     wait_until(lambda: not is_alive(int((tmp_path / "pid").read_text())), "the task's processes to end")
 
 
+def test_jobs_on_slurm_are_not_run_a_second_time_here(tmp_path, monkeypatch):
+    squeue = tmp_path / "bin" / "squeue"
+    squeue.parent.mkdir()
+    squeue.write_text("#!/bin/sh\necho '5|0|RUNNING|None|1:00|node1'\n")
+    squeue.chmod(0o755)
+    monkeypatch.setenv("PATH", f"{squeue.parent}:{os.environ['PATH']}")
+    entry = {"job": 5, "tasks": [0], "dependency": "", "submitted": 0}
+    state = {"format": 2, "config": "chain.yaml", "stages": {"report": {"jobs": [entry]}}}
+    (tmp_path / "chain.json").write_text(json.dumps(state))
+    with pytest.raises(UserError, match=r"jobs of .* \(report\) are queued or running on Slurm"):
+        run(tmp_path, {"report": [["true", {}]]})
+
+
 def test_all_processes_of_a_command_end_with_it(tmp_path):
     """Those that it leaves behind, too."""
     words = [sys.executable, "-m", "megatron_rfft.common.supervise", str(os.getpid())]
