@@ -279,14 +279,13 @@ class LocalRun:
         return any(need in self.failed or (need in self.waiting and self._is_held_up(need)) for need in needs)
 
     def _told(self, display: Display) -> int:
-        again = f"python tools/submit.py --config {self.config_file} --local"
         if self.failed:
             kept = f", and {len(self.waiting)} that need what it makes were not started" if self.waiting else ""
             names = ", ".join(self._name(key) for key in self.failed)
-            display.line(f"failed: {names}{kept}; fix it and go on with the same command: {again}")
+            display.line(f"failed: {names}{kept}; fix it, and run the same command again to go on")
             return EXIT_FAILED
         if self.stopping:
-            display.line(f"stopped; go on with the same command: {again}")
+            display.line("stopped; run the same command again to go on")
             return EXIT_STOPPED
         if "report" in self.stages and self.stages["report"].tasks[0].is_done():
             display.line(f"report: {self.chain.run / 'report' / 'report.html'}")

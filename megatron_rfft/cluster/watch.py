@@ -174,9 +174,9 @@ def last_error(logs: list[Path]) -> str:
 def advice(run: Path, views: list[StageView]) -> str:
     """What failed, and what to do next; empty while there is nothing to do."""
     if is_local(run):
-        words = f"python tools/submit.py --config {read_json(run / LOCAL)['config']} --local"
+        words = f"python tools/submit.py --config {read_json(run / LOCAL)['config']} --run {run} --local"
     elif (run / STATE).is_file():
-        words = f"python tools/submit.py --config {read_state(run)['config']}"
+        words = f"python tools/submit.py --config {read_state(run)['config']} --run {run}"
     else:
         return ""
     lines = []

@@ -174,7 +174,7 @@ def test_a_second_one_is_refused_while_the_first_runs(chain, tmp_path):
     finally:
         process.terminate()
     assert process.wait(60) == 75
-    assert "stopped; go on with the same command" in process.stderr.read()
+    assert "stopped; run the same command again to go on" in process.stderr.read()
     wait_until(lambda: not is_alive(int((tmp_path / "pid").read_text())), "the task's processes to end")
 
 

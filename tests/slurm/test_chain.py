@@ -94,7 +94,7 @@ def test_one_command_leads_from_rules_to_a_report(cluster, small_data, tmp_path)
     assert "leen" in seen["data"]["error"]
     assert [name for name in STAGES if seen[name]["failed"]] == ["data"]
     told = chain.command("tools/watch.py", run)
-    assert f"fix it and go on with: python tools/submit.py --config {chain.file}" in told
+    assert f"fix it and go on with: python tools/submit.py --config {chain.file} --run {run}" in told
     cluster.wait(seen["tokenize"]["jobs"][0])
     (tmp_path / "adapt.yaml").write_text(ADAPT)
     lines = chain.submit()
