@@ -1,18 +1,21 @@
 """Accuracy with its uncertainty, and the paper's two summary figures: Max_Len_90% and accuracy at the last length."""
 
 import math
-from collections.abc import Iterable, Mapping
-from statistics import NormalDist, fmean
+from collections.abc import Iterable, Mapping, Sequence
+from statistics import NormalDist, fmean, variance
 from typing import Any
 
 from megatron_rfft.evaluation.steps import count_errors
 
 OUTCOMES = ("correct", "wrong", "token_limit")
+SUMMARY_MEANS = ("max_len_90_any", "max_len_90_all", "accuracy_at_longest")
 ACCURACY_TARGET = 0.9
 Z_95 = NormalDist().inv_cdf(0.975)
+# Student's t at 0.975 for 1, 2, ... degrees of freedom; beyond them the last one, which is a little too wide there.
+T_95 = (12.7062, 4.3027, 3.1824, 2.7764, 2.5706, 2.4469, 2.3646, 2.3060, 2.2622, 2.2281)
 
 
-def wilson_interval(num_correct: int, num_samples: int, z: float = Z_95) -> tuple[float, float]:
+def wilson_interval(num_correct: float, num_samples: float, z: float = Z_95) -> tuple[float, float]:
     """The Wilson score interval of a proportion (Wilson 1927): sensible at 0 %, at 100 % and for few samples.
 
     Its ends are the two ``p`` that solve ``|num_correct / n - p| = z * sqrt(p * (1 - p) / n)``. Without samples
@@ -27,6 +30,21 @@ def wilson_interval(num_correct: int, num_samples: int, z: float = Z_95) -> tupl
     low = 0.0 if num_correct == 0 else center - spread  # exact ends where rounding would leave 1e-17
     high = 1.0 if num_correct == num_samples else center + spread
     return low, high
+
+
+def seeds_interval(accuracies: Sequence[float], num_questions: int) -> tuple[float, float]:
+    """The 95 % interval of the mean accuracy of models of several seeds that answered the same questions.
+
+    It is the Wilson interval at an effective number of questions, the seeds being clusters (Korn and Graubard 1998):
+    ``p * (1 - p) / v``, where ``v`` is the variance of the mean over seeds, widened from the normal to Student's t for
+    so few of them. That number is never above ``num_questions``: more seeds ask no further questions. So one seed has
+    its plain Wilson interval, seeds that agree have that of one, and seeds that differ have a wider one.
+    """
+    mean, effective = fmean(accuracies), float(num_questions)
+    if len(accuracies) > 1 and (between := variance(accuracies) / len(accuracies)) > 0:
+        widening = (T_95[min(len(accuracies) - 1, len(T_95)) - 1] / Z_95) ** 2
+        effective = min(effective, mean * (1 - mean) / (between * widening))
+    return wilson_interval(mean * effective, effective)
 
 
 def score_cell(records: Iterable[Mapping[str, Any]]) -> dict[str, Any]:
@@ -83,5 +101,4 @@ def summarize_task(cells: Mapping[int, Mapping[str, Any]]) -> dict[str, Any]:
 
 def summarize_run(tasks: Mapping[str, Mapping[str, Any]]) -> dict[str, Any]:
     """Means over the tasks' summaries (paper, section "Evaluation": both figures are means over tasks)."""
-    keys = ("max_len_90_any", "max_len_90_all", "accuracy_at_longest")
-    return {key: fmean(summary[key] for summary in tasks.values()) for key in keys}
+    return {key: fmean(summary[key] for summary in tasks.values()) for key in SUMMARY_MEANS}

@@ -4,8 +4,8 @@ from collections import Counter
 from collections.abc import Mapping
 from typing import Any
 
-from megatron_rfft.evaluation.error_bars import kind_totals
 from megatron_rfft.evaluation.metrics import OUTCOMES
+from megatron_rfft.evaluation.steps import kind_totals
 
 
 def format_table(results: Mapping[str, Any]) -> str:
