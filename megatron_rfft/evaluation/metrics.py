@@ -50,20 +50,23 @@ def seeds_interval(accuracies: Sequence[float], num_questions: int) -> tuple[flo
 def score_cell(records: Iterable[Mapping[str, Any]]) -> dict[str, Any]:
     """Count one task at one length: n, outcomes, accuracy, 95 % interval, generated tokens per answer.
 
-    ``records`` are generation records with ``outcome`` (one of OUTCOMES), ``num_tokens`` and ``capped``. An answer that
-    ran into its token budget is a ``token_limit``, never a ``wrong``; both count against the accuracy. Where answers
-    are traces, ``steps`` counts their errors by kind and compares their loop counts with the true ones.
+    ``records`` are generation records with ``outcome`` (one of OUTCOMES), ``num_tokens``, ``capped`` and ``budget``. An
+    answer that ran into its token budget is a ``token_limit``, never a ``wrong``; both count against the accuracy.
+    ``capped`` budgets were cut by the model's context; ``unasked`` prompts fill it and count as token limits. Where
+    answers are traces, ``steps`` counts their errors by kind and compares their loop counts with the true ones.
     """
     records = list(records)
     counts = {outcome: sum(record["outcome"] == outcome for record in records) for outcome in OUTCOMES}
     n = len(records)
+    counted = [record["num_tokens"] for record in records if record["num_tokens"] is not None]  # not by every server
     return {
         "n": n,
         **counts,
         "accuracy": counts["correct"] / n,
         "interval": list(wilson_interval(counts["correct"], n)),
-        "mean_tokens": fmean(record["num_tokens"] for record in records),
+        "mean_tokens": fmean(counted) if counted else 0.0,
         "capped": sum(record["capped"] for record in records),
+        "unasked": sum(record.get("budget") == 0 for record in records),
         **({"steps": steps} if (steps := count_errors(records)) else {}),
     }
 

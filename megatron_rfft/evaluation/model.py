@@ -36,13 +36,24 @@ class ModelFolder:
         return bool((self.manifest or {}).get("chat"))
 
     @property
+    def bos_id(self) -> int | None:
+        """The token that began each text in its training, if one did."""
+        return (self.manifest or {}).get("bos_id")
+
+    @property
+    def other_stops(self) -> list[int]:
+        """Tokens that end an answer besides the tokenizer's stop token."""
+        return [] if self.manifest else declared_stops(self.path)
+
+    @property
     def identity(self) -> str:
         """What makes two runs' models the same."""
         return self.sha256
 
     def describe(self) -> dict[str, Any]:
         """What a result says of it."""
-        return {"name": self.path.resolve().name, "sha256": self.sha256, "manifest": self.manifest}
+        stops = {"other_stops": self.other_stops} if self.other_stops else {}
+        return {"name": self.path.resolve().name, "sha256": self.sha256, "manifest": self.manifest, **stops}
 
     def trained_lengths(self, task: str) -> list[int]:
         """The lengths of ``task`` that it was trained on; none where that is not known."""
@@ -88,6 +99,24 @@ def open_model(path: Path | str) -> ModelFolder:
         _compare(path, checksums, manifest.pop("files", {}))
     digest = hashlib.sha256("".join(f"{name} {sha}\n" for name, sha in checksums.items()).encode()).hexdigest()
     return ModelFolder(path, digest, max_positions, manifest)
+
+
+def tokenizer_facts(folder: Path) -> tuple[int | None, list[int]]:
+    """``bos_id`` and ``other_stops`` of a served model, from the folder that has its tokenizer."""
+    file = folder / MODEL_MANIFEST
+    if file.is_file():
+        return read_manifest(file, MODEL_KIND).get("bos_id"), []
+    return None, declared_stops(folder)
+
+
+def declared_stops(folder: Path) -> list[int]:
+    """All ``eos_token_id`` of a folder's generation config: chat models end their turns by other ones than texts.
+
+    A model of this project needs none of them: its training taught one stop token, the tokenizer's.
+    """
+    file = folder / "generation_config.json"
+    declared = read_json(file).get("eos_token_id") if file.is_file() else None
+    return [token for token in (declared if isinstance(declared, list) else [declared]) if isinstance(token, int)]
 
 
 def _checksums(files: Iterable[Path]) -> dict[str, str]:

@@ -29,10 +29,17 @@ from megatron_rfft.evaluation.run_folder import RESULTS
 from megatron_rfft.evaluation.runs import Run, beyond_trained, mean_cells, require_comparable, task_names
 from megatron_rfft.evaluation.steps import ALL_KINDS, kind_totals, without_thoughts
 from megatron_rfft.evaluation.style import RUN_COLORS
+from megatron_rfft.evaluation.table import warn_of
 
 TEMPLATE = "report.html"
 LINES_BEFORE, LINES_AFTER = 12, 5  # around the first error of a sample answer
-MORE_TIMING = {"server": "server", "retries": "requests asked again", "prefix_cache_hit_rate": "prefix cache hit rate"}
+MORE_TIMING = {
+    "server": "server",
+    "retries": "requests asked again",
+    "sent": "parameters sent",
+    "uncounted": "answers whose tokens were not counted",
+    "prefix_cache_hit_rate": "prefix cache hit rate",
+}
 
 
 def write_report(
@@ -212,17 +219,26 @@ def _provenance(run: Run) -> dict[str, Any]:
         "trained on": _by_task(trained) or "not stated by the model",
         "questions": f"split {settings['split']}, up to {settings['samples']} per task and length",
         "tasks": ", ".join(f"{task} v{version}" for task, version in settings["tasks"].items()),
-        "engine": f"{engine['version']}, {engine['dtype']}, {engine['device']}, greedy",
+        "engine": f"{engine['version']}, {engine['dtype']}, {engine['device']}, {_decoding(timing)}",
         "token budget": _budget(settings["form"], budget),
         "time": "{seconds:.0f} s for {answers} answers, {tokens_per_second:.0f} tokens/s".format(**timing),
         "megatron_rfft": results["megatron_rfft"],
     }
     facts |= {label: str(timing[key]) for key, label in MORE_TIMING.items() if key in timing}
+    if warning := warn_of(results):
+        facts = {"warning": warning, **facts}
+    if unasked := sum(cell.get("unasked", 0) for task in results["tasks"].values() for cell in task["cells"].values()):
+        facts["prompts that fill the model's context, not asked"] = str(unasked)
     if left_out:
         facts["lengths left out"] = _by_task(left_out)
     if capped:
         facts["budgets cut by the model's context"] = str(capped)
     return facts
+
+
+def _decoding(timing: Mapping[str, Any]) -> str:
+    """A server that takes no temperature does not decode greedily."""
+    return "greedy" if timing.get("sent", {"temperature": 0}).get("temperature") == 0 else "not greedy, as served"
 
 
 def _all_models(results: Mapping[str, Any]) -> dict[str, str]:

@@ -160,6 +160,7 @@ def _join_cell(cells: Mapping[str, Mapping[str, Any]]) -> dict[str, Any]:
     steps = {seed: cell["steps"] for seed, cell in cells.items() if "steps" in cell}
     return {
         **{key: sum(part[key] for part in parts) for key in ("n", *OUTCOMES, "capped")},
+        "unasked": sum(part.get("unasked", 0) for part in parts),
         "questions": parts[0]["n"],
         "accuracy": fmean(by_seed.values()),
         "interval": list(seeds_interval(list(by_seed.values()), parts[0]["n"])),

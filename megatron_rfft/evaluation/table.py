@@ -22,6 +22,19 @@ def format_table(results: Mapping[str, Any]) -> str:
     return "\n".join([*lines, "", *_notes(results)])
 
 
+def warn_of(results: Mapping[str, Any]) -> str | None:
+    """What makes a run's figures worthless: that no answer came to its end."""
+    totals = Counter()
+    for task in results["tasks"].values():
+        totals.update({outcome: task["summary"][outcome] for outcome in OUTCOMES})
+    if totals["token_limit"] < totals.total():
+        return None
+    return (
+        f"all {totals.total()} answers ran into their token limit: the model may end its answers by another token "
+        "(eos_token_id of its generation_config.json), or want --chat or more --max-tokens"
+    )
+
+
 def _max_length(summary: Mapping[str, Any]) -> str:
     """The reading that all shorter lengths hold too; the other in brackets where it differs."""
     strict, loose = summary["max_len_90_all"], summary["max_len_90_any"]
