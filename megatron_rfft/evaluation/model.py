@@ -41,9 +41,9 @@ class ModelFolder:
         return (self.manifest or {}).get("bos_id")
 
     @property
-    def other_stops(self) -> list[int]:
-        """Tokens that end an answer besides the tokenizer's stop token."""
-        return [] if self.manifest else declared_stops(self.path)
+    def declared_stops(self) -> list[int]:
+        """Tokens that end an answer, besides the one that the tokenizer declares."""
+        return declared_stops(self.path)
 
     @property
     def identity(self) -> str:
@@ -52,7 +52,7 @@ class ModelFolder:
 
     def describe(self) -> dict[str, Any]:
         """What a result says of it."""
-        stops = {"other_stops": self.other_stops} if self.other_stops else {}
+        stops = {"declared_stops": self.declared_stops} if len(self.declared_stops) > 1 else {}
         return {"name": self.path.resolve().name, "sha256": self.sha256, "manifest": self.manifest, **stops}
 
     def trained_lengths(self, task: str) -> list[int]:
@@ -102,17 +102,16 @@ def open_model(path: Path | str) -> ModelFolder:
 
 
 def tokenizer_facts(folder: Path) -> tuple[int | None, list[int]]:
-    """``bos_id`` and ``other_stops`` of a served model, from the folder that has its tokenizer."""
+    """``bos_id`` and ``declared_stops`` of a served model, from the folder that has its tokenizer."""
     file = folder / MODEL_MANIFEST
-    if file.is_file():
-        return read_manifest(file, MODEL_KIND).get("bos_id"), []
-    return None, declared_stops(folder)
+    manifest = read_manifest(file, MODEL_KIND) if file.is_file() else {}
+    return manifest.get("bos_id"), declared_stops(folder)
 
 
 def declared_stops(folder: Path) -> list[int]:
-    """All ``eos_token_id`` of a folder's generation config: chat models end their turns by other ones than texts.
+    """All ``eos_token_id`` of a folder's generation config.
 
-    A model of this project needs none of them: its training taught one stop token, the tokenizer's.
+    Chat models end their turns by other tokens than texts. A model trained here declares the one it was taught.
     """
     file = folder / "generation_config.json"
     declared = read_json(file).get("eos_token_id") if file.is_file() else None

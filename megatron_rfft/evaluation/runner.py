@@ -166,7 +166,7 @@ def _tokenizer(config: EvaluationConfig, model: AnyModel) -> Tokenizer | None:
 def _tokenizer_facts(config: EvaluationConfig, model: AnyModel) -> tuple[int | None, list[int]]:
     """The token that prompts begin with, and those that end an answer besides the tokenizer's own."""
     if not isinstance(model, ServedModel):
-        return model.bos_id, model.other_stops
+        return model.bos_id, model.declared_stops
     folder = config.tokenizer
     return tokenizer_facts(folder if folder.is_dir() else folder.parent) if folder else (None, [])
 
@@ -255,12 +255,12 @@ def _engine(
     chat: bool,
     max_positions: int | None,
 ) -> Engine:
-    other_stops = _tokenizer_facts(config, model)[1]
+    stop_id = tokenizer.stop_id if tokenizer else None
+    other_stops = [token for token in _tokenizer_facts(config, model)[1] if token != stop_id]
     if isinstance(model, ServedModel):
         from megatron_rfft.evaluation.engines.openai import OpenAiEngine
 
         options = {key: getattr(config, key) for key in ("api_key_env", "concurrency", "retry_seconds")}
-        stop_id = tokenizer.stop_id if tokenizer else None
         options |= {"stop_id": stop_id, "other_stops": other_stops, "max_positions": max_positions}
         return OpenAiEngine(model.name, model.base_url, chat=chat, **options)
     longest = max(len(request.prompt_ids) + request.max_tokens for request in requests)
@@ -268,7 +268,7 @@ def _engine(
         config.engine,
         config.model,
         dtype=config.dtype,
-        stop_id=tokenizer.stop_id,
+        stop_id=stop_id,
         other_stops=other_stops,
         max_length=longest,
         tensor_parallel=config.tensor_parallel,
