@@ -57,6 +57,8 @@ class Handler(BaseHTTPRequestHandler):
         if named := [name for name in options.refuse if name in body]:
             instead = " Use 'max_completion_tokens' instead." if named[0] == "max_tokens" else ""
             return "no" if options.terse else f"'{named[0]}' is not supported with this model.{instead}"
+        if options.puzzle and options.puzzle in prompt:
+            return "I do not like this one"
         if options.context and len(prompt) + budget > options.context:
             limit = "" if options.terse else f" of {options.context} tokens"
             return f"You asked for more than the maximum context length{limit}."
@@ -128,6 +130,7 @@ def main():
     parser.add_argument("--terse", action="store_true", help="refuse without saying why")
     parser.add_argument("--refuse", type=lambda text: text.split(","), default=[], help="parameters")
     parser.add_argument("--filter", help="prompts with this text are never answered")
+    parser.add_argument("--puzzle", help="prompts with this text are refused in words that nobody expects")
     parser.add_argument("--shapes", action="store_true")
     server = Server(("127.0.0.1", 0), Handler)
     server.options = parser.parse_args()

@@ -121,6 +121,19 @@ def test_what_breaks_twice_alike_is_given_up_and_the_rest_kept(prompts, tmp_path
     assert [note["messages"][0]["content"] for note in lines(tmp_path / "server/requests.jsonl")[15:]].count(text) == 2
 
 
+def test_a_question_that_is_refused_does_not_stop_the_others(tmp_path):
+    with serving(tmp_path / "server") as url:
+        ask(tmp_path / "whole", url)
+    text = lines(tmp_path / "whole/generations.jsonl")[0]["prompt"]
+    with serving(tmp_path / "server", "--puzzle", text) as url:
+        for _ in range(2):  # again when only that question is left
+            with pytest.raises(CommandFailed, match=r"1 of 15 questions have no answer .*I do not like this one"):
+                ask(tmp_path / "run", url)
+            assert len(lines(tmp_path / "run/generations.jsonl")) == 14
+    notes = lines(tmp_path / "server/requests.jsonl")
+    assert sum("repetition_penalty" not in note for note in notes) <= 2  # without for the refused question alone
+
+
 def test_a_server_that_takes_nothing_ends_the_run_at_once(tmp_path):
     with serving(tmp_path / "server", "--refuse", "model") as url:
         with pytest.raises(UserError, match=r"'model' is not supported .*check --base-url, --model and --max-tokens"):

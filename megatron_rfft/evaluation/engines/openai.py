@@ -3,16 +3,16 @@
 It is asked as text, because ids of a vocabulary that is not at hand mean nothing; where the tokenizer is at hand, a
 server of vLLM takes and gives ids, and what it makes of text does not matter.
 
-======================================================  =====================================================
+======================================================  ==========================================================
 what happens                                            what is done
-======================================================  =====================================================
+======================================================  ==========================================================
 no connection, 429, 5xx                                 asked again, later each time, for ``retry_seconds``
 a reply that is no answer                               asked again; given up when it breaks alike twice
 prompt and budget do not fit into the context           asked with the budget that fits, or counted as unasked
 a parameter is refused (``temperature``, ...)           left out from then on; ``sent`` says what was sent
 ``max_tokens`` is refused for its other name            ``max_completion_tokens`` from then on
-anything else is refused                                before the first answer the run ends, later one question
-======================================================  =====================================================
+anything else is refused                                the question is given up; with no answer at all the run ends
+======================================================  ==========================================================
 
 What stays without an answer is reported by ``unanswered`` and is not in the completions: a server that is gone must not
 look like a model that errs.
@@ -85,7 +85,8 @@ class OpenAiEngine(Engine):
         self._budget_name = BUDGET_NAMES[0]
         self._optional = dict(NEUTRAL) if self._stops else {**NEUTRAL, "add_special_tokens": False}
         self._lost: list[str] = []
-        self._lost_in_a_row = self._answered = self._retries = self._uncounted = 0
+        self._refusal: Refusal | None = None
+        self._lost_in_a_row = self._not_taken = self._answered = self._retries = self._uncounted = 0
 
     @property
     def unanswered(self) -> list[str]:
@@ -109,7 +110,9 @@ class OpenAiEngine(Engine):
         try:
             waiting = (position for position in range(len(requests)) if position not in finished)
             while self._lost_in_a_row < LOST_IN_A_ROW:
-                while len(asking) < self._concurrency and (position := next(waiting, None)) is not None:
+                # As many questions not taken as can be asked at once, and no answer: then those under way decide.
+                goes_on = self._answered or self._not_taken < self._concurrency
+                while goes_on and len(asking) < self._concurrency and (position := next(waiting, None)) is not None:
                     asking.add(loop.create_task(self._ask(client, position, requests[position])))
                 if not asking:
                     break
@@ -118,6 +121,8 @@ class OpenAiEngine(Engine):
                 yield from filter(None, [task.result() for task in done if not task.exception()])
                 if failed:
                     raise failed[0]
+            if self._refusal and not (self._answered or finished):
+                raise UserError(f"{self._refusal}; check --base-url, --model and --max-tokens")
         finally:
             for task in asking:
                 task.cancel()
@@ -135,28 +140,24 @@ class OpenAiEngine(Engine):
                 broken = str(error) if isinstance(error, BrokenReply) else None
                 pause = max(wait * random.uniform(0.75, 1.25), error.wait or 0.0)  # not all at the same moment again
                 if clock() + pause > give_up or (broken and broken == last_broken):
-                    self._give_up(str(error), is_gone=not broken)
+                    self._lost.append(str(error))
+                    self._lost_in_a_row += not broken
+                    self._not_taken += bool(broken)
                     return None
                 self._retries += 1
                 last_broken = broken or last_broken
                 await asyncio.sleep(pause)
                 wait = min(2 * wait, LONGEST_WAIT_SECONDS)
             except Refusal as refusal:
-                if not self._answered:
-                    raise UserError(f"{refusal}; check --base-url, --model and --max-tokens") from refusal
-                self._give_up(str(refusal), is_gone=False)
+                self._refusal = refusal
+                self._lost.append(str(refusal))
+                self._not_taken += 1
                 return None
             else:
                 self._lost_in_a_row = 0
                 self._answered += 1
                 self._uncounted += isinstance(answer, TextCompletion) and answer.num_tokens is None
                 return answer
-
-    def _give_up(self, reason: str, is_gone: bool) -> None:
-        """``is_gone``: the server itself may be; a question that alone cannot be answered says nothing of others."""
-        self._lost.append(reason)
-        if is_gone or not self._answered:
-            self._lost_in_a_row += 1
 
     async def _ask_within_context(
         self, client: httpx.AsyncClient, position: int, request: Request
@@ -201,10 +202,13 @@ class OpenAiEngine(Engine):
     async def _ask_once(self, client: httpx.AsyncClient, request: Request, budget: int) -> httpx.Response:
         """The reply to one request, without those optional parameters that the server refuses.
 
-        Raises Refusal where it refuses what it has to take, PassingError for what may work the next time.
+        A refusal that names no parameter may be about any of them, as long as nothing was answered with them: they are
+        left out if it takes the question without. Raises Refusal for what it has to take, PassingError for what may
+        work the next time.
         """
+        bare = False
         while True:
-            budget_name, optional = self._budget_name, dict(self._optional)
+            budget_name, optional = self._budget_name, _least(self._optional) if bare else dict(self._optional)
             path, question = self._question(request)
             body = {"model": self._model, budget_name: budget, **optional, **question}
             try:
@@ -214,9 +218,14 @@ class OpenAiEngine(Engine):
             try:
                 require_success(response, self._key)
             except Refusal as refusal:
-                if refusal.is_too_long or not self._leave_out(refusal, budget_name, optional):
+                if refusal.is_too_long:
                     raise
+                if not self._leave_out(refusal, budget_name, optional):
+                    if bare or self._answered or optional == _least(optional):
+                        raise
+                    bare = True
             else:
+                self._optional = optional if bare else self._optional
                 return response
 
     def _question(self, request: Request) -> tuple[str, dict[str, Any]]:
@@ -229,17 +238,17 @@ class OpenAiEngine(Engine):
         return "completions", {"prompt": request.text}
 
     def _leave_out(self, refusal: Refusal, budget_name: str, optional: dict[str, Any]) -> bool:
-        """Change what is sent by what was refused; whether that makes another request than the refused one.
-
-        A refusal that names no parameter may be about any of them, as long as nothing was answered with them.
-        """
+        """Change what is sent by the parameters that ``refusal`` names; whether the next request is another one."""
         if budget_name == BUDGET_NAMES[0] and refusal.named(BUDGET_NAMES[1:]):
             self._budget_name = BUDGET_NAMES[1]
         elif named := refusal.named(optional):
             self._optional = {key: value for key, value in self._optional.items() if key not in named}
-        elif not self._answered:
-            self._optional = {key: value for key, value in self._optional.items() if key == "temperature"}
-        return (self._budget_name, self._optional) != (budget_name, optional)
+        return self._budget_name != budget_name or not optional.items() <= self._optional.items()
+
+
+def _least(optional: dict[str, Any]) -> dict[str, Any]:
+    """The optional parameter that nearly every server takes."""
+    return {key: value for key, value in optional.items() if key == "temperature"}
 
 
 async def _finish(tasks: Collection[asyncio.Task], client: httpx.AsyncClient) -> None:
