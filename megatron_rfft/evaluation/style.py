@@ -102,8 +102,7 @@ def length_ticks(axes: Axes, lengths: Sequence[int]) -> None:
 
 def fit_title(axes: Axes, title: str, pad: float, color: str = INK) -> None:
     """A panel's title, smaller if it is wider than the panel."""
-    room = axes.get_position().width * WIDTH
-    size = min(TITLE_SIZE, TITLE_SIZE * room / max(text_width(title, TITLE_SIZE, "bold"), 0.1))
+    size = fitting_size(title, TITLE_SIZE, axes.get_position().width * WIDTH, "bold")
     axes.set_title(title, loc="left", fontsize=size, fontweight="bold", pad=pad, color=color)
 
 
@@ -127,10 +126,12 @@ def draw_head(figure: Figure, title: str, subtitle: str, entries: Sequence[tuple
     """
     width, height = WIDTH, figure.get_size_inches()[1]
     x, y = 0.2, height - 0.2
-    figure.text(x / width, y / height, title, fontsize=15, fontweight="bold", va="top")
+    size = fitting_size(title, 15, width - 2 * x, "bold")
+    figure.text(x / width, y / height, title, fontsize=size, fontweight="bold", va="top")
     y -= 0.36
     for line in subtitle.splitlines():
-        figure.text(x / width, y / height, line, fontsize=10.5, color=MUTED, va="top")
+        size = fitting_size(line, 10.5, width - 2 * x)
+        figure.text(x / width, y / height, line, fontsize=size, color=MUTED, va="top")
         y -= 0.22
     y -= 0.14
     columns = _legend_columns(entries)
@@ -146,7 +147,8 @@ def draw_head(figure: Figure, title: str, subtitle: str, entries: Sequence[tuple
         figure.text((left + 0.44) / width, middle / height, name, color=look["color"], **bold)
         if about:
             start = left + 0.44 + widest + 0.15
-            figure.text(start / width, middle / height, about, fontsize=10, color=MUTED, va="center_baseline")
+            size = fitting_size(about, 10, width - x - start)
+            figure.text(start / width, middle / height, about, fontsize=size, color=MUTED, va="center_baseline")
 
 
 def head_height(subtitle: str, entries: Sequence[tuple[int, str, str]]) -> float:
@@ -160,6 +162,11 @@ def _legend_columns(entries: Sequence[tuple[int, str, str]]) -> int:
         return 1
     widest = max(text_width(name, 10.5, "bold") for _, name, _ in entries)
     return max(1, min(len(entries), int((WIDTH - 0.4) / (widest + LEGEND_GAP))))
+
+
+def fitting_size(text: str, size: float, room: float, weight: str = "normal") -> float:
+    """``size``, or a smaller one at which ``text`` takes ``room`` inches."""
+    return min(size, size * room / max(text_width(text, size, weight), 0.1))
 
 
 def text_width(text: str, size: float, weight: str) -> float:
