@@ -14,7 +14,7 @@ from megatron_rfft.evaluation.engines import DTYPES, ENGINES
 from megatron_rfft.evaluation.replicas import answer_in_replicas
 from megatron_rfft.evaluation.run_folder import RESULTS
 from megatron_rfft.evaluation.runner import EvaluationConfig, evaluate
-from megatron_rfft.evaluation.table import format_table
+from megatron_rfft.evaluation.table import format_table, warn_of
 from megatron_rfft.tasks import FORMS, SPLITS, load_task_file, split_tasks
 
 
@@ -117,6 +117,8 @@ def main() -> None:
         command = [sys.executable, __file__, *sys.argv[1:], "--replicas", "1"]
         answer_in_replicas(command, arguments.replicas, arguments.tensor_parallel, arguments.output)
     results = evaluate(config, arguments.output)
+    if not arguments.shard and (warning := warn_of(results)):
+        print(f"warning: {warning}", file=sys.stderr)
     if arguments.json:
         print(json.dumps(results, ensure_ascii=False))
     elif arguments.shard:

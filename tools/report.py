@@ -7,38 +7,78 @@ from pathlib import Path
 
 from megatron_rfft.common.cli import make_parser, run_command
 from megatron_rfft.common.errors import UserError
-from megatron_rfft.evaluation.report import load_run, write_report
+from megatron_rfft.evaluation.curves import parse_curves
+from megatron_rfft.evaluation.figures import Wording
+from megatron_rfft.evaluation.report import write_report
+from megatron_rfft.evaluation.runs import parse_runs, task_names
+
+DESCRIPTION = """\
+Write report.html (one self-contained page), the figures as PNG and SVG, and the numbers as results.json, results.csv,
+curves.csv and report.md. Evaluations of one method are joined: its tasks by commas, its seeds as NAME@SEED. Accuracies
+are then means over the seeds, each seed is a thin line, and the intervals take seeds as clusters."""
+EXAMPLES = """\
+python tools/report.py --run "follows the rule=runs/rule/eval" --run "answers directly=runs/direct/eval" --output report
+  python tools/report.py --run Meta-RFFT@1=runs/1/length_int,runs/1/add_int \\
+    --run Meta-RFFT@2=runs/2/length_int,runs/2/add_int --about "Meta-RFFT=RF-pretrained on other rules" \\
+    --title "Longer than trained" --unit "number of digits" --task-title "length_int=How many digits?" \\
+    --curve "steps of adaptation" Meta-RFFT 0@1=runs/1/0 0@2=runs/2/0 60@1=runs/1/60 60@2=runs/2/60 \\
+    --output report"""
 
 
 def parse_arguments() -> Namespace:
-    parser = make_parser(
-        "Write report.html (one self-contained page), the figures as PNG and SVG, and the numbers as results.json, "
-        "results.csv and report.md.",
-        'python tools/report.py --run "follows the rule=runs/rule/eval" --run "answers directly=runs/direct/eval" '
-        "--output runs/report",
-    )
+    parser = make_parser(DESCRIPTION, EXAMPLES)
     parser.add_argument(
         "--run",
         action="append",
         required=True,
-        metavar="NAME=DIR[,DIR...]",
-        help="a finished evaluation under a name, or several of one method on a task each; repeatable",
+        metavar="NAME[@SEED]=DIR[,DIR...]",
+        help="a finished evaluation under a name, or several of one method on a task each; repeatable, also for the "
+        "same name with another seed (an integer)",
+    )
+    parser.add_argument(
+        "--curve",
+        action="append",
+        nargs="+",
+        default=[],
+        metavar="TITLE",
+        help="TITLE NAME VALUE[@SEED]=DIR[,DIR...] ...: a plot of the accuracy beyond the trained lengths against the "
+        "values of what TITLE names, in the order given; repeatable, also for the same TITLE with another line NAME",
     )
     parser.add_argument("--output", type=Path, required=True, help="folder for the report")
-    parser.add_argument("--title", default="Accuracy against length", help="heading of the page and the plots")
+    parser.add_argument("--title", default=Wording.title, help="heading of the page and the plots")
+    parser.add_argument("--subtitle", default="", help="what the plots show, in a sentence below the title")
+    parser.add_argument("--unit", default=Wording.unit, help="what lengths count, below the plots")
+    for option, metavar, text in (
+        ("--task-title", "TASK=TEXT", "a task in plain words, as its plot's title; repeatable"),
+        ("--about", "NAME=TEXT", "what a run is, beside its name in the legend; repeatable"),
+    ):
+        parser.add_argument(option, action="append", default=[], metavar=metavar, help=text)
     parser.add_argument("--json", action="store_true", help="print the merged results instead of the paths")
     return parser.parse_args()
 
 
+def parse_texts(option: str, texts: list[str], known: list[str]) -> dict[str, str]:
+    """NAME=TEXT options as a dictionary. Raises UserError for a name that nothing in the report has."""
+    found = {}
+    for text in texts:
+        name, separator, words = text.partition("=")
+        if not separator or name not in known:
+            raise UserError(f"{option} {text!r} does not begin with one of {', '.join(known)} and '='")
+        found[name] = words
+    return found
+
+
 def main() -> None:
     arguments = parse_arguments()
-    runs = []
-    for text in arguments.run:
-        name, separator, folders = text.partition("=")
-        if not (separator and name and folders):
-            raise UserError(f'--run {text!r} is not NAME=DIR; write for example --run "follows the rule=runs/eval"')
-        runs.append(load_run(name, *folders.split(",")))
-    report = write_report(runs, arguments.output, arguments.title)
+    runs = parse_runs("--run", arguments.run)
+    wording = Wording(
+        arguments.title,
+        arguments.subtitle,
+        arguments.unit,
+        parse_texts("--task-title", arguments.task_title, task_names(runs)),
+        parse_texts("--about", arguments.about, [run.name for run in runs]),
+    )
+    report = write_report(runs, arguments.output, wording, parse_curves(arguments.curve))
     if arguments.json:
         print(json.dumps(report, ensure_ascii=False))
     else:

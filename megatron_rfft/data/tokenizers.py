@@ -90,7 +90,9 @@ class HFTokenizer(Tokenizer):
         return read_json(file) if file.is_file() else {}
 
     def _declared(self, name: str) -> str | None:
-        token = self._config.get(name)
+        """A special token as tokenizer_config.json names it, or where that does not, special_tokens_map.json."""
+        file = self.path.with_name("special_tokens_map.json")
+        token = self._config.get(name) or (read_json(file).get(name) if file.is_file() else None)
         return token.get("content") if isinstance(token, dict) else token
 
     def _find_stop_id(self) -> int:

@@ -1,55 +1,194 @@
-"""What went wrong at each length: a stacked bar per length, drawn as inline SVG in the page's colours."""
+"""What went wrong: first wrong lines by kind as bars, and how far loop counts are off (the paper's figure 4)."""
 
 from collections import Counter
-from collections.abc import Mapping
-from html import escape
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from statistics import fmean
 from typing import Any
 
-from megatron_rfft.evaluation.steps import KINDS, LUCKY
+import matplotlib
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.patches import Rectangle
 
-ALL_KINDS = (*KINDS, LUCKY)
-WIDTH, HEIGHT = 390, 190
-LEFT, RIGHT, TOP, BOTTOM = 40, 8, 10, 34
-WIDEST_BAR = 34
+from megatron_rfft.evaluation.figures import Wording
+from megatron_rfft.evaluation.runs import Run, task_names
+from megatron_rfft.evaluation.steps import ALL_KINDS
+from megatron_rfft.evaluation.style import (
+    MUTED,
+    PAPER,
+    STYLE,
+    WIDTH,
+    draw_head,
+    draw_seed,
+    fit_title,
+    head_height,
+    inline_svg,
+    length_ticks,
+    percent_axis,
+    percent_labels,
+    run_color,
+    run_look,
+    save_figure,
+)
+
+# As in report.html, for light paper: the two loop errors in blues, so that they are seen together.
+KIND_COLORS = (
+    "#0b5f9e",
+    "#6db5e8",
+    "#c66a9c",
+    "#d55e00",
+    "#009e73",
+    "#e3a81b",
+    "#8b949e",
+    "#cfd4da",
+    "#1c2128",
+    "#7a5fb0",
+)
+WIDEST_BAR = 0.72
+COLUMNS = 3
 
 
-def kind_totals(cells: Mapping[str, Mapping[str, Any]]) -> dict[str, int]:
-    """How often each kind occurs in all cells together, in the order of KINDS."""
-    totals: Counter[str] = Counter()
-    for cell in cells.values():
-        totals.update(cell.get("steps", {}).get("kinds", {}))
-    return {kind: totals[kind] for kind in ALL_KINDS if totals[kind]}
+def is_traced(run: Run) -> bool:
+    """Whether its answers have steps that can go wrong."""
+    return any("steps" in cell for task in run.results["tasks"] for cell in run.cells(task).values())
 
 
-def error_bars_svg(label: str, cells: Mapping[str, Mapping[str, Any]]) -> str:
-    """Bars of one run on one task; ``cells`` by length, those without ``steps`` stay empty."""
-    lengths = sorted(cells, key=int)
-    width, height = WIDTH - LEFT - RIGHT, HEIGHT - TOP - BOTTOM
-    step = width / len(lengths)
-    bar = min(WIDEST_BAR, 0.72 * step)
-    parts = [f'<svg viewBox="0 0 {WIDTH} {HEIGHT}" role="img" aria-label="{escape(label)}" class="bars">']
-    for percent in (0, 50, 100):
-        y = TOP + height * (1 - percent / 100)
-        parts.append(f'<line x1="{LEFT}" x2="{WIDTH - RIGHT}" y1="{y:.1f}" y2="{y:.1f}" stroke="var(--grid)"/>')
-        parts.append(f'<text x="{LEFT - 6}" y="{y + 3:.1f}" text-anchor="end">{percent} %</text>')
-    every = -(-len(lengths) // 15)  # labels that do not touch
-    for place, length in enumerate(lengths):
-        center = LEFT + step * (place + 0.5)
-        parts += _stack(length, cells[length], center - bar / 2, bar, height)
-        if place % every == 0:
-            parts.append(f'<text x="{center:.1f}" y="{HEIGHT - BOTTOM + 14}" text-anchor="middle">{length}</text>')
-    parts.append(f'<text x="{LEFT + width / 2:.1f}" y="{HEIGHT - 4}" text-anchor="middle">length</text></svg>')
-    return "".join(parts)
+def kinds_by_length(run: Run, tasks: Sequence[str]) -> dict[int, dict[str, Any]]:
+    """By length ``n`` answers and ``kinds`` of first wrong lines, of all ``tasks`` together."""
+    found: dict[int, dict[str, Any]] = {}
+    for task in tasks:
+        for length, cell in run.cells(task).items():
+            entry = found.setdefault(length, {"n": 0, "kinds": Counter()})
+            entry["n"] += cell["n"]
+            entry["kinds"].update(cell.get("steps", {}).get("kinds", {}))
+    return dict(sorted(found.items()))
 
 
-def _stack(length: str, cell: Mapping[str, Any], x: float, width: float, height: float) -> list[str]:
-    parts, bottom = [], TOP + height
-    for index, kind in enumerate(ALL_KINDS):
-        count = cell.get("steps", {}).get("kinds", {}).get(kind, 0)
-        if count:
-            tall = height * count / cell["n"]
-            bottom -= tall
-            box = f'x="{x:.1f}" y="{bottom:.2f}" width="{width:.1f}" height="{tall:.2f}"'
-            title = f"{kind}: {count} of {cell['n']} at length {length}"
-            parts.append(f'<rect {box} fill="var(--kind-{index})"><title>{escape(title)}</title></rect>')
-    return parts
+def loop_errors(run: Run, tasks: Sequence[str]) -> dict[int, dict[str, Any]]:
+    """By length the mean over ``tasks`` of the mean relative error of the loop count.
+
+    ``error`` is a proportion, ``by_seed`` has each seed's. Tasks without loops, and results of versions that did not
+    measure it, are left out.
+    """
+    found: dict[int, list[Mapping[str, Any]]] = {}
+    for task in tasks:
+        for length, cell in run.cells(task).items():
+            loops = cell.get("steps", {}).get("iterations", {})
+            if loops.get("relative_error") is not None:
+                found.setdefault(length, []).append(loops)
+    return {
+        length: {
+            "error": fmean(loops["relative_error"] for loops in parts),
+            "by_seed": {seed: fmean(loops["relative_error_by_seed"][seed] for loops in parts) for seed in run.seeds},
+        }
+        for length, parts in sorted(found.items())
+    }
+
+
+def draw_bars(axes: Axes, by_length: Mapping[int, Mapping[str, Any]]) -> None:
+    """A stacked bar per length: the share of its answers whose first wrong line is of each kind."""
+    for place, (length, entry) in enumerate(by_length.items()):
+        bottom = 0.0
+        for kind, color in zip(ALL_KINDS, KIND_COLORS, strict=True):
+            if count := entry["kinds"].get(kind, 0):
+                tall = 100 * count / entry["n"]
+                place_of_bar = (place - WIDEST_BAR / 2, bottom)
+                bar = Rectangle(place_of_bar, WIDEST_BAR, tall, facecolor=color, edgecolor=PAPER, linewidth=0.5)
+                bar.set_gid(f"bar: {kind}: {count} of {entry['n']} at length {length}")
+                axes.add_patch(bar)
+                bottom += tall
+    percent_axis(axes)
+    axes.set_ylim(0, 104)
+    axes.set_xlim(-0.6, len(by_length) - 0.4)
+    every = -(-len(by_length) // 12)  # labels that do not touch
+    places = range(0, len(by_length), every)
+    axes.set_xticks(list(places), [str(list(by_length)[place]) for place in places])
+
+
+def draw_loop_errors(axes: Axes, errors: Mapping[int, Mapping[int, Mapping[str, Any]]]) -> None:
+    """The relative error of the loop count by length in percent, a line per run; ``errors`` by run's number."""
+    for index, by_length in reversed(errors.items()):
+        for seed in next(iter(by_length.values()))["by_seed"]:
+            draw_seed(axes, index, list(by_length), [100 * entry["by_seed"][seed] for entry in by_length.values()])
+        axes.plot(list(by_length), [100 * entry["error"] for entry in by_length.values()], **run_look(index))
+    highest = max(entry["error"] for by_length in errors.values() for entry in by_length.values())
+    axes.set_ylim(-4 if highest > 0.5 else -2, max(axes.get_ylim()[1], 20))
+    length_ticks(axes, sorted({length for by_length in errors.values() for length in by_length}))
+    percent_labels(axes)
+
+
+def error_figure(runs: Sequence[Run], wording: Wording) -> Figure | None:
+    """For all tasks together: bars of each run that gives traces, and the loop counts of all; None without traces."""
+    tasks = task_names(runs)
+    traced = {index: run for index, run in enumerate(runs) if is_traced(run)}
+    if not traced:
+        return None
+    errors = {index: by_length for index, run in traced.items() if (by_length := loop_errors(run, tasks))}
+    entries = [(index, run.name, wording.about.get(run.name, "")) for index, run in traced.items()]
+    number = len(traced) + bool(errors)
+    columns = min(number, COLUMNS)
+    rows = -(-number // columns)
+    left, right, gap, tall, bottom = 0.62, 0.3, 0.95, 2.1, 0.95
+    subtitle = f"{len(tasks)} tasks together" if len(tasks) > 1 else wording.task(tasks[0])
+    head = head_height(subtitle, entries) + 0.05
+    height = head + rows * tall + (rows - 1) * gap + bottom
+    figure = Figure(figsize=(WIDTH, height))
+    space = (WIDTH - left - right) / (columns + 0.25 * (columns - 1))
+    for position in range(number):
+        row, column = divmod(position, columns)
+        y = height - head - tall - row * (tall + gap)
+        axes = figure.add_axes(((left + 1.25 * space * column) / WIDTH, y / height, space / WIDTH, tall / height))
+        if position < len(traced):
+            index = list(traced)[position]
+            draw_bars(axes, kinds_by_length(traced[index], tasks))
+            fit_title(axes, traced[index].name, pad=6, color=run_color(index))
+        else:
+            draw_loop_errors(axes, errors)
+            fit_title(axes, "loop count: mean relative error", pad=6)
+        axes.set_xlabel(wording.unit)
+    draw_head(figure, "Where answers first went wrong", subtitle, entries)
+    _draw_kinds(figure, [kind for kind in ALL_KINDS if any(kind in _totals(run, tasks) for run in traced.values())])
+    return figure
+
+
+def _totals(run: Run, tasks: Sequence[str]) -> Counter[str]:
+    return sum((entry["kinds"] for entry in kinds_by_length(run, tasks).values()), Counter())
+
+
+def _draw_kinds(figure: Figure, kinds: Sequence[str]) -> None:
+    handles = [Rectangle((0, 0), 1, 1, color=KIND_COLORS[ALL_KINDS.index(kind)]) for kind in kinds]
+    if handles:
+        look = {"frameon": False, "fontsize": 8, "labelcolor": MUTED, "handlelength": 0.9, "handleheight": 0.9}
+        place = {"loc": "lower left", "bbox_to_anchor": (0.1 / WIDTH, 0.08 / figure.get_size_inches()[1])}
+        figure.legend(handles, kinds, ncols=len(kinds) if len(kinds) <= 6 else 5, columnspacing=1.4, **place, **look)
+
+
+def save_errors(runs: Sequence[Run], folder: Path, wording: Wording) -> list[Path]:
+    """Write ``errors.png`` and ``.svg``; nothing where no run gives traces."""
+    with matplotlib.rc_context(STYLE):
+        figure = error_figure(runs, wording)
+        return save_figure(figure, folder / "errors") if figure else []
+
+
+def bars_svg(run: Run, tasks: Sequence[str], unit: str, label: str) -> str:
+    """The bars of one run as inline SVG with tooltips."""
+    with matplotlib.rc_context(STYLE):
+        figure = Figure(figsize=(3.9, 1.9))
+        axes = figure.add_axes((0.125, 0.23, 0.85, 0.72))
+        draw_bars(axes, kinds_by_length(run, tasks))
+        axes.set_xlabel(unit)
+    return inline_svg(figure, label, {color: f"kind-{index}" for index, color in enumerate(KIND_COLORS)})
+
+
+def loop_errors_svg(runs: Sequence[Run], tasks: Sequence[str], unit: str, label: str) -> str | None:
+    """The relative errors of the loop counts as inline SVG; None where none is known."""
+    errors = {index: found for index, run in enumerate(runs) if (found := loop_errors(run, tasks))}
+    if not errors:
+        return None
+    with matplotlib.rc_context(STYLE):
+        figure = Figure(figsize=(3.9, 1.9))
+        axes = figure.add_axes((0.125, 0.23, 0.85, 0.72))
+        draw_loop_errors(axes, errors)
+        axes.set_xlabel(unit)
+    return inline_svg(figure, label)

@@ -1,9 +1,7 @@
 """Accuracy against length: the figure at the top of the README, and its panels for the report."""
 
-import io
-import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
@@ -11,21 +9,26 @@ from typing import Any
 import matplotlib
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from matplotlib.lines import Line2D
-from matplotlib.ticker import FuncFormatter, MaxNLocator
 
-from megatron_rfft.common.files import atomic_write
 from megatron_rfft.evaluation.metrics import ACCURACY_TARGET
+from megatron_rfft.evaluation.runs import Run, mean_cells, task_names
+from megatron_rfft.evaluation.style import (
+    MUTED,
+    SHADE,
+    STYLE,
+    WIDTH,
+    draw_head,
+    draw_line,
+    fit_title,
+    head_height,
+    inline_svg,
+    length_ticks,
+    percent_axis,
+    run_color,
+    save_figure,
+)
 
-# Okabe and Ito's palette, distinct for every kind of colour vision, the pale yellow left out.
-RUN_COLORS = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#56b4e9", "#e69f00")
-RUN_MARKERS = ("o", "s", "^", "D", "v", "P")
-RUN_LINES = ("-", (0, (4, 2)), (0, (1, 1.5)))  # for the first six runs, the next six, ...
-INK, MUTED, GRID, SHADE, PAPER = "#1c2127", "#68717d", "#e4e7eb", "#edf0f4", "#ffffff"
-LEGEND_COLUMNS = 3
-NO_METADATA = dict.fromkeys(("Date", "Creator", "Format", "Type"))  # same numbers, same bytes
-PIXELS_PER_INCH = 200  # twice the screen's 100
-
+MEAN_ON_TOP = 4  # from so many tasks on their mean has a wide panel of its own above them
 RIGHT_OF_AXES = {
     "xycoords": ("axes fraction", "data"),
     "textcoords": "offset points",
@@ -39,114 +42,74 @@ ABOVE_AXES = {
     "color": MUTED,
     "fontsize": 8,
 }
-STYLE = {
-    "font.family": "DejaVu Sans",
-    "font.size": 9,
-    "text.color": INK,
-    "axes.labelcolor": MUTED,
-    "axes.edgecolor": MUTED,
-    "axes.linewidth": 0.8,
-    "axes.spines.top": False,
-    "axes.spines.right": False,
-    "axes.spines.left": False,
-    "xtick.color": MUTED,
-    "ytick.color": MUTED,
-    "ytick.left": False,
-    "xtick.major.size": 3,
-    "svg.fonttype": "none",  # text stays text: the page's own font, selectable
-    "svg.hashsalt": "megatron_rfft",  # same numbers, same bytes
-}
 
 
 @dataclass(frozen=True)
-class Run:
-    """One evaluation in a comparison: the name that it goes by, and its results."""
+class Wording:
+    """What a report says in plain words, for readers who do not know the names in its files."""
 
-    name: str
-    results: Mapping[str, Any]
+    title: str = "Accuracy against length"
+    subtitle: str = ""
+    unit: str = "length"
+    """What the lengths count, as the x axis says it."""
+    tasks: Mapping[str, str] = field(default_factory=dict)
+    """Titles of tasks."""
+    about: Mapping[str, str] = field(default_factory=dict)
+    """What a run is, for the legend."""
 
-    def cells(self, task: str) -> dict[int, Mapping[str, Any]]:
-        """Cells of ``task`` by length, ascending; none if this run did not measure it."""
-        cells = self.results["tasks"].get(task, {}).get("cells", {})
-        return {int(length): cells[length] for length in sorted(cells, key=int)}
+    def task(self, name: str) -> str:
+        return self.tasks.get(name, name)
 
-    def trained_lengths(self, task: str) -> list[int]:
-        """Lengths of ``task`` that the model was trained on."""
-        return self.results["tasks"].get(task, {}).get("trained_lengths", [])
-
-
-def run_color(index: int) -> str:
-    """The colour of run number ``index``; from the seventh on they come again, with other lines and markers."""
-    return RUN_COLORS[index % len(RUN_COLORS)]
-
-
-def run_marker(index: int) -> str:
-    return RUN_MARKERS[(index + index // len(RUN_COLORS)) % len(RUN_MARKERS)]
+    def legend(self, runs: Sequence[Run]) -> list[tuple[int, str, str]]:
+        """(number, name, what it is) of each run."""
+        return [(index, run.name, self.about.get(run.name, "")) for index, run in enumerate(runs)]
 
 
-def task_names(runs: Sequence[Run]) -> list[str]:
-    """Every task that any run measured, in the order of the first run that names it."""
-    return list(dict.fromkeys(task for run in runs for task in run.results["tasks"]))
+@dataclass(frozen=True)
+class Panel:
+    """One plot: by run's number its cells by length, and the lengths that it was trained on."""
+
+    title: str
+    curves: Mapping[int, Mapping[int, Mapping[str, Any]]]
+    trained: Mapping[int, Sequence[int]]
 
 
-def trained_spans(trained: Sequence[int], measured: Sequence[int]) -> list[tuple[int, int]]:
-    """Inclusive spans of trained lengths; a gap parts two of them only if an untrained length in it was measured."""
-    spans: list[tuple[int, int]] = []
-    for length in sorted(trained):
-        if spans and not any(spans[-1][1] < m < length for m in measured):
-            spans[-1] = (spans[-1][0], length)
-        else:
-            spans.append((length, length))
-    return spans
+def task_panel(task: str, runs: Sequence[Run], title: str) -> Panel:
+    curves = {index: run.cells(task) for index, run in enumerate(runs) if run.cells(task)}
+    return Panel(title, curves, {index: runs[index].trained_lengths(task) for index in curves})
 
 
-def draw_panel(axes: Axes, task: str, runs: Sequence[Run]) -> None:
-    """Draw every run's accuracy on ``task`` with its 95 % band, the trained lengths shaded, the 90 % line dashed."""
-    measured = sorted({length for run in runs for length in run.cells(task)})
+def mean_panel(runs: Sequence[Run]) -> Panel | None:
+    """The mean over all tasks, of the runs that measured them all; None where there are not two tasks, or none did."""
+    tasks = task_names(runs)
+    curves = {index: cells for index, run in enumerate(runs) if (cells := mean_cells(run, tasks))}
+    if len(tasks) < 2 or not curves:
+        return None
+    trained = {}
+    for index in curves:
+        lengths = {tuple(runs[index].trained_lengths(task)) for task in tasks}
+        trained[index] = list(lengths.pop()) if len(lengths) == 1 else []
+    return Panel(f"mean of the {len(tasks)} tasks", curves, trained)
+
+
+def draw_panel(axes: Axes, panel: Panel) -> None:
+    """Draw every run's accuracy with its 95 % band, the trained lengths shaded, the 90 % line dashed."""
+    measured = sorted({length for cells in panel.curves.values() for length in cells})
     margin = max(0.6, 0.02 * (measured[-1] - measured[0]))
     axes.set_xlim(measured[0] - margin, measured[-1] + margin)
-    axes.set_ylim(-4, 104)
-    _show_trained(axes, task, runs, measured)
+    percent_axis(axes)
+    _show_trained(axes, panel, measured)
     target = 100 * ACCURACY_TARGET
     axes.axhline(target, color=MUTED, linewidth=0.9, dashes=(4, 3), zorder=1.5)
     axes.annotate(f"{target:.0f} %", (1, target), (4, 0), **RIGHT_OF_AXES)
-    for index, run in reversed(list(enumerate(runs))):  # the first run, drawn last, lies on top
-        if cells := run.cells(task):
-            _draw_curve(axes, cells, index)
-    axes.set_yticks([0, 25, 50, 75, 100])
-    axes.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:.0f} %"))
-    axes.xaxis.set_major_locator(MaxNLocator(nbins=7, integer=True, steps=[1, 2, 5, 10], min_n_ticks=1))
-    axes.grid(axis="y", color=GRID, linewidth=0.8)
-    axes.set_axisbelow(True)
+    for index, cells in reversed(panel.curves.items()):  # the first run, drawn last, lies on top
+        draw_line(axes, index, list(cells), list(cells.values()))
+    length_ticks(axes, measured)
 
 
-def _draw_curve(axes: Axes, cells: Mapping[int, Mapping[str, Any]], index: int) -> None:
-    color, marker = run_color(index), run_marker(index)
-    lengths = list(cells)
-    low, high = zip(*(cell["interval"] for cell in cells.values()), strict=True)
-    low, high = [100 * value for value in low], [100 * value for value in high]
-    axes.fill_between(lengths, low, high, color=color, alpha=0.15, linewidth=0)
-    if len(lengths) == 1:  # a band of no width
-        axes.vlines(lengths, low, high, color=color, alpha=0.4, linewidth=2)
-    axes.plot(
-        lengths,
-        [100 * cell["accuracy"] for cell in cells.values()],
-        color=color,
-        linewidth=2 + 1.4 * min(index, 2),  # a curve that lies under another one still shows
-        linestyle=RUN_LINES[index // len(RUN_COLORS) % len(RUN_LINES)],
-        marker=marker,
-        markersize=5,
-        markeredgecolor=PAPER,
-        markeredgewidth=0.8,
-        solid_joinstyle="round",
-        clip_on=False,
-        zorder=3,
-    )
-
-
-def _show_trained(axes: Axes, task: str, runs: Sequence[Run], measured: Sequence[int]) -> None:
+def _show_trained(axes: Axes, panel: Panel, measured: Sequence[int]) -> None:
     """One shade where all runs share their trained lengths; else a bar per run, in its colour, above the panel."""
-    trained = {index: run.trained_lengths(task) for index, run in enumerate(runs) if run.trained_lengths(task)}
+    trained = {index: lengths for index, lengths in panel.trained.items() if lengths}
     if len({tuple(lengths) for lengths in trained.values()}) == 1:
         _shade_trained(axes, next(iter(trained.values())), measured)
     elif trained:
@@ -159,7 +122,7 @@ def _shade_trained(axes: Axes, trained: Sequence[int], measured: Sequence[int]) 
     for start, end in spans:
         axes.axvspan(start, end, color=SHADE, linewidth=0, zorder=0)
     if spans:
-        axes.annotate(f"trained {format_lengths(trained)}", (spans[0][0], 1), (0, 4), **ABOVE_AXES)
+        axes.annotate(f"trained on {format_lengths(trained)}", (spans[0][0], 1), (0, 4), **ABOVE_AXES)
     if trained[-1] < measured[-1]:
         axes.annotate("longer than trained →", (right, 1), (0, 4), ha="right", **ABOVE_AXES)
 
@@ -171,6 +134,17 @@ def _bar_trained(axes: Axes, trained: Mapping[int, Sequence[int]], measured: Seq
         for span in _visible_spans(axes, lengths, measured):
             axes.plot(span, [1.03 + 0.03 * row] * 2, transform=above, **look)
     axes.annotate("bars: trained lengths", (axes.get_xlim()[1], 1), (0, 4), ha="right", **ABOVE_AXES)
+
+
+def trained_spans(trained: Sequence[int], measured: Sequence[int]) -> list[tuple[int, int]]:
+    """Inclusive spans of trained lengths; a gap parts two of them only if an untrained length in it was measured."""
+    spans: list[tuple[int, int]] = []
+    for length in sorted(trained):
+        if spans and not any(spans[-1][1] < m < length for m in measured):
+            spans[-1] = (spans[-1][0], length)
+        else:
+            spans.append((length, length))
+    return spans
 
 
 def _visible_spans(axes: Axes, trained: Sequence[int], measured: Sequence[int]) -> list[tuple[float, float]]:
@@ -192,112 +166,73 @@ def format_lengths(lengths: Sequence[int]) -> str:
     return f"{lengths[0]}–{lengths[-1]}" + (f":{step}" if step > 1 else "")
 
 
-def draw_figure(runs: Sequence[Run], tasks: Sequence[str], title: str) -> Figure:
-    """All tasks as small multiples under one title and one legend."""
-    columns = min(len(tasks), 3 if len(tasks) != 4 else 2)
-    rows = -(-len(tasks) // columns)
+def draw_figure(runs: Sequence[Run], panels: Sequence[Panel], wording: Wording, top: Panel | None = None) -> Figure:
+    """The panels as small multiples under one title and one legend; ``top`` is a wide one above them."""
+    columns = min(len(panels), 3 if len(panels) != 4 else 2)
+    rows = -(-len(panels) // columns)
     # All in inches: what lies around the panels, between them, and their own height.
-    width, left, right, bottom, gap = 10.0, 0.62, 0.5, 0.95, 0.88
-    top = 1.38 + 0.25 * ((len(runs) - 1) // LEGEND_COLUMNS)
-    panel = {1: 2.9, 2: 2.35}.get(columns, 1.9)
-    height = top + rows * panel + (rows - 1) * gap + bottom
-    figure = Figure(figsize=(width, height), facecolor=PAPER)
-    grid = figure.subplots(rows, columns, squeeze=False, sharey=True)
-    figure.subplots_adjust(
-        left=left / width,
-        right=1 - right / width,
-        top=1 - top / height,
-        bottom=bottom / height,
-        wspace=0.22,
-        hspace=gap / panel,
-    )
-    for position, axes in enumerate(grid.flat):
-        if position >= len(tasks):
-            axes.remove()
-            continue
-        draw_panel(axes, tasks[position], runs)
-        axes.set_title(tasks[position], loc="left", fontsize=11, fontweight="bold", pad=18)
-        axes.tick_params(labelleft=position % columns == 0)
-        if position + columns >= len(tasks):
-            axes.set_xlabel("length")
-    x = 0.2 / width
-    figure.text(x, 1 - 0.2 / height, title, fontsize=15, fontweight="bold", va="top")
-    _draw_legend(figure, runs, (x, 1 - 0.58 / height))
-    figure.text(x, 0.18 / height, caption(runs), color=MUTED, fontsize=8, va="bottom")
+    left, right, bottom, gap = 0.62, 0.5, 0.95, 0.9
+    head = head_height(wording.subtitle, wording.legend(runs)) + 0.1
+    heights = [2.9] * (top is not None) + [{1: 2.9, 2: 2.35}.get(columns, 1.9)] * rows
+    height = head + sum(heights) + gap * (len(heights) - 1) + bottom
+    figure = Figure(figsize=(WIDTH, height))
+    space = (WIDTH - left - right) / (columns + 0.22 * (columns - 1))  # a panel's width
+    y = height - head
+    for row, tall in enumerate(heights):
+        y -= tall
+        wide = top is not None and row == 0
+        first = (row - (top is not None)) * columns
+        shown = [top] if wide else panels[first : first + columns]
+        for column, panel in enumerate(shown):
+            x = left + 1.22 * space * column
+            box = (x, y, WIDTH - left - right if wide else space, tall)
+            axes = figure.add_axes((box[0] / WIDTH, box[1] / height, box[2] / WIDTH, box[3] / height))
+            draw_panel(axes, panel)
+            fit_title(axes, panel.title, pad=18)
+            axes.tick_params(labelleft=column == 0)
+            if wide or first + column + columns >= len(panels):
+                axes.set_xlabel(wording.unit)
+        y -= gap
+    draw_head(figure, wording.title, wording.subtitle, wording.legend(runs))
+    figure.text(0.2 / WIDTH, 0.18 / height, caption(runs), color=MUTED, fontsize=8, va="bottom")
     return figure
 
 
 def caption(runs: Sequence[Run]) -> str:
-    """How many questions stand behind a point, and what the bands are."""
-    sizes = sorted({cell["n"] for run in runs for task in run.results["tasks"] for cell in run.cells(task).values()})
+    """How many questions stand behind a point, and what the lines and bands are."""
+    cells = [cell for run in runs for task in run.results["tasks"] for cell in run.cells(task).values()]
+    sizes = sorted({cell.get("questions", cell["n"]) for cell in cells})
     count = f"{sizes[0]}" if len(sizes) == 1 else f"{sizes[0]} to {sizes[-1]}"
-    return f"{count} fresh questions per point, greedy decoding. Bands: 95 % Wilson intervals."
-
-
-def _draw_legend(figure: Figure, runs: Sequence[Run], corner: tuple[float, float]) -> None:
-    handles = [
-        Line2D(
-            [],
-            [],
-            color=run_color(index),
-            marker=run_marker(index),
-            linestyle=RUN_LINES[index // len(RUN_COLORS) % len(RUN_LINES)],
-            linewidth=2,
-            markersize=6,
-            markeredgecolor=PAPER,
-            label=run.name,
-        )
-        for index, run in enumerate(runs)
-    ]
-    figure.legend(
-        handles=handles,
-        loc="upper left",
-        bbox_to_anchor=corner,
-        ncols=min(len(handles), LEGEND_COLUMNS),
-        frameon=False,
-        fontsize=10.5,
-        labelcolor="linecolor",
-        borderpad=0,
-        borderaxespad=0,
-        handlelength=2.2,
-        columnspacing=2.0,
+    asked = f"{count} fresh questions per point, greedy decoding."
+    seeds = sorted({len(run.seeds) or 1 for run in runs})
+    if seeds == [1]:
+        return f"{asked} Bands: 95 % Wilson intervals."
+    number = f"{seeds[0]}" if len(seeds) == 1 else f"{seeds[0]} to {seeds[-1]}"
+    return (
+        f"{asked} Mean of {number} seeds (each one's line thin), which answer the same questions. "
+        "Bands: 95 % intervals over seeds and questions."
     )
 
 
-def save_figures(runs: Sequence[Run], folder: Path, title: str) -> list[Path]:
+def save_figures(runs: Sequence[Run], folder: Path, wording: Wording) -> list[Path]:
     """Write ``accuracy.png`` and ``.svg`` with all tasks, and ``accuracy_TASK.png`` for each; return the paths."""
-    tasks = task_names(runs)
-    paths = []
+    panels = {task: task_panel(task, runs, wording.task(task)) for task in task_names(runs)}
+    shown, mean = list(panels.values()), mean_panel(runs)
+    on_top = mean if len(panels) >= MEAN_ON_TOP else None
+    if mean and not on_top:
+        shown.append(mean)
     with matplotlib.rc_context(STYLE):
-        for name, shown in [("accuracy.png", tasks), *((f"accuracy_{task}.png", [task]) for task in tasks)]:
-            figure = draw_figure(runs, shown, title)
-            paths.append(folder / name)
-            with atomic_write(paths[-1], "wb") as handle:
-                figure.savefig(handle, format="png", dpi=PIXELS_PER_INCH)
-            if shown is tasks:
-                paths.append(folder / "accuracy.svg")
-                with atomic_write(paths[-1], "wb") as handle:
-                    figure.savefig(handle, format="svg", metadata=NO_METADATA)
+        paths = save_figure(draw_figure(runs, shown, wording, on_top), folder / "accuracy")
+        for task, panel in panels.items():
+            paths += save_figure(draw_figure(runs, [panel], wording), folder / f"accuracy_{task}", ["png"])
     return paths
 
 
-def panel_svg(task: str, runs: Sequence[Run]) -> str:
-    """One task's panel as inline SVG in the page's colours and font: CSS variables (``--ink``, ``--run-0``, ...)."""
+def panel_svg(panel: Panel, unit: str) -> str:
+    """A panel as inline SVG in the page's colours and font."""
     with matplotlib.rc_context(STYLE):
         figure = Figure(figsize=(3.9, 2.45))
         axes = figure.add_axes((0.125, 0.18, 0.775, 0.71))
-        draw_panel(axes, task, runs)
-        axes.set_xlabel("length")
-        buffer = io.StringIO()
-        figure.savefig(buffer, format="svg", transparent=True, metadata=NO_METADATA)
-    svg = buffer.getvalue()
-    svg = svg[svg.index("<svg") :]
-    svg = re.sub(r"<style.*?</style>", "", svg, flags=re.DOTALL)  # it would style the whole page
-    svg = re.sub(r'<g id="\w+">', "<g>", svg)  # names that every panel repeats
-    described = f'role="img" aria-label="Accuracy on {task} by length"'
-    svg = re.sub(r'width="[\d.]+pt" height="[\d.]+pt"', described, svg, count=1)  # the page sets the size
-    variables = {INK: "ink", MUTED: "muted", GRID: "grid", SHADE: "shade", PAPER: "paper"}
-    variables |= {color: f"run-{index}" for index, color in enumerate(RUN_COLORS)}
-    for color, name in variables.items():
-        svg = svg.replace(color, f"var(--{name})")
-    return svg.replace("'DejaVu Sans'", "var(--font)")
+        draw_panel(axes, panel)
+        axes.set_xlabel(unit)
+    return inline_svg(figure, f"Accuracy by length: {panel.title}")

@@ -36,13 +36,24 @@ class ModelFolder:
         return bool((self.manifest or {}).get("chat"))
 
     @property
+    def bos_id(self) -> int | None:
+        """The token that began each text in its training, if one did."""
+        return (self.manifest or {}).get("bos_id")
+
+    @property
+    def declared_stops(self) -> list[int]:
+        """Tokens that end an answer, besides the one that the tokenizer declares."""
+        return declared_stops(self.path)
+
+    @property
     def identity(self) -> str:
         """What makes two runs' models the same."""
         return self.sha256
 
     def describe(self) -> dict[str, Any]:
         """What a result says of it."""
-        return {"name": self.path.resolve().name, "sha256": self.sha256, "manifest": self.manifest}
+        stops = {"declared_stops": self.declared_stops} if len(self.declared_stops) > 1 else {}
+        return {"name": self.path.resolve().name, "sha256": self.sha256, "manifest": self.manifest, **stops}
 
     def trained_lengths(self, task: str) -> list[int]:
         """The lengths of ``task`` that it was trained on; none where that is not known."""
@@ -88,6 +99,23 @@ def open_model(path: Path | str) -> ModelFolder:
         _compare(path, checksums, manifest.pop("files", {}))
     digest = hashlib.sha256("".join(f"{name} {sha}\n" for name, sha in checksums.items()).encode()).hexdigest()
     return ModelFolder(path, digest, max_positions, manifest)
+
+
+def tokenizer_facts(folder: Path) -> tuple[int | None, list[int]]:
+    """``bos_id`` and ``declared_stops`` of a served model, from the folder that has its tokenizer."""
+    file = folder / MODEL_MANIFEST
+    manifest = read_manifest(file, MODEL_KIND) if file.is_file() else {}
+    return manifest.get("bos_id"), declared_stops(folder)
+
+
+def declared_stops(folder: Path) -> list[int]:
+    """All ``eos_token_id`` of a folder's generation config.
+
+    Chat models end their turns by other tokens than texts. A model trained here declares the one it was taught.
+    """
+    file = folder / "generation_config.json"
+    declared = read_json(file).get("eos_token_id") if file.is_file() else None
+    return [token for token in (declared if isinstance(declared, list) else [declared]) if isinstance(token, int)]
 
 
 def _checksums(files: Iterable[Path]) -> dict[str, str]:

@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from typing import Any
 
+from megatron_rfft.evaluation.runs import Run
 from megatron_rfft.tasks import list_tasks
 
 SOURCE = "arXiv:2502.11525, table 2"
@@ -23,18 +24,34 @@ TABLE = (
 )
 
 
-def deviations(results: Mapping[str, Any]) -> list[str]:
-    """How a run's questions differ from the paper's; empty where its figures may be put beside the paper's as they are.
+def beside_the_paper(run: Run) -> dict[str, Any]:
+    """A run's row: ``summary``, the ``longest`` length, ``seeds``, and how it ``deviates`` from the paper's protocol.
 
     The wordings are this project's own in any case: the paper's are not published.
     """
-    settings = results["settings"]
-    found = []
+    results = run.results
+    lengths = {length for task in results["tasks"] for length in run.cells(task)}
+    return {
+        "name": run.name,
+        "summary": results["summary"],
+        "longest": max(lengths),
+        "seeds": len(run.seeds) or 1,
+        "deviates": _deviations(results, lengths),
+    }
+
+
+def _deviations(results: Mapping[str, Any], lengths: set[int]) -> list[str]:
+    settings, found = results["settings"], []
     if set(results["tasks"]) != set(list_tasks(split="test")):
-        found.append(f"{len(results['tasks'])} tasks")
-    lengths = {int(length) for task in results["tasks"].values() for length in task["cells"]}
+        found.append(_count(len(results["tasks"]), "task"))
     if lengths != set(range(2, LONGEST + 1, 2)):
         found.append(f"lengths {min(lengths)} to {max(lengths)}")
     if settings["samples"] != 100:
-        found.append(f"{settings['samples']} questions")
+        found.append(_count(settings["samples"], "question"))
+    if settings["form"] == "lean":
+        found.append("shorter traces (lean)")
     return found
+
+
+def _count(number: int, thing: str) -> str:
+    return f"{number} {thing}" + ("s" if number != 1 else "")

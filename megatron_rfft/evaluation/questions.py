@@ -68,15 +68,17 @@ def prepare_questions(
     max_positions: int,
     chat: bool = False,
     max_tokens: int | None = None,
+    bos_id: int | None = None,
 ) -> list[Question]:
     """Encode prompts and set budgets; prompt and budget together never exceed ``max_positions``.
 
-    With ``chat`` a prompt is the user's message in the tokenizer's chat template. ``max_tokens`` is every answer's
-    budget if given.
+    Each prompt begins with ``bos_id`` if given. With ``chat`` it is the user's message in the tokenizer's chat
+    template. ``max_tokens`` is every answer's budget if given.
     """
     examples = list(examples)
     texts = [tokenizer.chat_prompt(example.prompt) if chat else example.prompt for example in examples]
-    prompts = tokenizer.encode_batch(texts)
+    begin = [] if bos_id is None else [bos_id]
+    prompts = [begin + ids for ids in tokenizer.encode_batch(texts)]
     responses = tokenizer.encode_batch([example.response for example in examples])
     questions = []
     for example, prompt, response in zip(examples, prompts, responses, strict=True):
@@ -86,14 +88,18 @@ def prepare_questions(
     return questions
 
 
-def prepare_texts(examples: Iterable[Example], max_tokens: int | None = None) -> list[Question]:
+def prepare_texts(
+    examples: Iterable[Example], max_tokens: int | None = None, max_positions: int | None = None
+) -> list[Question]:
     """Questions for a server, as text.
 
     How long the true answer is in its vocabulary is not known here, but at most one token per byte: that is what the
-    budget is reckoned from, so that it is never smaller than one in tokens would be.
+    budget is reckoned from, so that it is never smaller than one in tokens would be. Of ``max_positions``, if given,
+    the prompt takes at least one.
     """
     questions = []
     for example in examples:
         budget = max_tokens or token_budget(len(example.response.encode()) + 1, example.form)
-        questions.append(Question(example, Request([], budget, example.prompt), capped=False))
+        room = budget if max_positions is None else max_positions - 1
+        questions.append(Question(example, Request([], min(budget, room), example.prompt), capped=room < budget))
     return questions

@@ -7,90 +7,72 @@ from typing import Any
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
-from megatron_rfft.common.errors import UserError
-from megatron_rfft.common.files import atomic_write, require_file
-from megatron_rfft.common.manifest import read_manifest, write_manifest
-from megatron_rfft.evaluation.error_bars import ALL_KINDS, error_bars_svg, kind_totals
+from megatron_rfft.common.files import atomic_write
+from megatron_rfft.common.manifest import write_manifest
+from megatron_rfft.evaluation.curves import Curve, curve_svg, line_number, save_curves
+from megatron_rfft.evaluation.error_bars import bars_svg, loop_errors_svg, save_errors
 from megatron_rfft.evaluation.exports import write_csv, write_markdown
 from megatron_rfft.evaluation.figures import (
-    RUN_COLORS,
-    Run,
+    MEAN_ON_TOP,
+    Wording,
     caption,
     format_lengths,
+    mean_panel,
     panel_svg,
     save_figures,
-    task_names,
+    task_panel,
     trained_spans,
 )
-from megatron_rfft.evaluation.metrics import OUTCOMES, summarize_run
-from megatron_rfft.evaluation.paper import PROTOCOL, SOURCE, TABLE, deviations
+from megatron_rfft.evaluation.metrics import OUTCOMES
+from megatron_rfft.evaluation.paper import PROTOCOL, SOURCE, TABLE, beside_the_paper
 from megatron_rfft.evaluation.run_folder import RESULTS
-from megatron_rfft.evaluation.steps import without_thoughts
+from megatron_rfft.evaluation.runs import Run, beyond_trained, mean_cells, require_comparable, task_names
+from megatron_rfft.evaluation.steps import ALL_KINDS, kind_totals, without_thoughts
+from megatron_rfft.evaluation.style import RUN_COLORS
+from megatron_rfft.evaluation.table import warn_of
 
 TEMPLATE = "report.html"
 LINES_BEFORE, LINES_AFTER = 12, 5  # around the first error of a sample answer
-SAME_IN_A_RUN = ("form", "chat", "split", "samples", "budget", "engine")  # else its means compare unlike things
-MORE_TIMING = {"server": "server", "retries": "requests asked again", "prefix_cache_hit_rate": "prefix cache hit rate"}
+MORE_TIMING = {
+    "server": "server",
+    "retries": "requests asked again",
+    "sent": "parameters sent",
+    "uncounted": "answers whose tokens were not counted",
+    "prefix_cache_hit_rate": "prefix cache hit rate",
+}
 
 
-def load_run(name: str, *folders: Path | str) -> Run:
-    """The run in a folder under the name that the report shows.
-
-    Several folders are one run: a method whose model was adapted to each task on its own. Raises UserError if one is
-    not finished, if they were not asked in the same way, or if a task is in two of them.
-    """
-    hint = "no finished evaluation there: run tools/evaluate.py first"
-    parts = [read_manifest(require_file(Path(folder) / RESULTS, hint), "results") for folder in folders]
-    return Run(name, parts[0] if len(parts) == 1 else _join(name, parts))
-
-
-def _join(name: str, parts: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
-    """Results of several evaluations with all their tasks; ``models`` has each one's model by its tasks."""
-    first = parts[0]
-    tasks: dict[str, Any] = {}
-    for part in parts:
-        asked, wanted = ({**results["settings"], "engine": results["engine"]} for results in (part, first))
-        for key in SAME_IN_A_RUN:
-            if asked[key] != wanted[key]:
-                raise UserError(
-                    f"the evaluations of {name!r} differ in {key} ({wanted[key]!r} and {asked[key]!r}); name each apart"
-                )
-        if twice := tasks.keys() & part["tasks"].keys():
-            raise UserError(f"{min(twice)} is in two evaluations of {name!r}; name each apart")
-        tasks |= part["tasks"]
-    timing = {key: sum(part["timing"][key] for part in parts) for key in ("seconds", "answers", "generated_tokens")}
-    timing["tokens_per_second"] = timing["generated_tokens"] / max(timing["seconds"], 0.1)
-    versions = {task: version for part in parts for task, version in part["settings"]["tasks"].items()}
-    return {
-        **{key: value for key, value in first.items() if key not in ("files", "model")},
-        "settings": {**first["settings"], "tasks": versions},
-        "models": {", ".join(part["tasks"]): part["model"] for part in parts},
-        "timing": timing,
-        "tasks": tasks,
-        "summary": summarize_run({task: measured["summary"] for task, measured in tasks.items()}),
-    }
-
-
-def write_report(runs: Sequence[Run], output: Path | str, title: str) -> dict[str, Any]:
+def write_report(
+    runs: Sequence[Run], output: Path | str, wording: Wording, curves: Sequence[Curve] = ()
+) -> dict[str, Any]:
     """Write ``report.html``, ``report.md``, the figures, ``results.csv`` and ``results.json`` into ``output``.
 
-    Returns what ``results.json`` holds: a manifest with the runs' results by name.
+    Returns what ``results.json`` holds: a manifest with the runs' results by name, their means over tasks, what they
+    reach beyond the trained lengths, and the curves. Raises UserError where the runs do not compare.
     """
-    names = [run.name for run in runs]
-    if len(set(names)) < len(names):
-        raise UserError(f"two runs have the same name among {names}; name each differently")
+    require_comparable(runs)
     output = Path(output)
     output.mkdir(parents=True, exist_ok=True)
-    files = save_figures(runs, output, title)
-    files += [write_csv(runs, output / "results.csv"), write_markdown(runs, output / "report.md", title)]
+    files = [*save_figures(runs, output, wording), *save_errors(runs, output, wording)]
+    files += save_curves(curves, runs, output)
+    files += [write_csv(runs, output / "results.csv"), write_markdown(runs, curves, output / "report.md", wording)]
     files.append(output / "report.html")
     with atomic_write(files[-1]) as handle:
-        handle.write(render_html(runs, title))
-    sections = {run.name: {key: value for key, value in run.results.items() if key != "files"} for run in runs}
-    return write_manifest(output / RESULTS, "report", files, title=title, runs=sections)
+        handle.write(render_html(runs, wording, curves))
+    tasks = task_names(runs)
+    return write_manifest(
+        output / RESULTS,
+        "report",
+        files,
+        title=wording.title,
+        runs={run.name: {key: value for key, value in run.results.items() if key != "files"} for run in runs},
+        means={run.name: mean_cells(run, tasks) for run in runs} if len(tasks) > 1 else {},
+        beyond_trained=beyond_trained(runs),
+        curves={curve.title: curve.measured() for curve in curves},
+    )
 
 
-def render_html(runs: Sequence[Run], title: str) -> str:
+def render_html(runs: Sequence[Run], wording: Wording, curves: Sequence[Curve] = ()) -> str:
     """The page: it refers to nothing outside itself, and follows the reader's light or dark scheme."""
     environment = Environment(
         loader=FileSystemLoader(Path(__file__).parent),
@@ -100,22 +82,67 @@ def render_html(runs: Sequence[Run], title: str) -> str:
         lstrip_blocks=True,
     )
     tasks = task_names(runs)
-    environment.filters |= {"percent": _percent, "lengths": format_lengths}
+    environment.filters |= {"percent": _percent, "lengths": format_lengths, "short": _short}
+    mean = mean_panel(runs)
     return environment.get_template(TEMPLATE).render(
-        title=title,
+        title=wording.title,
+        subtitle=wording.subtitle,
         caption=caption(runs),
-        runs=[{"name": run.name, "index": index, "facts": _provenance(run)} for index, run in enumerate(runs)],
-        tasks=[_task_context(task, runs) for task in tasks],
+        runs=[
+            {
+                "name": run.name,
+                "about": wording.about.get(run.name, ""),
+                "index": index,
+                "seeds": len(run.seeds),
+                "facts": _provenance(run),
+            }
+            for index, run in enumerate(runs)
+        ],
+        tasks=[_task_context(task, runs, wording) for task in tasks],
+        mean_panel=mean
+        and {
+            "title": mean.title,
+            "svg": Markup(panel_svg(mean, wording.unit)),
+            "first": len(tasks) >= MEAN_ON_TOP,
+        },
         means=[
             {"name": run.name, "index": index, "summary": run.results["summary"]}
             for index, run in enumerate(runs)
             if len(run.results["tasks"]) == len(tasks) > 1  # means over other tasks do not compare
         ],
+        beyond=beyond_trained(runs),
+        curves=_curves(curves, runs),
         outcomes=OUTCOMES,
         num_colors=len(RUN_COLORS),
         kinds=list(ALL_KINDS),
-        paper=_paper(runs),
+        paper={
+            "source": SOURCE,
+            "protocol": PROTOCOL,
+            "table": TABLE,
+            "ours": [{**beside_the_paper(run), "index": index} for index, run in enumerate(runs)],
+        },
     )
+
+
+def _curves(curves: Sequence[Curve], runs: Sequence[Run]) -> dict[str, Any]:
+    """The curves' plots and numbers, and for the legend their lines with the number that decides each one's colour."""
+    numbers = {line.name: line_number(line.name, curves, runs) for curve in curves for line in curve.lines}
+    shown = [
+        {
+            "title": curve.title,
+            "subtitle": curve.subtitle,
+            "values": curve.values,
+            "measured": curve.measured(),
+            "svg": Markup(curve_svg(curve, numbers)),
+        }
+        for curve in curves
+    ]
+    return {"shown": shown, "lines": numbers}
+
+
+def _short(value: float) -> str:
+    """A mean of lengths without needless digits: 6.0 -> "6", 6.25 -> "6.2"."""
+    return f"{value:.1f}".removesuffix(".0")
 
 
 def _percent(value: float) -> str:
@@ -123,23 +150,29 @@ def _percent(value: float) -> str:
     return f"{100 * value:.1f}".removesuffix(".0")
 
 
-def _task_context(task: str, runs: Sequence[Run]) -> dict[str, Any]:
+def _task_context(task: str, runs: Sequence[Run], wording: Wording) -> dict[str, Any]:
     """What the template shows of one task: the panel, and per run the summary, the numbers and sample answers."""
-    shown = [_run_context(i, run, task) for i, run in _measuring(task, runs)]
+    shown = [_run_context(i, run, task, wording.unit) for i, run in enumerate(runs) if task in run.results["tasks"]]
     lengths = sorted({int(length) for run in shown for length in run["cells"]})
     trained = {length for run in shown for length in run["trained_lengths"]}
     spans = trained_spans(sorted(trained), lengths)
     return {
         "name": task,
-        "panel": Markup(panel_svg(task, runs)),
+        "title": wording.tasks.get(task),
+        "panel": Markup(panel_svg(task_panel(task, runs, wording.task(task)), wording.unit)),
         "runs": shown,
+        "loops": Markup(svg) if (svg := loop_errors_svg(runs, [task], wording.unit, _loops_label(task))) else None,
         "lengths": lengths,
         "kinds": [kind for kind in ALL_KINDS if any(kind in run["kinds"] for run in shown)],
         "trained": [length for length in lengths if any(first <= length <= last for first, last in spans)],
     }
 
 
-def _run_context(index: int, run: Run, task: str) -> dict[str, Any]:
+def _loops_label(task: str) -> str:
+    return f"Mean relative error of the passes through loops on {task} by length"
+
+
+def _run_context(index: int, run: Run, task: str, unit: str) -> dict[str, Any]:
     measured = run.results["tasks"][task]
     cells = measured["cells"]
     traced = any("steps" in cell for cell in cells.values())
@@ -149,7 +182,9 @@ def _run_context(index: int, run: Run, task: str) -> dict[str, Any]:
         **measured,
         "samples": [_sample(measured["samples"][key]) for key in ("correct", "failed") if measured["samples"][key]],
         "kinds": kind_totals(cells),
-        "bars": Markup(error_bars_svg(f"First errors of {run.name} on {task} by length", cells)) if traced else None,
+        "bars": Markup(bars_svg(run, [task], unit, f"First errors of {run.name} on {task} by length"))
+        if traced
+        else None,
     }
 
 
@@ -171,21 +206,6 @@ def _sample(record: Mapping[str, Any]) -> dict[str, Any]:
     }
 
 
-def _paper(runs: Sequence[Run]) -> dict[str, Any]:
-    ours = []
-    for index, run in enumerate(runs):
-        summary, lengths = run.results["summary"], {n for task in run.results["tasks"] for n in run.cells(task)}
-        deviates = deviations(run.results)
-        ours.append(
-            {"name": run.name, "index": index, "summary": summary, "longest": max(lengths), "deviates": deviates}
-        )
-    return {"source": SOURCE, "protocol": PROTOCOL, "table": TABLE, "ours": ours}
-
-
-def _measuring(task: str, runs: Sequence[Run]) -> list[tuple[int, Run]]:
-    return [(index, run) for index, run in enumerate(runs) if task in run.results["tasks"]]
-
-
 def _provenance(run: Run) -> dict[str, Any]:
     """The facts that identify a run, as (label, value) pairs in reading order."""
     results, settings = run.results, run.results["settings"]
@@ -194,22 +214,37 @@ def _provenance(run: Run) -> dict[str, Any]:
     capped = sum(cell["capped"] for task in results["tasks"].values() for cell in task["cells"].values())
     timing, engine, budget = results["timing"], results["engine"], settings["budget"]
     facts: dict[str, Any] = {
-        "model": _models(results),
+        **_all_models(results),
         "prompt form": settings["form"] + (", in the tokenizer's chat template" if settings["chat"] else ""),
         "trained on": _by_task(trained) or "not stated by the model",
         "questions": f"split {settings['split']}, up to {settings['samples']} per task and length",
         "tasks": ", ".join(f"{task} v{version}" for task, version in settings["tasks"].items()),
-        "engine": f"{engine['version']}, {engine['dtype']}, {engine['device']}, greedy",
+        "engine": f"{engine['version']}, {engine['dtype']}, {engine['device']}, {_decoding(timing)}",
         "token budget": _budget(settings["form"], budget),
         "time": "{seconds:.0f} s for {answers} answers, {tokens_per_second:.0f} tokens/s".format(**timing),
         "megatron_rfft": results["megatron_rfft"],
     }
     facts |= {label: str(timing[key]) for key, label in MORE_TIMING.items() if key in timing}
+    if warning := warn_of(results):
+        facts = {"warning": warning, **facts}
+    if unasked := sum(cell.get("unasked", 0) for task in results["tasks"].values() for cell in task["cells"].values()):
+        facts["prompts that fill the model's context, not asked"] = str(unasked)
     if left_out:
         facts["lengths left out"] = _by_task(left_out)
     if capped:
         facts["budgets cut by the model's context"] = str(capped)
     return facts
+
+
+def _decoding(timing: Mapping[str, Any]) -> str:
+    """A server that takes no temperature does not decode greedily."""
+    return "greedy" if timing.get("sent", {"temperature": 0}).get("temperature") == 0 else "not greedy, as served"
+
+
+def _all_models(results: Mapping[str, Any]) -> dict[str, str]:
+    if "seeds" not in results:
+        return {"model": _models(results)}
+    return {f"model, seed {seed}": _models(part) for seed, part in results["seeds"].items()}
 
 
 def _models(results: Mapping[str, Any]) -> str:

@@ -14,7 +14,7 @@ from megatron_rfft.common.progress import progress_bar
 from megatron_rfft.data.tokenizers import Tokenizer, load_tokenizer
 from megatron_rfft.evaluation.engines import DTYPES, ENGINES, Completion, Engine, Request, TextCompletion, load_engine
 from megatron_rfft.evaluation.metrics import score_cell, summarize_run, summarize_task
-from megatron_rfft.evaluation.model import AnyModel, ServedModel, open_model
+from megatron_rfft.evaluation.model import AnyModel, ServedModel, open_model, tokenizer_facts
 from megatron_rfft.evaluation.questions import (
     BUDGET_FACTOR,
     BUDGET_MARGIN,
@@ -129,21 +129,22 @@ def _continue(
     drawn = [draw_cells(task, config.lengths, config.samples, config.split, form) for task in tasks]
     examples = [example for cells in drawn for part in cells.values() for example in part]
     is_served = isinstance(model, ServedModel)
-    folder_of_tokenizer = config.tokenizer if is_served else model.path
-    tokenizer = load_tokenizer(folder_of_tokenizer) if folder_of_tokenizer else None
+    tokenizer = _tokenizer(config, model)
+    max_positions = _served_positions(config, model) if is_served else model.max_positions
     if tokenizer is None:
-        questions = prepare_texts(examples, config.max_tokens)
-    elif is_served:
-        questions = prepare_questions(examples, tokenizer, sys.maxsize, chat, config.max_tokens)
+        questions = prepare_texts(examples, config.max_tokens, max_positions)
     else:
-        questions = prepare_questions(examples, tokenizer, model.max_positions, chat, config.max_tokens)
+        room, bos_id = max_positions or sys.maxsize, _tokenizer_facts(config, model)[0]
+        questions = prepare_questions(examples, tokenizer, room, chat, config.max_tokens, bos_id)
         if all(question.request.max_tokens == 0 for question in questions):
-            raise UserError(f"every prompt fills the {model.max_positions} positions of {model.path}; ask shorter ones")
+            raise UserError(f"every prompt fills the {max_positions} positions of {config.model}; ask shorter ones")
     if config.shard:  # every n-th, so that all parts are equally long
         questions = questions[config.shard[0] - 1 :: config.shard[1]]
     records = {} if config.shard else folder.read_shards()
     records |= folder.read_generations()
-    start_engine = partial(_engine, config=config, model=model, tokenizer=tokenizer, chat=chat)
+    start_engine = partial(
+        _engine, config=config, model=model, tokenizer=tokenizer, chat=chat, max_positions=max_positions
+    )
     timing = _answer_missing(questions, records, folder, start_engine, tokenizer)
     ordered = [records[question.example.id] for question in questions]
     sections = {
@@ -154,6 +155,26 @@ def _continue(
         **({} if config.shard else _score(ordered, tasks, model, config.lengths)),
     }
     return folder.finish(ordered, sections)
+
+
+def _tokenizer(config: EvaluationConfig, model: AnyModel) -> Tokenizer | None:
+    """None for a server that is asked as text."""
+    folder = config.tokenizer if isinstance(model, ServedModel) else model.path
+    return load_tokenizer(folder) if folder else None
+
+
+def _tokenizer_facts(config: EvaluationConfig, model: AnyModel) -> tuple[int | None, list[int]]:
+    """The token that prompts begin with, and those that end an answer besides the tokenizer's own."""
+    if not isinstance(model, ServedModel):
+        return model.bos_id, model.declared_stops
+    folder = config.tokenizer
+    return tokenizer_facts(folder if folder.is_dir() else folder.parent) if folder else (None, [])
+
+
+def _served_positions(config: EvaluationConfig, model: ServedModel) -> int | None:
+    from megatron_rfft.evaluation.engines.openai import served_positions
+
+    return served_positions(model.base_url, model.name, config.api_key_env)
 
 
 def _settings(config: EvaluationConfig, model: AnyModel, form: str, tasks: list[Task]) -> dict[str, Any]:
@@ -168,6 +189,7 @@ def _settings(config: EvaluationConfig, model: AnyModel, form: str, tasks: list[
         "engine": config.engine,
         "dtype": config.dtype,
         "budget": _budget(config),
+        **({} if (bos_id := _tokenizer_facts(config, model)[0]) is None else {"bos_id": bos_id}),
     }
 
 
@@ -204,11 +226,11 @@ def _answer_missing(
         progress_bar(len(questions), "evaluate", "answers", initial=len(records)) as bar,
     ):
         completions = engine.generate(requests, finished) if engine else ()
-        answers = ((answerable[c.position], *_read(c, tokenizer)) for c in completions)
-        for question, text, count, stopped in chain(((q, "", 0, False) for q in unanswerable), answers):
-            record = records[question.example.id] = _judge(question, text, count, stopped)
+        answers = ((answerable[c.position], *_read(c, tokenizer), c.budget) for c in completions)
+        for question, text, count, stopped, cut in chain(((q, "", 0, False, None) for q in unanswerable), answers):
+            record = records[question.example.id] = _judge(question, text, count, stopped, cut)
             handle.write(format_record(record))
-            num_tokens += record["num_tokens"]
+            num_tokens += record["num_tokens"] or 0
             bar.update()
     seconds = time.monotonic() - start
     if missing := sum(question.example.id not in records for question in questions):
@@ -226,26 +248,34 @@ def _answer_missing(
 
 
 def _engine(
-    requests: list[Request], config: EvaluationConfig, model: AnyModel, tokenizer: Tokenizer | None, chat: bool
+    requests: list[Request],
+    config: EvaluationConfig,
+    model: AnyModel,
+    tokenizer: Tokenizer | None,
+    chat: bool,
+    max_positions: int | None,
 ) -> Engine:
+    stop_id = tokenizer.stop_id if tokenizer else None
+    other_stops = [token for token in _tokenizer_facts(config, model)[1] if token != stop_id]
     if isinstance(model, ServedModel):
         from megatron_rfft.evaluation.engines.openai import OpenAiEngine
 
         options = {key: getattr(config, key) for key in ("api_key_env", "concurrency", "retry_seconds")}
-        stop_id = tokenizer.stop_id if tokenizer else None
-        return OpenAiEngine(model.name, model.base_url, chat=chat, stop_id=stop_id, **options)
+        options |= {"stop_id": stop_id, "other_stops": other_stops, "max_positions": max_positions}
+        return OpenAiEngine(model.name, model.base_url, chat=chat, **options)
     longest = max(len(request.prompt_ids) + request.max_tokens for request in requests)
     return load_engine(
         config.engine,
         config.model,
         dtype=config.dtype,
-        stop_id=tokenizer.stop_id,
+        stop_id=stop_id,
+        other_stops=other_stops,
         max_length=longest,
         tensor_parallel=config.tensor_parallel,
     )
 
 
-def _read(completion: Completion | TextCompletion, tokenizer: Tokenizer | None) -> tuple[str, int, bool]:
+def _read(completion: Completion | TextCompletion, tokenizer: Tokenizer | None) -> tuple[str, int | None, bool]:
     """An answer's text, its tokens with the stop token, and whether the model ended it."""
     if isinstance(completion, TextCompletion):
         return completion.text, completion.num_tokens, completion.stopped
@@ -253,8 +283,11 @@ def _read(completion: Completion | TextCompletion, tokenizer: Tokenizer | None) 
     return tokenizer.decode(completion.token_ids), num_tokens, completion.stopped
 
 
-def _judge(question: Question, text: str, num_tokens: int, stopped: bool) -> Record:
-    """The record of one answer. An answer that was cut at its budget is never right: it did not say that it is done."""
+def _judge(question: Question, text: str, num_tokens: int | None, stopped: bool, cut: int | None) -> Record:
+    """The record of one answer; ``cut`` is what a server's context left of its budget.
+
+    An answer that was cut at its budget is never right: it did not say that it is done.
+    """
     example = question.example
     if not stopped:
         outcome = "token_limit"
@@ -268,8 +301,8 @@ def _judge(question: Question, text: str, num_tokens: int, stopped: bool) -> Rec
         "outcome": outcome,
         "answer": example.answer,
         "num_tokens": num_tokens,
-        "budget": question.request.max_tokens,
-        "capped": question.capped,
+        "budget": question.request.max_tokens if cut is None else cut,
+        "capped": question.capped or cut is not None,
         "prompt": example.prompt,
         "text": text,
         **_review(example, text, stopped),

@@ -24,6 +24,7 @@ from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import lru_cache
+from statistics import fmean
 from typing import Any
 
 from megatron_rfft.evaluation.trace_lines import NOW, OUTCOMES, SHOWN, Role, TraceLine, Vocabulary, read_trace
@@ -47,6 +48,7 @@ KINDS = (
     CUT_OFF,
     WRONG_ANSWER,
 )
+ALL_KINDS = (*KINDS, LUCKY)
 ENTER = "enter the loop"
 _THOUGHT_END = "</think>"
 
@@ -276,19 +278,33 @@ def category(record: Mapping[str, Any]) -> str | None:
 
 
 def count_errors(records: Iterable[Mapping[str, Any]]) -> dict[str, Any] | None:
-    """How often each kind occurs among ``records`` and how the loop counts compare; None for a form without traces."""
+    """How often each kind occurs among ``records`` and how the loop counts compare; None for a form without traces.
+
+    ``relative_error`` is the mean of ``abs(iterations - true) / true`` over the answers whose rule goes through a loop;
+    None where no rule does (paper, error analysis: "the relative error between predicted and true iterations").
+    """
     traced = [record for record in records if record.get("trace")]
     if not traced:
         return None
     kinds = Counter(filter(None, map(category, traced)))
-    differences = [record["trace"]["iterations"] - record["trace"]["true_iterations"] for record in traced]
+    counts = [(record["trace"]["iterations"], record["trace"]["true_iterations"]) for record in traced]
+    relative = [abs(stated - true) / true for stated, true in counts if true]
     return {
         "kinds": {kind: kinds[kind] for kind in (*KINDS, LUCKY) if kinds[kind]},
         "iterations": {
-            "mean": sum(record["trace"]["iterations"] for record in traced) / len(traced),
-            "true_mean": sum(record["trace"]["true_iterations"] for record in traced) / len(traced),
-            "fewer": sum(difference < 0 for difference in differences),
-            "equal": sum(difference == 0 for difference in differences),
-            "more": sum(difference > 0 for difference in differences),
+            "mean": fmean(stated for stated, _ in counts),
+            "true_mean": fmean(true for _, true in counts),
+            "fewer": sum(stated < true for stated, true in counts),
+            "equal": sum(stated == true for stated, true in counts),
+            "more": sum(stated > true for stated, true in counts),
+            "relative_error": fmean(relative) if relative else None,
         },
     }
+
+
+def kind_totals(cells: Mapping[str, Mapping[str, Any]]) -> dict[str, int]:
+    """How often each kind occurs in all cells together, in the order of ALL_KINDS."""
+    totals: Counter[str] = Counter()
+    for cell in cells.values():
+        totals.update(cell.get("steps", {}).get("kinds", {}))
+    return {kind: totals[kind] for kind in ALL_KINDS if totals[kind]}

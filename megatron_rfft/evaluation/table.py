@@ -4,8 +4,8 @@ from collections import Counter
 from collections.abc import Mapping
 from typing import Any
 
-from megatron_rfft.evaluation.error_bars import kind_totals
 from megatron_rfft.evaluation.metrics import OUTCOMES
+from megatron_rfft.evaluation.steps import kind_totals
 
 
 def format_table(results: Mapping[str, Any]) -> str:
@@ -20,6 +20,19 @@ def format_table(results: Mapping[str, Any]) -> str:
         row = "".join(f"{100 * cell['accuracy']:>5.0f}" if cell else "    ·" for cell in cells)
         lines.append(f"{name:<{name_width}}{row}   {_max_length(task['summary'])}")
     return "\n".join([*lines, "", *_notes(results)])
+
+
+def warn_of(results: Mapping[str, Any]) -> str | None:
+    """What makes a run's figures worthless: that no answer came to its end."""
+    totals = Counter()
+    for task in results["tasks"].values():
+        totals.update({outcome: task["summary"][outcome] for outcome in OUTCOMES})
+    if totals["token_limit"] < totals.total():
+        return None
+    return (
+        f"all {totals.total()} answers ran into their token limit: the model may end its answers by another token "
+        "(eos_token_id of its generation_config.json), or want --chat or more --max-tokens"
+    )
 
 
 def _max_length(summary: Mapping[str, Any]) -> str:

@@ -1,41 +1,105 @@
-"""Judging a model's output: one final answer, on the last line, equal in value and type."""
+"""Judging a model's output: one final answer, on the last line, equal in value and type.
+
+The value is written as Python prints it. What else counts, and what does not:
+
+================================  ========  ==========================================================
+stated                            counts    why
+================================  ========  ==========================================================
+``[1,2]``, ``"ab"`` for ``'ab'``  yes       spaces and the kind of quotes mean nothing
+``ab`` or ``12`` for a string     yes       a string may go without quotes
+``true``, ``YES`` for ``True``    yes       words for truth in any case; yes and no only alone
+``[true, null]``                  yes       JSON's words for ``True``, ``False`` and ``None``
+``**5**``, ```` `5` ````          yes       Markdown's marks, around the value or the whole line
+an indented last line             yes       spaces around a line mean nothing
+``'5'`` for ``5``                 no        another type: the rule returned a number
+``1``, ``1.0`` for ``True``, 1    no        other types again
+``0x5``, ``5_0``, ``+5``, ``5.``  no        other notations; ``5.`` may be a cut number
+``'ab' 'c'``, ``r'ab'``, ``(5)``  no        expressions, not the value
+``5 # because``, ``5 apples``     no        more than the value
+two answer lines                  no        which one is meant? also if one is indented or marked
+================================  ========  ==========================================================
+"""
 
 import ast
+import re
 from typing import Any
 
 from megatron_rfft.rules import ANSWER_PREFIX
 
 _END_OF_THOUGHT = "</think>"  # what a reasoning model writes before is not its answer
 _YES_NO = {"yes": True, "no": False}
+_WORDS = {"true": True, "false": False, "null": None}
+_MARKS = ("**", "`")
+_STRING = re.compile(r"""'(?:[^'\\]|\\.)*'|"(?:[^"\\]|\\.)*\"""", re.DOTALL)
 
 
 def check_answer(text: str, answer: str) -> bool:
     """Whether ``text`` ends in the line ``So the answer is ...`` with a value equal to ``answer``, a Python literal.
 
-    The line has to be the last one and the only one of its kind. Lists, numbers, True and False compare as literals,
-    type by type (``1`` is neither ``True`` nor ``1.0``); an expected string may be written with or without quotes, and
-    yes and no are accepted for True and False.
+    The line has to be the last one and the only one of its kind. Values compare type by type (``1`` is neither ``True``
+    nor ``1.0``); the module's table says which other notations count.
     """
-    lines = text.rpartition(_END_OF_THOUGHT)[2].rstrip().split("\n")
+    lines = [_unmarked(line.strip()) for line in text.rpartition(_END_OF_THOUGHT)[2].rstrip().split("\n")]
     if sum(line.startswith(ANSWER_PREFIX) for line in lines) != 1 or not lines[-1].startswith(ANSWER_PREFIX):
         return False
-    return _equals(lines[-1].removeprefix(ANSWER_PREFIX).strip(), _literal(answer, otherwise=answer))
+    stated, expected = lines[-1].removeprefix(ANSWER_PREFIX).strip(), _literal(answer)
+    return _equals(stated, expected) or _equals(_unmarked(stated), expected)
+
+
+def _unmarked(text: str) -> str:
+    """``text`` without Markdown's marks around all of it."""
+    for mark in _MARKS:
+        if len(text) > 2 * len(mark) and text.startswith(mark) and text.endswith(mark):
+            return text.removeprefix(mark).removesuffix(mark).strip()
+    return text
 
 
 def _equals(stated: str, expected: Any) -> bool:
-    value = _literal(stated, otherwise=stated)
+    value = _stated_value(stated)
     if isinstance(expected, str) and not isinstance(value, str):
         value = stated  # a bare 12 for the string '12'
     if isinstance(expected, bool) and isinstance(value, str):
-        value = _YES_NO.get(value.lower(), value)
+        value = (_YES_NO | _WORDS).get(value.lower(), value) if value == stated else value
     return _same(value, expected)
 
 
-def _literal(text: str, otherwise: str) -> Any:
+def _literal(answer: str) -> Any:
     try:
-        return ast.literal_eval(text)
+        return ast.literal_eval(answer)
     except (ValueError, SyntaxError, TypeError, RecursionError, MemoryError):
-        return otherwise
+        return answer
+
+
+def _stated_value(text: str) -> Any:
+    """The value that ``text`` writes as Python or JSON prints it; the text itself if it is not one."""
+    try:
+        body = ast.parse(text, mode="eval").body
+        whole = body.col_offset == 0 and body.end_col_offset == len(text.encode())  # no comment, no brackets
+        return _value(body, text) if whole else text
+    except (ValueError, SyntaxError, TypeError, RecursionError, MemoryError):
+        return text
+
+
+def _value(node: ast.expr, source: str) -> Any:
+    match node:
+        case ast.List(items):
+            return [_value(item, source) for item in items]
+        case ast.Tuple(items):
+            return tuple(_value(item, source) for item in items)
+        case ast.Dict(keys, values):
+            pairs = zip(keys, values, strict=True)
+            return {_value(key, source): _value(value, source) for key, value in pairs}
+        case ast.Name(word) if word in _WORDS:
+            return _WORDS[word]
+        case ast.UnaryOp(ast.USub(), ast.Constant(int() | float() as number)) if type(number) is not bool:
+            return -_value(node.operand, source)
+        case ast.Constant(str() as string):
+            if _STRING.fullmatch(ast.get_source_segment(source, node) or ""):
+                return string
+        case ast.Constant(value):
+            if ast.get_source_segment(source, node) == repr(value):
+                return value
+    raise ValueError(f"{source!r} is not written as a value is printed")
 
 
 def _same(left: Any, right: Any) -> bool:

@@ -274,6 +274,7 @@ def _write_hf_folder(trainer: Trainer, folder: Path) -> None:
         [],
         form=dataset.manifest["form"],
         chat=dataset.manifest["chat"],
+        bos_id=dataset.manifest["config"].get("bos_id"),
         trained_lengths={task: sorted(seen) for task, seen in sorted(lengths.items())},
         training={"steps": trainer.step, "seed": trainer.config.run.seed, "consumed_samples": trainer.consumed_samples},
     )

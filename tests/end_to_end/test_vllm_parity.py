@@ -1,11 +1,16 @@
 """A trained checkpoint, exported: vLLM and transformers give the same greedy tokens in float32."""
 
 import json
+from pathlib import Path
 
 import yaml
 
+from megatron_rfft.common.files import read_json, write_json
 from megatron_rfft.conversion.to_hf import to_hf
+from megatron_rfft.data.sources import open_inputs
+from megatron_rfft.data.tokenize import Options, tokenize
 from megatron_rfft.data.tokenizers import load_tokenizer
+from megatron_rfft.evaluation.model import open_model
 from megatron_rfft.tasks import load_task
 from tests.conftest import run_python
 from tests.training.conftest import small_config
@@ -24,9 +29,20 @@ Path(job["output"]).write_text(json.dumps([answers[i] for i in range(len(request
 """
 
 
+def begun_documents(small_data, folder: Path) -> Path:
+    """The small data set again, each document begun by a token: the prefix."""
+    tokenizer = folder / "tokenizer"
+    tokenizer.mkdir()
+    load_tokenizer(small_data.tokenizer).save_pretrained(tokenizer)
+    config = read_json(tokenizer / "tokenizer_config.json")
+    write_json(tokenizer / "tokenizer_config.json", {**config, "bos_token": config["eos_token"]})
+    tokenize(open_inputs([small_data.corpus]), Options(tokenizer, bos=True), folder / "data")
+    return folder / "data"
+
+
 def test_vllm_and_transformers_agree_on_an_exported_model(small_data, tmp_path):
-    """32 real questions, so that some answers stop and some run into the limit."""
-    config = small_config(small_data.prefix, tmp_path / "run")
+    """32 real questions, so that some answers stop and some run into the limit; each begins as the training's did."""
+    config = small_config(begun_documents(small_data, tmp_path), tmp_path / "run")
     # vLLM's CPU attention knows head dimensions from 32.
     config["model"] |= {"hidden_size": 64, "num_attention_heads": 2, "num_query_groups": 1}
     config["run"]["steps"] = 30
@@ -38,7 +54,8 @@ def test_vllm_and_transformers_agree_on_an_exported_model(small_data, tmp_path):
     questions = [
         load_task(name).example(4, "train", i, "lean") for name in ("coin_flip", "length_int") for i in range(16)
     ]
-    prompts = [tokenizer.encode(question.prompt) for question in questions]
+    assert open_model(model).bos_id == tokenizer.bos_id == tokenizer.stop_id
+    prompts = [[tokenizer.bos_id, *tokenizer.encode(question.prompt)] for question in questions]
     answers = {}
     for engine in ("vllm", "hf"):
         job = {"engine": engine, "model": str(model), "stop_id": tokenizer.stop_id, "prompts": prompts}

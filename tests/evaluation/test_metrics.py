@@ -2,15 +2,18 @@
 
 import math
 
+import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from megatron_rfft.evaluation.metrics import (
+    T_95,
     Z_95,
     max_length_all,
     max_length_any,
     score_cell,
+    seeds_interval,
     summarize_run,
     summarize_task,
     wilson_interval,
@@ -93,3 +96,30 @@ def test_summaries():
         "max_len_90_all": 1.0,
         "accuracy_at_longest": 0.7,
     }
+
+
+def test_the_interval_of_seeds():
+    assert seeds_interval([0.75], 20) == wilson_interval(15, 20)
+    assert seeds_interval([1.0, 1.0, 1.0], 20) == wilson_interval(20, 20)
+    assert seeds_interval([0.0, 0.0], 20)[0] == 0.0
+    # By hand: mean 0.75, variance of the mean 0.0625 / 3, widened by (4.3027 / 1.96)^2: 1.8674 effective questions.
+    assert seeds_interval([0.5, 0.75, 1.0], 20) == pytest.approx(wilson_interval(0.75 * 1.86743, 1.86743), abs=1e-4)
+    assert seeds_interval([0.5, 0.75, 1.0], 20) == seeds_interval([0.5, 0.75, 1.0], 2000)  # seeds decide, not questions
+
+
+def test_students_quantiles_are_right():
+    stats = pytest.importorskip("scipy.stats")
+    assert list(T_95) == pytest.approx([stats.t.ppf(0.975, df) for df in range(1, len(T_95) + 1)], abs=1e-4)
+
+
+@pytest.mark.parametrize("spread", [0.0, 0.1, 0.3])
+@pytest.mark.parametrize("mean", [0.3, 0.9])
+def test_the_interval_of_three_seeds_covers_the_true_mean(mean, spread):
+    """Each seed's model has an accuracy of its own, around ``mean``; the share of intervals that hold the mean."""
+    random = np.random.default_rng(0)
+    covered = 0
+    for _ in range(400):
+        own = np.clip(mean + spread * mean * (1 - mean) * random.uniform(-1.7, 1.7, size=3), 0, 1)
+        low, high = seeds_interval(list(random.binomial(50, own) / 50), 50)
+        covered += low <= mean <= high
+    assert covered / 400 >= 0.93

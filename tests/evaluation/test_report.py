@@ -10,55 +10,14 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from megatron_rfft.common.errors import UserError
-from megatron_rfft.common.manifest import verify_manifest, write_manifest
-from megatron_rfft.evaluation.figures import Run, format_lengths, run_color, run_marker, trained_spans
-from megatron_rfft.evaluation.metrics import score_cell, summarize_run, summarize_task
-from megatron_rfft.evaluation.report import load_run, write_report
+from megatron_rfft.common.manifest import verify_manifest
+from megatron_rfft.evaluation.figures import Wording, format_lengths, trained_spans
+from megatron_rfft.evaluation.metrics import score_cell, summarize_task
+from megatron_rfft.evaluation.report import write_report
+from megatron_rfft.evaluation.runs import Run, load_run
+from megatron_rfft.evaluation.style import run_color, run_marker
 from tests.conftest import ROOT, run_python
-
-
-def make_results(correct_by_length: dict[int, int], trained=(1, 2, 3), task="coin_flip", n=20) -> dict:
-    """Results of one task as the runner writes them."""
-    cells = {}
-    for length, correct in correct_by_length.items():
-        outcomes = ["correct"] * correct + ["wrong"] * (n - correct)
-        cells[length] = score_cell({"outcome": o, "num_tokens": 9, "capped": False} for o in outcomes)
-    summary = summarize_task(cells)
-    failed = {
-        "length": 5,
-        "outcome": "wrong",
-        "num_tokens": 9,
-        "answer": "True",
-        "prompt": "Q: <b>?",
-        "text": "1 < 2 & so",
-    }
-    return {
-        "kind": "results",
-        "format": 1,
-        "megatron_rfft": "0.0.0",
-        "settings": {
-            "form": "direct",
-            "chat": False,
-            "split": "test",
-            "samples": n,
-            "tasks": {task: 1},
-            "budget": {"factor": 1.5, "margin": 32},
-        },
-        "model": {"name": "tiny", "sha256": "0123456789abcdef"},
-        "engine": {"name": "hf", "version": "transformers 5", "dtype": "float32", "device": "cpu"},
-        "timing": {"seconds": 2.0, "answers": 60, "generated_tokens": 540, "tokens_per_second": 270.0},
-        "tasks": {
-            task: {
-                "version": 1,
-                "trained_lengths": list(trained),
-                "left_out": [],
-                "summary": summary,
-                "cells": {str(length): cell for length, cell in cells.items()},
-                "samples": {"correct": None, "failed": failed},
-            }
-        },
-        "summary": summarize_run({task: summary}),
-    }
+from tests.evaluation.made_up import make_results, traced, write_run
 
 
 @pytest.fixture(scope="module")
@@ -69,7 +28,7 @@ def report(tmp_path_factory):
         Run("answers directly", make_results({1: 18, 3: 7, 5: 0}, trained=(1, 2))),
         Run("elsewhere", make_results({2: 4, 8: 1}, trained=(), task="length_int")),
     ]
-    write_report(runs, folder, "Title & more")
+    write_report(runs, folder, Wording("Title & more"))
     return folder
 
 
@@ -120,14 +79,6 @@ def test_panels_take_the_pages_colours(report):
     assert re.findall(r"#[0-9a-f]{6}\b", svg) == []
 
 
-def traced(error: dict | None, outcome: str, length: int = 5) -> dict:
-    """A record of an answer that is a trace, as the runner writes it."""
-    text = "1. Initialize\nx = 1\nnow, x = <2>\nreturn x"
-    trace = {"error": error, "lines": 5, "iterations": 2, "true_iterations": 3}
-    record = {"outcome": outcome, "num_tokens": 9, "capped": False, "length": length, "answer": "1", "prompt": "Q"}
-    return {**record, "text": text, "trace": trace}
-
-
 @pytest.fixture(scope="module")
 def traced_report(tmp_path_factory):
     folder = tmp_path_factory.mktemp("traced")
@@ -138,26 +89,30 @@ def traced_report(tmp_path_factory):
     task["cells"]["5"] = score_cell(records)
     task["samples"]["failed"] = records[0]
     task["summary"] = summarize_task({int(length): cell for length, cell in task["cells"].items()})
-    write_report([Run("follows | it", results), Run("other", make_results({1: 9, 5: 2}))], folder, "T")
+    write_report([Run("follows | it", results), Run("other", make_results({1: 9, 5: 2}))], folder, Wording("T"))
     return folder
 
 
 def test_errors_are_drawn_and_shown(traced_report):
     page = (traced_report / "report.html").read_text()
-    bars = re.search(r'<svg [^>]*class="bars">.*?</svg>', page)[0]
-    assert "<title>wrong update: 3 of 10 at length 5</title>" in bars
-    assert "<title>wrong trace, right answer: 1 of 10 at length 5</title>" in bars
-    heights = [float(height) for height in re.findall(r'<rect [^>]*height="([\d.]+)"', bars)]
+    bars = re.findall(r"<g><title>(.*?)</title>\s*<path d=\"(.*?)\"", page, re.DOTALL)
+    assert [text for text, _ in bars] == [
+        "wrong update: 3 of 10 at length 5",
+        "wrong trace, right answer: 1 of 10 at length 5",
+    ]
+    edges = [[float(y) for _, y in re.findall(r"[ML] ([\d.]+) ([\d.]+)", path)] for _, path in bars]
+    heights = [max(ys) - min(ys) for ys in edges]
     assert heights[0] == pytest.approx(3 * heights[1], abs=0.02)
-    assert page.count('class="bars"') == 1  # the other run gives no traces
+    assert page.count("First errors of") == 1  # the other run gives no traces
     assert '<del class="error">now, x = &lt;2&gt;</del><ins class="expected">now, x = 2</ins>return x' in page
-    assert "<td>2.0</td><td>3.0</td><td>10</td><td>0</td><td>0</td>" in page  # passes done, true, too few, right, many
+    # Passes through loops: done, true, too few, right, too many, relative error.
+    assert "<td>2.0</td><td>3.0</td><td>10</td><td>0</td><td>0</td><td>33.3 %</td>" in page
 
 
 def test_the_papers_figures_are_named_as_its(traced_report):
     page = (traced_report / "report.html").read_text()
     assert "the paper's figures, not measured here" in page
-    assert "not the paper's questions: 1 tasks, lengths 1 to 5, 20 questions" in page
+    assert "not the paper's questions: 1 task, lengths 1 to 5, 20 questions" in page
 
 
 def test_numbers_for_other_programs(traced_report):
@@ -179,7 +134,7 @@ def test_numbers_for_other_programs(traced_report):
 
 def test_more_runs_than_colours_can_be_told_apart(tmp_path):
     results = make_results({1: 20, 3: 10})
-    write_report([Run(f"run {i}", results) for i in range(13)], tmp_path, "T")
+    write_report([Run(f"run {i}", results) for i in range(13)], tmp_path, Wording("T"))
     assert "run 12" in (tmp_path / "report.html").read_text()
     looks = {(run_color(i), run_marker(i)) for i in range(13)}
     assert len(looks) == 13
@@ -196,15 +151,12 @@ def test_files_are_named_and_whole(report):
 
 def test_equal_numbers_give_equal_bytes(report, tmp_path):
     runs = [Run("a", make_results({1: 20, 3: 10}))]
-    first = write_report(runs, tmp_path / "1", "T")
-    assert write_report(runs, tmp_path / "2", "T") == first
+    first = write_report(runs, tmp_path / "1", Wording("T"))
+    assert write_report(runs, tmp_path / "2", Wording("T")) == first
 
 
 def test_the_command_makes_the_report_of_finished_runs(tmp_path):
-    results = make_results({1: 20, 3: 10})
-    sections = {key: value for key, value in results.items() if key not in ("kind", "format", "megatron_rfft")}
-    (tmp_path / "run").mkdir()
-    write_manifest(tmp_path / "run/results.json", "results", [], **sections)
+    write_run(tmp_path / "run", make_results({1: 20, 3: 10}))
     tool, output = ROOT / "tools/report.py", tmp_path / "report"
     done = run_python(tool, "--run", f"one={tmp_path / 'run'}", "--output", output)
     assert str(output / "report.html") in done.stdout.splitlines()
@@ -214,19 +166,10 @@ def test_the_command_makes_the_report_of_finished_runs(tmp_path):
         assert message in done.stderr
 
 
-def write_run(folder, **changes):
-    """A finished evaluation on disk; changes of settings."""
-    results = make_results(**{key: value for key, value in changes.items() if key in ("correct_by_length", "task")})
-    results["settings"] |= {key: value for key, value in changes.items() if key == "form"}
-    sections = {key: value for key, value in results.items() if key not in ("kind", "format", "megatron_rfft")}
-    folder.mkdir()
-    write_manifest(folder / "results.json", "results", [], **sections)
-
-
 def test_a_run_may_have_a_model_for_each_task(tmp_path):
-    write_run(tmp_path / "a", correct_by_length={1: 20, 3: 10})
-    write_run(tmp_path / "b", correct_by_length={1: 20, 3: 20}, task="length_int")
-    write_run(tmp_path / "c", correct_by_length={1: 20}, task="length_int", form="rule")
+    write_run(tmp_path / "a", make_results({1: 20, 3: 10}))
+    write_run(tmp_path / "b", make_results({1: 20, 3: 20}, task="length_int"))
+    write_run(tmp_path / "c", make_results({1: 20}, task="length_int", form="rule"))
     folders = f"both={tmp_path / 'a'},{tmp_path / 'b'}"
     run_python(ROOT / "tools/report.py", "--run", folders, "--output", tmp_path / "report")
     merged = json.loads((tmp_path / "report/results.json").read_text())["runs"]["both"]
@@ -242,7 +185,7 @@ def test_a_run_may_have_a_model_for_each_task(tmp_path):
 def test_runs_that_cannot_be_told_apart_are_refused(tmp_path):
     run = Run("a", make_results({1: 20}))
     with pytest.raises(UserError, match="same name"):
-        write_report([run, run], tmp_path, "T")
+        write_report([run, run], tmp_path, Wording("T"))
     with pytest.raises(UserError, match="no such file"):
         load_run("a", tmp_path)
 

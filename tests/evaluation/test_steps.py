@@ -208,8 +208,13 @@ def test_loop_counts_and_categories():
     assert (records[1]["trace"]["iterations"], records[1]["trace"]["true_iterations"]) == (1, 3)
     counted = count_errors(records)
     assert counted["kinds"] == {steps.LUCKY: 1}
-    assert counted["iterations"] == {"mean": 2.0, "true_mean": 3.0, "fewer": 1, "equal": 1, "more": 0}
+    assert counted["iterations"] == {
+        **{"mean": 2.0, "true_mean": 3.0, "fewer": 1, "equal": 1, "more": 0},
+        "relative_error": pytest.approx((0 + 2 / 3) / 2),
+    }
     assert count_errors([{"outcome": "wrong"}]) is None
+    no_loop = {"outcome": "correct", "trace": {"error": None, "lines": 3, "iterations": 0, "true_iterations": 0}}
+    assert count_errors([no_loop])["iterations"]["relative_error"] is None
 
 
 def test_thoughts_are_not_part_of_the_trace():

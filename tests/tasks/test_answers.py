@@ -23,6 +23,28 @@ RIGHT = [
     ("-3", "-3"),
     ("{'a': [1]}", "{'a': [1]}"),
     ("None", "None"),
+    # Words for truth, JSON's words, Markdown's marks.
+    ("True", "true"),
+    ("False", "FALSE"),
+    ("[True, None]", "[true, null]"),
+    ("None", "null"),
+    ("'true'", "true"),
+    ("5", "**5**"),
+    ("5", "`5`"),
+    ("'ab'", "**'ab'**"),
+    ("'ab'", "**ab**"),
+    ("'**ab**'", "**ab**"),
+    ("'**ab**'", "'**ab**'"),
+    ("[1, 2]", "`[1, 2]`"),
+    # Strings that look like another notation of a number.
+    ("'0x5'", "0x5"),
+    ("'5_0'", "5_0"),
+    ("'a # b'", "a # b"),
+    ("'a # b'", "'a # b'"),
+    ("['#']", "['#']"),
+    ("'\\u00e9'", "é"),
+    ("['é', 5]", "['é', 5]"),
+    ("-1.5", "-1.5"),
 ]
 WRONG = [
     ("12", "'12'"),
@@ -51,6 +73,34 @@ WRONG = [
     ("[1]", "[" * 5000),
     ("1", ""),
     ("1", "__import__('os').getpid()"),
+    # More than the value.
+    ("5", "5 # because"),
+    ("[5]", "[5] # because"),
+    ("'ab'", "'ab' # because"),
+    # Other notations of it, alone and in a list.
+    ("5", "0x5"),
+    ("5", "0b101"),
+    ("50", "5_0"),
+    ("5", "+5"),
+    ("5.0", "5.00"),
+    ("5", "(5)"),
+    ("[50]", "[5_0]"),
+    ("'abc'", "'ab' 'c'"),
+    ("['abc']", "['ab' 'c']"),
+    ("'ab'", "r'ab'"),
+    ("'ab'", "'''ab'''"),
+    # Another type, other words.
+    ("5", "'5'"),
+    ("5", "**'5'**"),
+    ("True", "'true'"),
+    ("[True]", "[yes]"),
+    ("'True'", "true"),
+    ("['true']", "[true]"),
+    # Marks that are not around the value.
+    ("5", "**5"),
+    ("5", "*5*"),
+    ("5", "****"),
+    ("5", "'**5**'"),
 ]
 
 
@@ -77,10 +127,18 @@ def test_wrong(answer, stated):
         "So the answer is 5\nSo the answer is 4",
         "so the answer is 5",
         "So the answer is\n5",
+        "  So the answer is 4\nSo the answer is 5",
+        "**So the answer is 5**\nSo the answer is 5",
+        "So the answer is 5\n```",
     ],
 )
 def test_not_exactly_one_final_answer(text):
     assert not check_answer(text, "5")
+
+
+@pytest.mark.parametrize("line", ["  So the answer is 5", "\tSo the answer is 5 ", "**So the answer is 5**"])
+def test_spaces_and_marks_around_the_line_do_not_matter(line):
+    assert check_answer(f"Let me see.\n{line}\n", "5")
 
 
 values = st.recursive(

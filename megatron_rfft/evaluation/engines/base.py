@@ -26,16 +26,22 @@ class Completion:
     position: int
     token_ids: list[int]
     stopped: bool
+    budget: int | None = None
+    """What a server's context left of ``max_tokens``, where that is less; 0: the prompt could not be asked."""
 
 
 @dataclass(frozen=True)
 class TextCompletion:
-    """A Completion of an engine that gives text; ``num_tokens`` includes the stop token where the engine counts it."""
+    """A Completion of an engine that gives text.
+
+    ``num_tokens`` includes the stop token where the engine counts it; None where it counts none.
+    """
 
     position: int
     text: str
-    num_tokens: int
+    num_tokens: int | None
     stopped: bool
+    budget: int | None = None
 
 
 AnyCompletion = Completion | TextCompletion

@@ -43,12 +43,12 @@ class HfEngine(Engine):
 
     name = "hf"
 
-    def __init__(self, model: Path, *, dtype: str, stop_id: int):
+    def __init__(self, model: Path, *, dtype: str, stop_id: int, other_stops: Collection[int] = ()):
         self.version = f"transformers {transformers.__version__}"
         on_gpu = torch.cuda.is_available()
         self.device = torch.cuda.get_device_name() if on_gpu else "cpu"
         self.dtype = dtype if dtype != "auto" else ("bfloat16" if on_gpu else "float32")
-        self._stop_id = stop_id
+        self._stop_id, self._stops = stop_id, [stop_id, *other_stops]
         transformers.utils.logging.disable_progress_bar()
         loaded = AutoModelForCausalLM.from_pretrained(model, dtype=getattr(torch, self.dtype), local_files_only=True)
         loaded.generation_config = GenerationConfig()  # a shipped one may ask for sampling or a repetition penalty
@@ -83,12 +83,12 @@ class HfEngine(Engine):
             attention_mask=attention_mask.long(),
             do_sample=False,
             max_new_tokens=int(budgets.max()),
-            eos_token_id=self._stop_id,
+            eos_token_id=self._stops,
             pad_token_id=self._stop_id,
             stopping_criteria=StoppingCriteriaList([_Budgets(width + budgets)]),
         )
         return [
-            _cut(row, request.max_tokens, self._stop_id)
+            _cut(row, request.max_tokens, self._stops)
             for row, request in zip(output[:, width:].tolist(), batch, strict=True)
         ]
 
@@ -103,9 +103,8 @@ class _Budgets(StoppingCriteria):
         return input_ids.shape[1] >= self._max_lengths
 
 
-def _cut(token_ids: list[int], max_tokens: int, stop_id: int) -> tuple[list[int], bool]:
+def _cut(token_ids: list[int], max_tokens: int, stops: Collection[int]) -> tuple[list[int], bool]:
     """What lies before the first stop token within ``max_tokens``, and whether there is one."""
     token_ids = token_ids[:max_tokens]
-    if stop_id in token_ids:
-        return token_ids[: token_ids.index(stop_id)], True
-    return token_ids, False
+    end = next((place for place, token in enumerate(token_ids) if token in stops), None)
+    return token_ids[:end], end is not None

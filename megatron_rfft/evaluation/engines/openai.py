@@ -1,17 +1,28 @@
 """A server that speaks OpenAI's HTTP interface: ``vllm serve``, a cluster's own service, DeepSeek's.
 
 It is asked as text, because ids of a vocabulary that is not at hand mean nothing; where the tokenizer is at hand, a
-server of vLLM takes and gives ids, and what it makes of text does not matter. What fails for a reason that may pass
-(no connection, 429, 5xx, a reply that breaks off) is asked again, later each time. What stays without an answer is
-reported by ``unanswered`` and is not in the completions: a server that is gone must not look like a model that errs.
+server of vLLM takes and gives ids, and what it makes of text does not matter.
+
+======================================================  ==========================================================
+what happens                                            what is done
+======================================================  ==========================================================
+no connection, 429, 5xx                                 asked again, later each time, for ``retry_seconds``
+a reply that is no answer                               asked again; given up when it breaks alike twice
+prompt and budget do not fit into the context           asked with the budget that fits, or counted as unasked
+a parameter is refused (``temperature``, ...)           left out from then on; ``sent`` says what was sent
+``max_tokens`` is refused for its other name            ``max_completion_tokens`` from then on
+anything else is refused                                the question is given up; with no answer at all the run ends
+======================================================  ==========================================================
+
+What stays without an answer is reported by ``unanswered`` and is not in the completions: a server that is gone must not
+look like a model that errs.
 """
 
 import asyncio
-import json
 import os
 import random
 from collections.abc import Collection, Iterator, Sequence
-from contextlib import contextmanager
+from dataclasses import replace
 from typing import Any
 
 from megatron_rfft.common.errors import CommandFailed, UserError
@@ -22,19 +33,23 @@ try:
 except ImportError as error:
     raise UserError("httpx is not installed; pip install 'httpx<1', or choose another --engine") from error
 
-FIRST_WAIT_SECONDS, LONGEST_WAIT_SECONDS = 0.5, 60.0
+from megatron_rfft.evaluation.engines.openai_replies import (
+    LONGEST_WAIT_SECONDS,
+    BrokenReply,
+    PassingError,
+    Refusal,
+    prompt_tokens,
+    read_ids,
+    read_text,
+    require_success,
+)
+
+FIRST_WAIT_SECONDS = 0.5
 CONNECT_SECONDS = 30.0
 LOST_IN_A_ROW = 3  # questions given up one after the other, with no answer between them: the server is gone
-PASSING = {408, 409, 425, 429}  # and all of 5xx
-ENDED, CUT = "stop", "length"
-
-
-class _PassingError(Exception):
-    """It may work the next time; ``wait`` is what the server asks for in seconds, if it does."""
-
-    def __init__(self, reason: str, wait: float | None = None):
-        super().__init__(reason)
-        self.wait = wait
+# Greedy decoding also where a server takes what is not said from the model's generation_config. None of them is needed.
+NEUTRAL = {"temperature": 0, "presence_penalty": 0, "frequency_penalty": 0, "repetition_penalty": 1.0}
+BUDGET_NAMES = ("max_tokens", "max_completion_tokens")
 
 
 class OpenAiEngine(Engine):
@@ -51,21 +66,27 @@ class OpenAiEngine(Engine):
         *,
         chat: bool,
         stop_id: int | None = None,
+        other_stops: Collection[int] = (),
+        max_positions: int | None = None,
         api_key_env: str | None = None,
         concurrency: int = 16,
         retry_seconds: float = 600.0,
         request_seconds: float = 3600.0,
     ):
+        """With ``stop_id`` it is asked by token ids; ``max_positions`` is the model's context, where it is known."""
         ways = "chat/completions" if chat else "completions"
         self.version = f"openai {ways}" + (" by token ids" if stop_id is not None else "")
-        self._stop_id = stop_id
+        self._stops = [] if stop_id is None else [stop_id, *other_stops]
         self._model, self._base_url, self._chat = model, base_url, chat
+        self._max_positions = max_positions
         self._key = read_key(api_key_env)
         self._concurrency, self._retry_seconds = concurrency, retry_seconds
         self._timeout = httpx.Timeout(request_seconds, connect=CONNECT_SECONDS)
+        self._budget_name = BUDGET_NAMES[0]
+        self._optional = dict(NEUTRAL) if self._stops else {**NEUTRAL, "add_special_tokens": False}
         self._lost: list[str] = []
-        self._lost_in_a_row = 0
-        self._retries = 0
+        self._refusal: Refusal | None = None
+        self._lost_in_a_row = self._not_taken = self._answered = self._retries = self._uncounted = 0
 
     @property
     def unanswered(self) -> list[str]:
@@ -73,7 +94,10 @@ class OpenAiEngine(Engine):
         return self._lost
 
     def statistics(self) -> dict[str, Any]:
-        return {"server": self._base_url, "retries": self._retries}
+        """``sent``: what decided the decoding, as sent last; ``uncounted``: answers whose tokens nobody counted."""
+        uncounted = {"uncounted": self._uncounted} if self._uncounted else {}
+        sent = {self._budget_name: "by question", **self._optional}
+        return {"server": self._base_url, "retries": self._retries, "sent": sent, **uncounted}
 
     def generate(self, requests: Sequence[Request], finished: Collection[int] = ()) -> Iterator[AnyCompletion]:
         loop = asyncio.new_event_loop()
@@ -86,12 +110,19 @@ class OpenAiEngine(Engine):
         try:
             waiting = (position for position in range(len(requests)) if position not in finished)
             while self._lost_in_a_row < LOST_IN_A_ROW:
-                while len(asking) < self._concurrency and (position := next(waiting, None)) is not None:
+                # As many questions not taken as can be asked at once, and no answer: then those under way decide.
+                goes_on = self._answered or self._not_taken < self._concurrency
+                while goes_on and len(asking) < self._concurrency and (position := next(waiting, None)) is not None:
                     asking.add(loop.create_task(self._ask(client, position, requests[position])))
                 if not asking:
                     break
                 done, asking = loop.run_until_complete(asyncio.wait(asking, return_when=asyncio.FIRST_COMPLETED))
-                yield from filter(None, [task.result() for task in done])
+                failed = [task.exception() for task in done if task.exception()]  # of all, so that each is seen
+                yield from filter(None, [task.result() for task in done if not task.exception()])
+                if failed:
+                    raise failed[0]
+            if self._refusal and not (self._answered or finished):
+                raise UserError(f"{self._refusal}; check --base-url, --model and --max-tokens")
         finally:
             for task in asking:
                 task.cancel()
@@ -99,96 +130,130 @@ class OpenAiEngine(Engine):
             loop.close()
 
     async def _ask(self, client: httpx.AsyncClient, position: int, request: Request) -> AnyCompletion | None:
-        """The answer, or None after ``retry_seconds`` of failures."""
+        """The answer, or None for a question that is given up."""
         clock = asyncio.get_running_loop().time
-        give_up, wait = clock() + self._retry_seconds, FIRST_WAIT_SECONDS
+        give_up, wait, last_broken = clock() + self._retry_seconds, FIRST_WAIT_SECONDS, None
         while True:
             try:
-                response = await self._ask_once(client, request)
-                read = _read_choice if self._stop_id is None else self._read_ids
-                answer = read(response, position)
-            except _PassingError as error:
+                answer = await self._ask_within_context(client, position, request)
+            except PassingError as error:
+                broken = str(error) if isinstance(error, BrokenReply) else None
                 pause = max(wait * random.uniform(0.75, 1.25), error.wait or 0.0)  # not all at the same moment again
-                if clock() + pause > give_up:
+                if clock() + pause > give_up or (broken and broken == last_broken):
                     self._lost.append(str(error))
-                    self._lost_in_a_row += 1
+                    self._lost_in_a_row += not broken
+                    self._not_taken += bool(broken)
                     return None
                 self._retries += 1
+                last_broken = broken or last_broken
                 await asyncio.sleep(pause)
                 wait = min(2 * wait, LONGEST_WAIT_SECONDS)
+            except Refusal as refusal:
+                self._refusal = refusal
+                self._lost.append(str(refusal))
+                self._not_taken += 1
+                return None
             else:
                 self._lost_in_a_row = 0
+                self._answered += 1
+                self._uncounted += isinstance(answer, TextCompletion) and answer.num_tokens is None
                 return answer
 
-    async def _ask_once(self, client: httpx.AsyncClient, request: Request) -> httpx.Response:
-        body = {"model": self._model, "max_tokens": request.max_tokens, "temperature": 0}
-        if self._stop_id is not None:
-            path, body["prompt"] = "completions", request.prompt_ids
-            body |= {"return_token_ids": True, "stop_token_ids": [self._stop_id], "ignore_eos": True}
-        elif self._chat:
-            path, body["messages"] = "chat/completions", [{"role": "user", "content": request.text}]
-        else:
-            path, body["prompt"] = "completions", request.text
-        try:
-            response = await client.post(f"{self._base_url}/{path}", json=body)
-        except httpx.TransportError as error:
-            raise _PassingError(f"{type(error).__name__} at {self._base_url}") from error
-        _require_success(response, self._key)
-        return response
+    async def _ask_within_context(
+        self, client: httpx.AsyncClient, position: int, request: Request
+    ) -> Completion | TextCompletion:
+        """The answer within ``max_tokens``, or what the context leaves of them; an empty one if it leaves none."""
+        budget, cut = request.max_tokens, None
+        while True:
+            try:
+                response = await self._ask_once(client, request, budget)
+            except Refusal as refusal:
+                if not refusal.is_too_long:
+                    raise
+                budget = cut = await self._fitting_budget(client, request, budget, refusal.limit)
+                if budget:
+                    continue
+                empty = TextCompletion(position, "", 0, False)
+                return replace(Completion(position, [], False) if self._stops else empty, budget=0)
+            if self._stops:
+                return replace(read_ids(response, position, self._stops), budget=cut)
+            return replace(read_text(response, position, budget), budget=cut)
 
-    def _read_ids(self, response: httpx.Response, position: int) -> Completion:
-        with _whole(response):
-            token_ids = [int(token) for token in response.json()["choices"][0]["token_ids"]]
-        stopped = bool(token_ids) and token_ids[-1] == self._stop_id
-        return Completion(position, token_ids[:-1] if stopped else token_ids, stopped)
+    async def _fitting_budget(
+        self, client: httpx.AsyncClient, request: Request, refused: int, limit: int | None
+    ) -> int:
+        """A budget below ``refused`` that may fit into the context of ``limit`` tokens; 0 if not even one token does.
+
+        How long the prompt is, the server says when it is asked for a single token.
+        """
+        if refused <= 1:
+            return 0
+        try:
+            response = await self._ask_once(client, request, 1)
+        except Refusal as refusal:
+            if refusal.is_too_long:
+                return 0
+            raise
+        limit, length = limit or self._max_positions, prompt_tokens(response)
+        if limit and length and 0 < limit - length < refused:
+            return limit - length
+        return refused // 2
+
+    async def _ask_once(self, client: httpx.AsyncClient, request: Request, budget: int) -> httpx.Response:
+        """The reply to one request, without those optional parameters that the server refuses.
+
+        A refusal that names no parameter may be about any of them, as long as nothing was answered with them: they are
+        left out if it takes the question without. Raises Refusal for what it has to take, PassingError for what may
+        work the next time.
+        """
+        bare = False
+        while True:
+            budget_name, optional = self._budget_name, _least(self._optional) if bare else dict(self._optional)
+            path, question = self._question(request)
+            body = {"model": self._model, budget_name: budget, **optional, **question}
+            try:
+                response = await client.post(f"{self._base_url}/{path}", json=body)
+            except httpx.TransportError as error:
+                raise PassingError(f"{type(error).__name__} at {self._base_url}") from error
+            try:
+                require_success(response, self._key)
+            except Refusal as refusal:
+                if refusal.is_too_long:
+                    raise
+                if not self._leave_out(refusal, budget_name, optional):
+                    if bare or self._answered or optional == _least(optional):
+                        raise
+                    bare = True
+            else:
+                self._optional = optional if bare else self._optional
+                return response
+
+    def _question(self, request: Request) -> tuple[str, dict[str, Any]]:
+        """The path, and what of the body is about the prompt."""
+        if self._stops:
+            ids = {"return_token_ids": True, "stop_token_ids": self._stops, "ignore_eos": True}
+            return "completions", {"prompt": request.prompt_ids, **ids}
+        if self._chat:
+            return "chat/completions", {"messages": [{"role": "user", "content": request.text}]}
+        return "completions", {"prompt": request.text}
+
+    def _leave_out(self, refusal: Refusal, budget_name: str, optional: dict[str, Any]) -> bool:
+        """Change what is sent by the parameters that ``refusal`` names; whether the next request is another one."""
+        if budget_name == BUDGET_NAMES[0] and refusal.named(BUDGET_NAMES[1:]):
+            self._budget_name = BUDGET_NAMES[1]
+        elif named := refusal.named(optional):
+            self._optional = {key: value for key, value in self._optional.items() if key not in named}
+        return self._budget_name != budget_name or not optional.items() <= self._optional.items()
+
+
+def _least(optional: dict[str, Any]) -> dict[str, Any]:
+    """The optional parameter that nearly every server takes."""
+    return {key: value for key, value in optional.items() if key == "temperature"}
 
 
 async def _finish(tasks: Collection[asyncio.Task], client: httpx.AsyncClient) -> None:
     await asyncio.gather(*tasks, return_exceptions=True)
     await client.aclose()
-
-
-@contextmanager
-def _whole(response: httpx.Response) -> Iterator[None]:
-    """While a reply is read: one that is torn or of another form may be whole the next time."""
-    try:
-        yield
-    except (json.JSONDecodeError, UnicodeDecodeError, KeyError, IndexError, TypeError, ValueError) as error:
-        raise _PassingError(f"a reply that is no completion: {response.text[:200]!r}") from error
-
-
-def _read_choice(response: httpx.Response, position: int) -> TextCompletion:
-    """The text with its thoughts in ``<think>``, the tokens that the server counted, and whether the model ended it."""
-    with _whole(response):
-        content = response.json()
-        choice, num_tokens = content["choices"][0], int(content["usage"]["completion_tokens"])
-        reason = choice["finish_reason"]
-        message = choice.get("message")
-        text = (message["content"] if message else choice["text"]) or ""
-        thoughts = (message.get("reasoning_content") or message.get("reasoning")) if message else None
-    if reason not in (ENDED, CUT):
-        raise _PassingError(f"finish_reason {reason!r}")
-    text = f"<think>\n{thoughts}\n</think>\n\n{text}" if thoughts else text
-    return TextCompletion(position, text, num_tokens, reason == ENDED)
-
-
-def _require_success(response: httpx.Response, key: str | None) -> None:
-    status = response.status_code
-    if status in PASSING or status >= 500:
-        raise _PassingError(f"HTTP {status} from {response.url}", _retry_after(response))
-    if status in (401, 403):
-        raise UserError(f"HTTP {status} from {response.url}: the key was refused; name its variable in --api-key-env")
-    if status != 200:
-        said = " ".join(response.text.split())[:300]
-        said = said.replace(key, "***") if key else said
-        raise UserError(f"HTTP {status} from {response.url}: {said}; check --base-url, --model and --max-tokens")
-
-
-def _retry_after(response: httpx.Response) -> float | None:
-    try:
-        return min(LONGEST_WAIT_SECONDS, float(response.headers["retry-after"]))
-    except (KeyError, ValueError):  # absent, or a date
-        return None
 
 
 def _headers(key: str | None) -> dict[str, str]:
@@ -219,15 +284,26 @@ def check_base_url(url: str) -> str:
 
 def served_model(base_url: str, api_key_env: str | None) -> str:
     """The name of the one model that a server has. Raises UserError if it has several, CommandFailed without it."""
-    key = read_key(api_key_env)
     try:
-        response = httpx.get(f"{base_url}/models", headers=_headers(key), timeout=CONNECT_SECONDS)
-        _require_success(response, key)
-        names = [entry["id"] for entry in response.json()["data"]]
-    except (httpx.TransportError, _PassingError, ValueError, KeyError, TypeError) as error:
-        if isinstance(error, UserError):
-            raise
+        names = [entry["id"] for entry in _models(base_url, api_key_env)]
+    except (httpx.TransportError, PassingError, Refusal, ValueError, LookupError, TypeError) as error:
         raise CommandFailed(f"{base_url}/models gives no models ({error}); is the server up?") from error
     if len(names) != 1:
         raise UserError(f"{base_url} serves {', '.join(names) or 'nothing'}; give one as --model and --base-url")
     return names[0]
+
+
+def served_positions(base_url: str, model: str, api_key_env: str | None) -> int | None:
+    """The longest sequence that a server lets ``model`` have, prompt and answer; None if it does not say."""
+    try:
+        lengths = [entry.get("max_model_len") for entry in _models(base_url, api_key_env) if entry["id"] == model]
+    except (httpx.TransportError, PassingError, Refusal, ValueError, LookupError, TypeError, AttributeError):
+        return None
+    return next((length for length in lengths if isinstance(length, int) and length > 0), None)
+
+
+def _models(base_url: str, api_key_env: str | None) -> list[dict[str, Any]]:
+    key = read_key(api_key_env)
+    response = httpx.get(f"{base_url}/models", headers=_headers(key), timeout=CONNECT_SECONDS)
+    require_success(response, key)
+    return response.json()["data"]

@@ -35,11 +35,20 @@ class VllmEngine(Engine):
 
     name = "vllm"
 
-    def __init__(self, model: Path, *, dtype: str, stop_id: int, max_length: int, tensor_parallel: int = 1):
+    def __init__(
+        self,
+        model: Path,
+        *,
+        dtype: str,
+        stop_id: int,
+        max_length: int,
+        other_stops: Collection[int] = (),
+        tensor_parallel: int = 1,
+    ):
         self.version = f"vllm {_installed()}"
         options = llm_options(dtype, max_length, tensor_parallel)
         self.dtype = options["dtype"]
-        self._stop_id = stop_id
+        self._stops = [stop_id, *other_stops]
         self._prompt_tokens = self._cached_tokens = 0
         self._llm = _load(model, options)
         self.device = "cpu" if _on_cpu() else _gpu_name()
@@ -57,7 +66,7 @@ class VllmEngine(Engine):
             sampling = SamplingParams(
                 temperature=0.0,
                 max_tokens=request.max_tokens,
-                stop_token_ids=[self._stop_id],
+                stop_token_ids=self._stops,
                 ignore_eos=True,  # the tokenizer's stop token is the one that training taught
                 detokenize=False,
                 output_kind=RequestOutputKind.FINAL_ONLY,  # as LLM.generate does: no output for every token
@@ -82,7 +91,7 @@ class VllmEngine(Engine):
         self._prompt_tokens += len(output.prompt_token_ids)
         self._cached_tokens += output.num_cached_tokens or 0
         token_ids = list(output.outputs[0].token_ids)
-        stopped = bool(token_ids) and token_ids[-1] == self._stop_id
+        stopped = bool(token_ids) and token_ids[-1] in self._stops
         return Completion(int(output.request_id), token_ids[:-1] if stopped else token_ids, stopped)
 
 
