@@ -1,4 +1,4 @@
-"""Train a small SentencePiece vocabulary on a corpus: digits stay single, a name is one piece wherever it stands."""
+"""Train a small SentencePiece vocabulary on a corpus: digits stay single, a recited line may become one piece."""
 
 import itertools
 import re
@@ -9,26 +9,18 @@ from megatron_rfft.common.errors import UserError
 from megatron_rfft.common.files import atomic_write, require_file, sha256_file
 from megatron_rfft.common.manifest import finished_manifest, write_manifest
 from megatron_rfft.corpus.read import read_records
-from megatron_rfft.rules import ANSWER_PREFIX
-from megatron_rfft.rules.subset import BUILTINS
 
 _MAX_PIECE_LENGTH = 96
 _HINT = "write the corpus with data_prep/generate.py"
-# Symbols of their own: digits, so that no piece hides one; the lines of a prompt and a trace that are the same in all
-# of them; and the signs and keywords of code, with the spaces around them, so that names have none.
+# Symbols of their own: digits, so that no piece hides one, and the headers of a trace, so that these are one piece in
+# spite of their digits.
 _HEADERS = ["1. Initialize\n", *(f"{k}. {name}\n" for k in range(2, 8) for name in ("Main loop", "Return"))]
 _HEADERS += [f"{k}.1 One iteration\n" for k in range(2, 7)]
-_PHRASES = ["Follow the given rule to solve the question.\nrule:\n", "\nQ: ", "now, ", ANSWER_PREFIX]
-_PHRASES += ["enter the loop\n", "do not enter\n", "enter if\n", "do not enter if\n", "else:\n"]
-_KEYWORDS = ["def ", "while ", "if ", "elif ", "return ", "not ", *(f"{name}(" for name in sorted(BUILTINS))]
-_OPERATORS = ["=", "+=", "-=", "*=", "==", "!=", "<", ">", "<=", ">=", "+", "-", "*", "%", "//", "and", "or", "in"]
-_SIGNS = [f" {operator} " for operator in [*_OPERATORS, "not in"]]
-_SIGNS += [" += 1\n", " = '", " = ''\n", "'\n", ", ", ":\n", "):\n", "    ", "        ", "            "]
-_PLACES = [f"[{place}]{end}" for place in ("0", "-1", "1:", ":-1") for end in ("", "\n")]
-_SYMBOLS = [*"0123456789", *_HEADERS, *_PHRASES, *_KEYWORDS, *_SIGNS, *_PLACES]
-# No piece crosses the end of a line, its indentation, or the edge of a word. So a name is the same pieces (one, if it
-# is frequent) in the rule, where it is recited, and where its value is shown: to recite is to copy.
-_PIECE_END = re.compile(r"(?<=\n)|(?<=    )(?=\S)|(?<=[^\W\d])(?=[\W\d])|(?<=[\W\d])(?=[^\W\d])")
+_SYMBOLS = [*"0123456789", *_HEADERS]
+# No piece crosses the end of a line, its indentation, or the opening quote of a string. So a line is one piece or a
+# few, the same ones in the rule and where it is recited: to recite is to copy. An item of a list is a piece together
+# with what follows it (``Ana', '``), the same wherever the list is recited.
+_PIECE_END = re.compile(r"(?<=\n)|(?<=    )(?=\S)|(?<=[\[ ]')")
 _BOUNDARY = "\x1f"
 
 

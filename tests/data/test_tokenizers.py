@@ -37,22 +37,20 @@ def test_traces_survive_the_round_trip(both, small_data):
             assert tokenizer.decode(tokenizer.encode(record["response"])) == record["response"]
 
 
-def test_digits_stay_single(both):
+def test_digits_stay_single_and_recited_lines_are_short(both):
     original, _ = both
+    assert len(original.encode("while turns:\n")) == 1
     number = "3141592653589793"
     assert len(original.encode(number)) >= len(number)
 
 
 def test_to_recite_is_to_copy(both):
-    """A line of the rule has the same pieces without its indentation, and a name is one piece wherever it stands."""
+    """A line of the rule has the same pieces as where it is recited, without its indentation."""
     original, _ = both
     for line in ("result += 1\n", "num = num[1:]\n", "while num:\n", "turns = turns[1:]\n"):
+        recited = original.encode(line)
         for depth in (1, 2):
-            indented = original.encode(" " * 4 * depth + line)
-            assert indented[-len(original.encode(line)) :] == original.encode(line)
-    (num,) = original.encode("num")
-    for line in ("num = num[1:]\n", "while num:\n", "now, num = '45'\n", "    return num\n", "def length_int(num):\n"):
-        assert num in original.encode(line), line
+            assert original.encode(" " * 4 * depth + line)[-len(recited) :] == recited
 
 
 def test_stop_token_and_size_agree(both):
