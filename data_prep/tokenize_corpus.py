@@ -25,7 +25,9 @@ EXAMPLE = (
     "data_prep/tokenize_corpus.py --input runs/corpus-rule --tokenizer runs/tokenizer.model --output runs/rule\n"
     "  data_prep/tokenize_corpus.py --preset rf-pretrain --tokenizer Qwen2.5-1.5B --workers 8 --output runs/pretrain\n"
     "  data_prep/tokenize_corpus.py --input 'chats/*.jsonl.zst' --prompt-field question --response-field answer \\\n"
-    "      --chat --on-bad skip --tokenizer Qwen2.5-1.5B-Instruct --output runs/chats"
+    "      --chat --on-bad skip --tokenizer Qwen2.5-1.5B-Instruct --output runs/chats\n"
+    "  data_prep/tokenize_corpus.py --input gsm8k.jsonl --messages --task-name gsm8k --output runs/gsm8k \\\n"
+    "      --tokenizer Qwen2.5-7B-Instruct"
 )
 PRESET_KEYS = ("tasks", "lengths", "samples", "split", "form")
 
@@ -43,6 +45,15 @@ def _parser() -> ArgumentParser:
     add("--task-file", type=Path, metavar="FILE", action="append", default=[], help="own task for the preset")
     add("--prompt-field", metavar="NAME", default="prompt", help="field of the prompt")
     add("--response-field", metavar="NAME", default="response", help="field of the response")
+    add(
+        "--messages",
+        nargs="?",
+        const="messages",
+        metavar="NAME",
+        help="records are conversations, a list of {role, content} in this field (messages): the last message, the "
+        "assistant's, is learned, all before it are the prompt; implies --chat",
+    )
+    add("--task-name", metavar="NAME", help="task of records that name none (conversations: general)")
     add("--tokenizer", type=Path, required=True, help="HF folder (tokenizer.json) or SentencePiece .model")
     add("--chat", action="store_true", help="put each prompt into the chat template, as the user's message")
     add("--bos", action="store_true", help="begin each document with the tokenizer's token of the beginning")
@@ -80,12 +91,18 @@ def main() -> None:
     part = Part.parse(arguments.shard) if arguments.shard else None
     options = Options(
         arguments.tokenizer,
-        chat=arguments.chat,
+        chat=arguments.chat or arguments.messages is not None,
         bos=arguments.bos,
         stop_token=arguments.stop_token,
         max_tokens=arguments.max_tokens,
         skip_too_long=arguments.too_long == "skip",
-        fields=Fields(arguments.prompt_field, arguments.response_field, arguments.on_bad == "skip"),
+        fields=Fields(
+            arguments.prompt_field,
+            arguments.response_field,
+            skip_bad=arguments.on_bad == "skip",
+            messages=arguments.messages,
+            task=arguments.task_name,
+        ),
         engine=arguments.engine,
     )
     source = _source(arguments)

@@ -171,7 +171,7 @@ def write_export(
         known = fill(folder)
         model_file = folder / MODEL_MANIFEST
         trained = read_manifest(model_file, MODEL_KIND) if model_file.is_file() else {}
-        told = ("form", "chat", "bos_id", "trained_lengths", "training")
+        told = ("form", "chat", "bos_id", "trained_lengths", "training", "data")
         sections = {key: trained[key] for key in told if key in trained}
         files = [path for path in folder.iterdir() if path != model_file and not path.name.startswith(".")]
         write_manifest(model_file, MODEL_KIND, files, known, **sections, source=source)

@@ -85,6 +85,30 @@ def check_weights(sources: Sequence[DataSource], counts: Sequence[int]) -> None:
             )
 
 
+def check_alike(manifests: Mapping[str, Mapping[str, Any]]) -> None:
+    """Raise UserError unless data sets (manifests by path) may train one model together.
+
+    They have one tokenizer, stop token and beginning. Those of tasks, which have a form, also have one form, and all or
+    none of them are in the chat template; general data may be in it where they are not. There is one template.
+    """
+    rows = [(path, {**manifest["inputs"], "form": manifest["form"]}) for path, manifest in manifests.items()]
+    of_tasks = [(path, row) for path, row in rows if row["form"] is not None]
+    in_template = [(path, row) for path, row in rows if row["chat"]]
+    for members, key, what in (
+        (rows, "tokenizer_sha256", "tokenizer"),
+        (rows, "stop_id", "stop token"),
+        (rows, "bos_id", "token of the beginning (--bos)"),
+        (of_tasks, "form", "form"),
+        (of_tasks, "chat", "use of the chat template (--chat)"),
+        (in_template, "chat_template_sha256", "chat template"),
+    ):
+        for path, row in members[1:]:
+            first, expected = members[0]
+            if row[key] != expected[key]:
+                values = f" ({row[key]!r} and {expected[key]!r})" if not key.endswith("sha256") else ""
+                raise UserError(f"{path} and {first} differ in their {what}{values}; tokenize them alike")
+
+
 def epoch_documents(sources: Sequence[DataSource], counts: Sequence[int], seed: int, epoch: int) -> np.ndarray:
     """Documents of an epoch, source after source; int64 indices into the concatenated sources.
 

@@ -4,11 +4,12 @@ import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
 from megatron_rfft.common.errors import UserError
-from megatron_rfft.data.blend import DataSource, check_weights, epoch_documents, parse_sources
+from megatron_rfft.data.blend import DataSource, check_alike, check_weights, epoch_documents, parse_sources
 from megatron_rfft.data.documents import Documents
 from megatron_rfft.data.packing import Packing, curriculum_order, one_each, pack, shuffled_order
 from megatron_rfft.data.packing_cache import PackingCache, packing_key
@@ -45,8 +46,8 @@ class PackedDataset:
     (data/packing.py); later passes are shuffled. ``cache`` is a folder for the packings of epochs, or None. Each
     document takes up a multiple of ``document_multiple`` tokens: its padding is its own, and no target.
 
-    Raises UserError if a data set is missing or damaged, if tokenizers differ, if a document is longer than a sequence,
-    or if a weight takes no document.
+    Raises UserError if a data set is missing or damaged, if they do not go together (``blend.check_alike``), if a
+    document is longer than a sequence, or if a weight takes no document.
     """
 
     def __init__(
@@ -64,12 +65,7 @@ class PackedDataset:
             raise UserError("no data set is given; set data.train to the prefix that tokenize_corpus.py wrote")
         self.sources = parse_sources(list(sources))
         self.parts = [Documents(source.path) for source in self.sources]
-        tokenizers = {part.manifest["inputs"]["tokenizer_sha256"] for part in self.parts}
-        if len(tokenizers) > 1:
-            raise UserError(
-                f"the data sets {[source.path for source in self.sources]} have different tokenizers; "
-                "tokenize them alike"
-            )
+        check_alike(self.manifests)
         self.sequence_length, self.seed = sequence_length, seed
         self.packed, self.curriculum, self.document_multiple = packed, curriculum, document_multiple
         self.cache = None if cache is None else PackingCache(cache)
@@ -93,6 +89,11 @@ class PackedDataset:
     def vocab_size(self) -> int:
         """Ids that the tokenizer knows."""
         return self.parts[0].vocab_size
+
+    @property
+    def manifests(self) -> dict[str, dict[str, Any]]:
+        """The data sets' manifests by path."""
+        return {source.path: part.manifest for source, part in zip(self.sources, self.parts, strict=True)}
 
     @property
     def epoch_length(self) -> int:

@@ -11,8 +11,9 @@ import numpy as np
 from megatron_rfft.common.errors import UserError
 from megatron_rfft.data.engines import FlatIds, flatten, load_engine
 from megatron_rfft.data.indexed import token_dtype
-from megatron_rfft.data.records import Document, Fields, Piece, Skipped, read_documents
-from megatron_rfft.data.tokenizers import load_tokenizer
+from megatron_rfft.data.pieces import Piece
+from megatron_rfft.data.records import Document, Fields, Skipped, read_documents, refuse
+from megatron_rfft.data.tokenizers import Prompt, load_tokenizer
 
 PART_DTYPE = np.dtype([("tokens", "<i4"), ("response_start", "<i4"), ("task", "<u2"), ("length", "<u2")])
 """One row per document of a part: its tokens, and the row of ``.docs.npy`` with the part's own numbers of tasks."""
@@ -37,6 +38,8 @@ class Encoding:
     max_tokens: int | None = None
     skip_too_long: bool = False
     fields: Fields = field(default_factory=Fields)
+    special_tokens: dict[int, str] = field(default_factory=dict)
+    """Ids that a response must not hold, with how they are written; the stop token is one of them."""
 
     @property
     def dtype(self) -> np.dtype:
@@ -71,13 +74,14 @@ def encode_piece(piece: Piece, encoding: Encoding, summary: PieceSummary) -> Ite
     """The documents of a piece, in batches. Raises UserError for documents that are refused, with file and line."""
     encode, wrap = _encoder(encoding.tokenizer, encoding.engine, encoding.chat, encoding.stop_token)
     numbers: dict[str, int] = {}
-    for documents in _batches(read_documents(piece, encoding.fields, summary.skipped)):
+    for documents in _batches(read_documents(piece, encoding.fields, summary.skipped, wrap)):
         for document in documents:
             _check_form(document, piece, summary)
             if numbers.setdefault(document.task, len(numbers)) == len(summary.tasks):
                 summary.tasks.append(document.task)
-        texts = [text for document in documents for text in (wrap(document.prompt), document.response)]
+        texts = [text for document in documents for text in (document.prompt, document.response)]
         batch = _assemble(documents, encode(texts), numbers, encoding)
+        batch = _without_special(batch, piece, encoding, summary)
         batch = _without_too_long(batch, piece, encoding, summary)
         if len(batch.rows):
             _count(batch, summary)
@@ -87,9 +91,9 @@ def encode_piece(piece: Piece, encoding: Encoding, summary: PieceSummary) -> Ite
 @lru_cache(maxsize=1)
 def _encoder(
     tokenizer: Path, engine: str, chat: bool, stop_token: str | None
-) -> tuple[Callable[[list[str]], FlatIds], Callable[[str], str]]:
+) -> tuple[Callable[[list[str]], FlatIds], Callable[[Prompt], str] | None]:
     """How texts are encoded, and prompts put into the chat template; loaded once in each process."""
-    wrap = load_tokenizer(tokenizer, stop_token).chat_prompt if chat else str
+    wrap = load_tokenizer(tokenizer, stop_token).chat_prompt if chat else None
     if engine == "sentencepiece":
         loaded = load_tokenizer(tokenizer, stop_token)
         return lambda texts: flatten(loaded.encode_batch(texts)), wrap
@@ -141,13 +145,42 @@ def _assemble(documents: list[Document], encoded: FlatIds, numbers: dict[str, in
     return Batch(tokens, rows, documents)
 
 
+def _without_special(batch: Batch, piece: Piece, encoding: Encoding, summary: PieceSummary) -> Batch:
+    """The batch without documents whose response holds a special token: the loss would teach to write it there."""
+    is_special = np.zeros(encoding.vocab_size, bool)
+    is_special[list(encoding.special_tokens)] = True
+    lengths = batch.rows["tokens"].astype(np.int64)
+    ends = np.cumsum(lengths)
+    found = np.flatnonzero(is_special[batch.tokens])
+    number = np.searchsorted(ends, found, side="right")
+    in_response = found - (ends - lengths)[number] >= batch.rows["response_start"][number]
+    wrong = in_response & (found < ends[number] - 1)  # the last one is the stop token
+    if not wrong.any():
+        return batch
+    kept = np.ones(len(batch.rows), bool)
+    for place, document in zip(found[wrong].tolist(), number[wrong].tolist(), strict=True):
+        if kept[document]:
+            token = encoding.special_tokens[int(batch.tokens[place])]
+            reason = f"the response holds the special token {token!r}"
+            refuse(piece, batch.documents[document].row, reason, "remove it", encoding.fields, summary.skipped)
+        kept[document] = False
+    return _only(batch, kept)
+
+
+def _only(batch: Batch, kept: np.ndarray) -> Batch:
+    """The documents for which ``kept`` (bool ``[num_documents]``) is true."""
+    tokens = batch.tokens[np.repeat(kept, batch.rows["tokens"])]
+    documents = [document for document, keep in zip(batch.documents, kept, strict=True) if keep]
+    return Batch(tokens, batch.rows[kept], documents)
+
+
 def _without_too_long(batch: Batch, piece: Piece, encoding: Encoding, summary: PieceSummary) -> Batch:
     """The batch without documents over the limit, noted in ``summary``; with no skipping, UserError for the first."""
     empty = np.flatnonzero(batch.rows["response_start"] == 0)
     if len(empty):
         place = piece.place(batch.documents[empty[0]].row)
         raise UserError(f"{place}: the prompt has no tokens, so its response's first could not be predicted; mend it")
-    if encoding.max_tokens is None or batch.rows["tokens"].max() <= encoding.max_tokens:
+    if encoding.max_tokens is None or batch.rows["tokens"].max(initial=0) <= encoding.max_tokens:
         return batch
     kept = batch.rows["tokens"] <= encoding.max_tokens
     for number in np.flatnonzero(~kept):
@@ -162,9 +195,7 @@ def _without_too_long(batch: Batch, piece: Piece, encoding: Encoding, summary: P
             raise UserError(f"{message}; raise --max-tokens, or leave such documents out with --too-long skip")
         summary.skipped.too_long += 1
         summary.skipped.note(message)
-    tokens = batch.tokens[np.repeat(kept, batch.rows["tokens"])]
-    documents = [document for document, keep in zip(batch.documents, kept, strict=True) if keep]
-    return Batch(tokens, batch.rows[kept], documents)
+    return _only(batch, kept)
 
 
 def _count(batch: Batch, summary: PieceSummary) -> None:

@@ -1,158 +1,34 @@
-"""Pieces of input and the prompt-response records in them, each with the file and line where it stands.
+"""The prompt-response records in pieces of input, each with the file and line where it stands.
 
-A piece is what one worker reads at a time: a stretch of a JSONL file, a compressed file, row groups of a Parquet file,
-or a shard of a preset that is made on the spot.
+A record has a prompt and a response, or the messages of a conversation: then the last one, which has to be the
+assistant's, is the response, and all before it are the prompt.
 """
 
-import gzip
-import zlib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
-from typing import Any, BinaryIO
+from typing import Any, Literal
 
 import msgspec
 
 from megatron_rfft.common.errors import UserError
-from megatron_rfft.corpus.config import CorpusConfig
-from megatron_rfft.corpus.generate import shard_lines
-from megatron_rfft.corpus.plan import Plan
+from megatron_rfft.data.pieces import DamagedInput, Piece
+from megatron_rfft.data.tokenizers import Prompt, TemplateRefusal
 
 MOST_NAMED = 5  # skipped records that are named in the manifest
-_BLOCK = 1 << 20
 MAX_LENGTH = 2**16 - 1
+GENERAL = "general"
 
 
 class BadRecord(ValueError):
     """A record that cannot be used; the message says why."""
 
 
-class DamagedInput(ValueError):
-    """Input that cannot be read on from here; the message says why."""
+class ChatMessage(msgspec.Struct, gc=False):
+    """A turn of a conversation."""
 
-
-@dataclass(frozen=True)
-class LinesPiece:
-    """The lines of a JSONL file that begin at bytes ``start`` to ``stop``."""
-
-    path: str
-    start: int
-    stop: int
-
-    def rows(self) -> Iterator[bytes]:
-        with open(self.path, "rb", _BLOCK) as handle:
-            position = self._first(handle)
-            while position < self.stop and (line := handle.readline()):
-                position += len(line)
-                yield line
-
-    def _first(self, handle: BinaryIO) -> int:
-        """Move ``handle`` to the first line that begins in the piece."""
-        if self.start:
-            handle.seek(self.start - 1)
-            handle.readline()
-        return handle.tell()
-
-    def place(self, row: int) -> str:
-        """Where row number ``row`` of the piece stands. Counts the lines before it, so only for messages."""
-        with open(self.path, "rb") as handle:
-            rest = self._first(handle)
-            handle.seek(0)
-            lines = 0
-            while rest and (block := handle.read(min(rest, _BLOCK))):
-                lines += block.count(b"\n")
-                rest -= len(block)
-        return f"{self.path}, line {lines + row + 1}"
-
-
-@dataclass(frozen=True)
-class CompressedPiece:
-    """All lines of a ``.gz`` or ``.zst`` file."""
-
-    path: str
-
-    def rows(self) -> Iterator[bytes]:
-        try:
-            if self.path.endswith(".gz"):
-                with gzip.open(self.path) as handle:
-                    yield from handle
-            else:
-                yield from _zst_lines(self.path)
-        except (EOFError, gzip.BadGzipFile, zlib.error) as error:
-            raise DamagedInput(f"the compressed file is damaged or cut short ({error})") from error
-
-    def place(self, row: int) -> str:
-        return f"{self.path}, line {row + 1}"
-
-
-def _zst_lines(path: str) -> Iterator[bytes]:
-    """Lines of all frames of a Zstandard file; zstandard's own reader takes a cut file for a whole one."""
-    import zstandard
-
-    frame, rest = None, b""
-    with open(path, "rb") as handle:
-        while block := handle.read(_BLOCK):
-            while block:
-                frame = frame or zstandard.ZstdDecompressor().decompressobj()
-                try:
-                    rest += frame.decompress(block)
-                except zstandard.ZstdError as error:
-                    raise EOFError(str(error)) from error
-                block = frame.unused_data if frame.eof else b""
-                if frame.eof:
-                    frame = None
-                *lines, rest = rest.split(b"\n")
-                yield from lines
-    if rest:
-        yield rest
-    if frame is not None:
-        raise EOFError("it ends before its last frame does")
-
-
-@dataclass(frozen=True)
-class ParquetPiece:
-    """Row groups ``start`` to ``stop`` of a Parquet file."""
-
-    path: str
-    start: int
-    stop: int
-    columns: tuple[str, ...]
-
-    def rows(self) -> Iterator[dict[str, Any]]:
-        import pyarrow
-        import pyarrow.parquet
-
-        try:
-            with pyarrow.parquet.ParquetFile(self.path) as file:
-                groups = list(range(self.start, self.stop))
-                for batch in file.iter_batches(500, groups, columns=list(self.columns), use_threads=False):
-                    yield from batch.to_pylist()
-        except (pyarrow.ArrowException, OSError, UnicodeDecodeError) as error:
-            raise DamagedInput(f"Parquet cannot be read ({' '.join(str(error).split())})") from error
-
-    def place(self, row: int) -> str:
-        import pyarrow.parquet
-
-        metadata = pyarrow.parquet.read_metadata(self.path)
-        before = sum(metadata.row_group(group).num_rows for group in range(self.start))
-        return f"{self.path}, row {before + row + 1}"
-
-
-@dataclass(frozen=True)
-class PresetPiece:
-    """One shard of a corpus that is made while it is read."""
-
-    config: CorpusConfig
-    plan: Plan
-    number: int
-
-    def rows(self) -> Iterator[bytes]:
-        yield from shard_lines(self.config, self.plan, self.number)
-
-    def place(self, row: int) -> str:
-        return f"shard {self.number} of the preset, record {row + 1}"
-
-
-Piece = LinesPiece | CompressedPiece | ParquetPiece | PresetPiece
+    role: Literal["system", "user", "assistant"]
+    content: str
+    tool_calls: Any = None
 
 
 @dataclass(frozen=True)
@@ -162,12 +38,34 @@ class Fields:
     prompt: str = "prompt"
     response: str = "response"
     skip_bad: bool = False
+    messages: str | None = None
+    """Field of a conversation, instead of prompt and response."""
+    task: str | None = None
+    """Name of records without a field ``task``; None: "general" for conversations, nothing for others."""
+
+    @property
+    def default_task(self) -> str:
+        """The task of a record that names none."""
+        return self.task if self.task is not None else GENERAL if self.messages else ""
+
+    @property
+    def required(self) -> dict[str, tuple[str, type]]:
+        """The fields that a record must have: their names in the input, and their types."""
+        if self.messages:
+            return {"messages": (self.messages, list[ChatMessage])}
+        return {"prompt": (self.prompt, str), "response": (self.response, str)}
+
+    def record(self) -> dict[str, Any]:
+        """As JSON values, for a manifest; what a data set of another version lacks stands only where it is set."""
+        found = {"prompt": self.prompt, "response": self.response, "skip_bad": self.skip_bad}
+        return found | {key: value for key in ("messages", "task") if (value := getattr(self, key)) is not None}
 
     def record_type(self) -> type:
-        """The struct of a record: prompt and response are required, the others of a corpus may be absent."""
-        names = {"prompt": self.prompt, "response": self.response}
+        """The struct of a record: what is ``required``, and the others of a corpus, which may be absent."""
+        names = {key: name for key, (name, _) in self.required.items()}
         others = [("task", str | None, None), ("length", int | None, None), ("form", str | None, None)]
-        fields = [("prompt", str), ("response", str), *(f for f in others if f[0] not in names.values())]
+        fields = [(key, kind) for key, (_, kind) in self.required.items()]
+        fields += [f for f in others if f[0] not in names.values()]
         return msgspec.defstruct("Record", fields, rename=names, gc=False)
 
 
@@ -191,7 +89,7 @@ class Skipped:
 
 
 class Document(msgspec.Struct, frozen=True, gc=False):
-    """A record that can be used."""
+    """A record that can be used; its texts are those that are encoded."""
 
     row: int
     prompt: str
@@ -201,10 +99,13 @@ class Document(msgspec.Struct, frozen=True, gc=False):
     form: str | None
 
 
-def read_documents(piece: Piece, fields: Fields, skipped: Skipped) -> Iterator[Document]:
+def read_documents(
+    piece: Piece, fields: Fields, skipped: Skipped, wrap: Callable[[Prompt], str] | None = None
+) -> Iterator[Document]:
     """The documents of a piece in their order; blank lines are passed over.
 
-    A bad record raises UserError with its file and line, or, with ``fields.skip_bad``, is counted in ``skipped``.
+    ``wrap`` puts prompts into the chat template; without it they stay as they are. A bad record raises UserError with
+    its file and line, or, with ``fields.skip_bad``, is counted in ``skipped``.
     """
     record_type = fields.record_type()
     decode = msgspec.json.Decoder(record_type).decode
@@ -219,24 +120,38 @@ def read_documents(piece: Piece, fields: Fields, skipped: Skipped) -> Iterator[D
                 record = decode(raw)
             else:
                 record = msgspec.convert(raw, record_type)
-            yield _document(row, record)
+            yield _document(row, record, fields, wrap)
         except StopIteration:
             return
         except DamagedInput as error:  # the row after the last that could be read
-            _refuse(piece, row + 1, str(error), "restore the file", fields, skipped)
+            refuse(piece, row + 1, str(error), "restore the file", fields, skipped)
             return
-        except (msgspec.MsgspecError, UnicodeDecodeError, BadRecord) as error:
-            _refuse(piece, row, _reason(error), "mend it", fields, skipped)
+        except (msgspec.MsgspecError, UnicodeDecodeError, BadRecord, TemplateRefusal) as error:
+            refuse(piece, row, _reason(error), "fix it", fields, skipped)
 
 
-def _document(row: int, record: Any) -> Document:
+def _document(row: int, record: Any, fields: Fields, wrap: Callable[[Prompt], str] | None) -> Document:
     length = getattr(record, "length", None) or 0
     if not 0 <= length <= MAX_LENGTH:
         raise BadRecord(f"length {length} is not between 0 and {MAX_LENGTH}")
-    if not record.prompt:
+    prompt, response = _split(record.messages) if fields.messages else (record.prompt, record.response)
+    if not prompt:
         raise BadRecord("the prompt is empty: the response's first token could not be predicted")
-    task, form = getattr(record, "task", None) or "", getattr(record, "form", None)
-    return Document(row, record.prompt, record.response, task, length, form)
+    task, form = getattr(record, "task", None) or fields.default_task, getattr(record, "form", None)
+    return Document(row, wrap(prompt) if wrap else prompt, response, task, length, form)
+
+
+def _split(messages: list[ChatMessage]) -> tuple[list[dict[str, str]], str]:
+    """The messages that are given, and the text of the last one, which is learned."""
+    roles = [message.role for message in messages]
+    if roles[-1:] != ["assistant"]:
+        raise BadRecord(f"the conversation ends with {roles[-1] if roles else 'nothing'}, not with the assistant")
+    if "user" not in roles:
+        raise BadRecord("the conversation has no message of the user")
+    if any(message.tool_calls for message in messages):
+        raise BadRecord("the conversation has tool calls, which are not supported")
+    *given, last = messages
+    return [{"role": message.role, "content": message.content} for message in given], last.content
 
 
 def _reason(error: Exception) -> str:
@@ -249,12 +164,13 @@ def _reason(error: Exception) -> str:
     return str(error)
 
 
-def _refuse(piece: Piece, row: int, reason: str, mend: str, fields: Fields, skipped: Skipped) -> None:
+def refuse(piece: Piece, row: int, reason: str, fix: str, fields: Fields, skipped: Skipped) -> None:
+    """Raise UserError for a bad record, or, with ``fields.skip_bad``, count it in ``skipped``."""
     if fields.skip_bad and skipped.bad >= MOST_NAMED:  # its place would not be named: spare the search for it
         skipped.bad += 1
         return
     message = f"{piece.place(row)}: {reason}"
     if not fields.skip_bad:
-        raise UserError(f"{message}; {mend}, or leave out what is bad with --on-bad skip")
+        raise UserError(f"{message}; {fix}, or leave out what is bad with --on-bad skip")
     skipped.bad += 1
     skipped.note(message)

@@ -7,7 +7,7 @@ arguments, of the sorted names a pattern stands for, and of the lines in a file.
 import glob
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import islice, pairwise
 from pathlib import Path
 from typing import Any
@@ -17,17 +17,9 @@ from megatron_rfft.common.files import sha256_file
 from megatron_rfft.corpus.config import CorpusConfig
 from megatron_rfft.corpus.generate import make_plan
 from megatron_rfft.corpus.read import corpus_manifest
-from megatron_rfft.data.records import (
-    CompressedPiece,
-    Document,
-    Fields,
-    LinesPiece,
-    ParquetPiece,
-    Piece,
-    PresetPiece,
-    Skipped,
-    read_documents,
-)
+from megatron_rfft.data.pieces import CompressedPiece, LinesPiece, ParquetPiece, Piece, PresetPiece
+from megatron_rfft.data.records import Document, Fields, Skipped, read_documents
+from megatron_rfft.data.tokenizers import Prompt
 
 PIECE_BYTES = 64 << 20
 _SAMPLED_PIECES, _SAMPLED_DOCUMENTS = 8, 40
@@ -85,14 +77,16 @@ def open_inputs(inputs: Sequence[Path | str], num_threads: int = 1) -> Source:
     return Source({"files": entries}, tuple(files))
 
 
-def sample_documents(pieces: Sequence[Piece], fields: Fields) -> Iterator[Document]:
-    """The first usable documents of pieces all over the input."""
+def sample_documents(
+    pieces: Sequence[Piece], fields: Fields, wrap: Callable[[Prompt], str] | None = None
+) -> Iterator[Document]:
+    """The first usable documents of pieces all over the input; ``wrap`` as for ``read_documents``."""
     chosen = pieces[:: max(1, len(pieces) // _SAMPLED_PIECES)][:_SAMPLED_PIECES]
     if isinstance(pieces[0], PresetPiece):
         chosen = chosen[:1]  # it makes a whole shard, in which every task occurs, to show its first records
-    lenient = Fields(fields.prompt, fields.response, skip_bad=True)
+    lenient = replace(fields, skip_bad=True)
     for piece in chosen:
-        yield from islice(read_documents(piece, lenient, Skipped()), _SAMPLED_DOCUMENTS)
+        yield from islice(read_documents(piece, lenient, Skipped(), wrap), _SAMPLED_DOCUMENTS)
 
 
 def _whole_shard(path: Path, size: int) -> Path:
@@ -136,12 +130,12 @@ def _parquet_pieces(path: Path, fields: Fields, piece_bytes: int) -> Iterator[Pi
         names = metadata.schema.to_arrow_schema().names
     except (pyarrow.ArrowException, OSError) as error:
         raise UserError(f"{path} is no whole Parquet file ({' '.join(str(error).split())}); restore it") from error
-    for name in (fields.prompt, fields.response):
+    required = [name for name, _ in fields.required.values()]
+    for name in required:
         if name not in names:
-            raise UserError(
-                f"{path} has no column {name!r} but {', '.join(names)}; name it with --prompt-field, --response-field"
-            )
-    columns = tuple(name for name in (fields.prompt, fields.response, *_OPTIONAL) if name in names)
+            hint = "--messages" if fields.messages else "--prompt-field, --response-field"
+            raise UserError(f"{path} has no column {name!r} but {', '.join(names)}; name it with {hint}")
+    columns = tuple(name for name in (*required, *_OPTIONAL) if name in names)
     start, size = 0, 0
     for group in range(metadata.num_row_groups):
         size += metadata.row_group(group).total_byte_size

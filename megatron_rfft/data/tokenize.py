@@ -26,7 +26,8 @@ from megatron_rfft.data.documents import MANIFEST_KIND, DatasetPaths
 from megatron_rfft.data.encode import Encoding, PieceSummary, encode_piece
 from megatron_rfft.data.engines import ENGINES, warm_up, why_not_fast
 from megatron_rfft.data.join import PartFiles, join_parts
-from megatron_rfft.data.records import Fields, Piece
+from megatron_rfft.data.pieces import Piece
+from megatron_rfft.data.records import Fields
 from megatron_rfft.data.sources import PIECE_BYTES, Source, open_inputs, sample_documents
 from megatron_rfft.data.tokenizers import HFTokenizer, Tokenizer, load_tokenizer
 
@@ -54,6 +55,8 @@ class Options:
             raise UserError(f"--max-tokens is {self.max_tokens}; allow at least 1, or leave it out")
         if self.skip_too_long and self.max_tokens is None:
             raise UserError("--too-long skip needs a limit; give --max-tokens")
+        if self.fields.messages and not self.chat:
+            raise UserError("conversations go through the chat template; give --chat")
 
     @property
     def fast_file(self) -> Path | None:
@@ -85,6 +88,7 @@ class Options:
             max_tokens=self.max_tokens,
             skip_too_long=self.skip_too_long,
             fields=self.fields,
+            special_tokens=tokenizer.special_tokens,
         )
 
     def inputs(self, source: Source, tokenizer: Tokenizer) -> dict[str, Any]:
@@ -99,7 +103,7 @@ class Options:
             "chat_template_sha256": template and hashlib.sha256(template.encode()).hexdigest(),
             "max_tokens": self.max_tokens,
             "skip_too_long": self.skip_too_long,
-            "fields": asdict(self.fields),
+            "fields": self.fields.record(),
         }
 
 
@@ -204,8 +208,8 @@ def sample_texts(pieces: Sequence[Piece], options: Options, tokenizer: Tokenizer
     """Texts from all over the input, as they are encoded, on which engines and exports are proven."""
     texts: list[str] = []
     characters = 0
-    for document in sample_documents(pieces, options.fields):
-        texts += [tokenizer.chat_prompt(document.prompt) if options.chat else document.prompt, document.response]
+    for document in sample_documents(pieces, options.fields, tokenizer.chat_prompt if options.chat else None):
+        texts += [document.prompt, document.response]
         characters += len(texts[-2]) + len(texts[-1])
         if characters >= _SAMPLE_CHARACTERS:
             break

@@ -1,5 +1,6 @@
 """Tokenizers: an HF folder (``tokenizer.json``) or a SentencePiece ``.model``, behind one small interface."""
 
+import re
 import shutil
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
@@ -15,6 +16,14 @@ STOP_TOKEN_NAMES = ("<|im_end|>", "<|endoftext|>", "</s>", "<eos>")
 # which splits text otherwise than tokenizer.json says. It leaves a folder alone that has an auto_map, and (without
 # trust_remote_code) then takes tokenizer_class after all. The module does not exist: nothing is to be executed.
 KEEP_TOKENIZER_CLASS = {"auto_map": {"AutoTokenizer": [None, "needs_no_remote_code.Tokenizer"]}}
+
+
+Prompt = str | list[dict[str, str]]
+"""A user's message, or messages with ``role`` and ``content``."""
+
+
+class TemplateRefusal(ValueError):
+    """Messages that cannot be put into the chat template; the message says why."""
 
 
 class Tokenizer(ABC):
@@ -45,10 +54,11 @@ class Tokenizer(ABC):
         Where that takes a conversion, equal ids are proven, also on the texts of ``sample``. Raises UserError if not.
         """
 
-    def chat_prompt(self, prompt: str) -> str:
-        """The text from which a chat model answers the user's message ``prompt``: up to where its answer begins.
+    def chat_prompt(self, prompt: Prompt) -> str:
+        """The text from which a chat model answers ``prompt``: up to where its answer begins.
 
-        Raises UserError if the tokenizer has no chat template.
+        Raises UserError if the tokenizer has no chat template, TemplateRefusal if that does not take these messages, or
+        if one of them holds the text of a special token, which would count as one.
         """
         raise UserError(f"{self.path} has no chat template; leave --chat out, or give the HF folder of a chat model")
 
@@ -56,6 +66,11 @@ class Tokenizer(ABC):
     def chat_template(self) -> str | None:
         """The template by which ``chat_prompt`` goes, if there is one."""
         return None
+
+    @property
+    def special_tokens(self) -> dict[int, str]:
+        """Ids that no plain text may become, with how they are written: the stop token and those of conversations."""
+        return {self.stop_id: self.decode([self.stop_id])}
 
     def encode(self, text: str) -> list[int]:
         """Ids of one text."""
@@ -118,11 +133,32 @@ class HFTokenizer(Tokenizer):
     def chat_template(self) -> str | None:
         return self._chat.chat_template
 
-    def chat_prompt(self, prompt: str) -> str:
+    def chat_prompt(self, prompt: Prompt) -> str:
+        from jinja2 import TemplateError
+
         if self.chat_template is None:
             return super().chat_prompt(prompt)
-        messages = [{"role": "user", "content": prompt}]
-        return self._chat.apply_chat_template(messages, tokenize=False, add_generation_prompt=True)
+        messages = [{"role": "user", "content": prompt}] if isinstance(prompt, str) else prompt
+        for message in messages:
+            if found := self._special_pattern.search(message["content"]):
+                raise TemplateRefusal(f"the {message['role']}'s message holds the special token {found[0]!r}")
+        try:
+            return self._chat.apply_chat_template(messages, tokenize=False, add_generation_prompt=True)
+        except TemplateError as error:
+            raise TemplateRefusal(f"the chat template does not take the conversation ({error})") from error
+
+    @cached_property
+    def special_tokens(self) -> dict[int, str]:
+        added = self._backend.get_added_tokens_decoder()
+        unknown = getattr(self._backend.model, "unk_token", None)  # what any text may become
+        special = {number: token.content for number, token in added.items() if token.special}
+        stop = {self.stop_id: self._backend.id_to_token(self.stop_id)}
+        return {number: text for number, text in {**special, **stop}.items() if text != unknown}
+
+    @cached_property
+    def _special_pattern(self) -> re.Pattern:
+        texts = sorted(self.special_tokens.values(), key=len, reverse=True)
+        return re.compile("|".join(map(re.escape, texts)))
 
     @cached_property
     def _chat(self):

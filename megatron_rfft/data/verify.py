@@ -114,7 +114,7 @@ def _retokenize(
             count += 1
             bar.update(1)
             if number in chosen and number < len(documents):
-                texts = [tokenizer.chat_prompt(document.prompt) if options.chat else document.prompt, document.response]
+                texts = [document.prompt, document.response]
                 prompt, response = _split(encode(texts)) if encode else [tokenizer.encode(text) for text in texts]
                 bos = [tokenizer.bos_id] if options.bos else []
                 ids = [*bos, *prompt, *response, tokenizer.stop_id]

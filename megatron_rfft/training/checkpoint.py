@@ -12,6 +12,8 @@ import torch
 from megatron_rfft.common.errors import CommandFailed, UserError
 from megatron_rfft.common.files import sync_directory, write_json
 from megatron_rfft.common.manifest import write_manifest
+from megatron_rfft.data.blend import DataSource
+from megatron_rfft.data.documents import Documents
 from megatron_rfft.mcore import DEVICE, GPTModel, dist_checkpointing
 from megatron_rfft.mcore.saving import StateWriter
 from megatron_rfft.models import adapters
@@ -259,22 +261,32 @@ def _sharded_state(trainer: Trainer, *, is_loading: bool) -> dict:
 
 def _write_hf_folder(trainer: Trainer, folder: Path) -> None:
     """What an exported model needs besides weights: config, tokenizer, how it was trained."""
-    dataset = trainer.dataset.parts[0]
+    parts = trainer.dataset.parts
+    # General data has no form. Its tokenizer may have a template that the tasks do without, and never another one.
+    tasks = next((part for part in parts if part.manifest["form"] is not None), parts[0])
+    dataset = next((part for part in parts if part.manifest["chat"]), parts[0])
     stop_id = dataset.manifest["config"]["stop_id"]
     shutil.copytree(dataset.paths.tokenizer, folder, dirs_exist_ok=True)
     write_json(folder / "config.json", {**trainer.model_config.to_hf(), "eos_token_id": stop_id})
     write_json(folder / "generation_config.json", {"eos_token_id": stop_id, "do_sample": False})
     lengths: dict[str, set[int]] = {}
-    for part in trainer.dataset.parts:
+    for part in parts:
         for task, seen in part.manifest["lengths"].items():
             lengths.setdefault(task, set()).update(seen)
     write_manifest(
         folder / MODEL_MANIFEST,
         MODEL_KIND,
         [],
-        form=dataset.manifest["form"],
-        chat=dataset.manifest["chat"],
+        form=tasks.manifest["form"],
+        chat=tasks.manifest["chat"],
         bos_id=dataset.manifest["config"].get("bos_id"),
+        data=[_describe(source, part) for source, part in zip(trainer.dataset.sources, parts, strict=True)],
         trained_lengths={task: sorted(seen) for task, seen in sorted(lengths.items())},
         training={"steps": trainer.step, "seed": trainer.config.run.seed, "consumed_samples": trainer.consumed_samples},
     )
+
+
+def _describe(source: DataSource, part: Documents) -> dict[str, Any]:
+    """What a model's manifest says of a data set that it was trained on."""
+    known = {key: part.manifest[key] for key in ("form", "chat", "tasks")}
+    return {"name": Path(source.path).name, "weight": source.weight, "documents": len(part), **known}

@@ -1,13 +1,14 @@
 """The validation data set of a run, checked before anything slow begins."""
 
 from megatron_rfft.common.errors import UserError
+from megatron_rfft.data.blend import check_alike
 from megatron_rfft.data.dataset import PackedDataset
 from megatron_rfft.training.config import TrainConfig
 
 
 def open_validation(config: TrainConfig, train: PackedDataset) -> PackedDataset | None:
     """The data set of ``config.validation``, or None. Raises UserError if it does not fit the run or ``train``'s
-    tokenizer.
+    data (``blend.check_alike``).
     """
     section = config.validation
     if not section.data:
@@ -33,10 +34,5 @@ def open_validation(config: TrainConfig, train: PackedDataset) -> PackedDataset 
         )
     except UserError as error:
         raise UserError(str(error).replace("data.sequence_length", "validation.sequence_length")) from error
-    ours, theirs = (part.parts[0].manifest["inputs"]["tokenizer_sha256"] for part in (dataset, train))
-    if ours != theirs:
-        raise UserError(
-            f"validation.data {section.data[0]} has another tokenizer than data.train {train.sources[0].path}; "
-            "tokenize them alike"
-        )
+    check_alike({**train.manifests, **dataset.manifests})
     return dataset

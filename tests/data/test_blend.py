@@ -4,11 +4,14 @@ from collections import Counter
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from megatron_rfft.common.errors import UserError
-from megatron_rfft.data.blend import DataSource, check_weights, epoch_documents, parse_sources
+from megatron_rfft.corpus import CorpusConfig, generate_corpus
+from megatron_rfft.data.blend import DataSource, check_alike, check_weights, epoch_documents, parse_sources
+from megatron_rfft.data.dataset import PackedDataset
+from megatron_rfft.data.tokenize import tokenize_corpus
 
 A, B = DataSource("a"), DataSource("b", 0.5)
 
@@ -78,6 +81,7 @@ def test_twice_takes_every_document_twice():
         assert Counter(documents.tolist()) == {**dict.fromkeys(range(10), 1), **dict.fromkeys(range(10, 15), 2)}
 
 
+@settings(deadline=None)
 @given(count=st.integers(1, 50), hundredths=st.integers(1, 400), number=st.integers(1, 8))
 def test_proportions_are_exact_and_no_document_is_ahead_by_more_than_one(count, hundredths, number):
     if hundredths * count < 100:
@@ -92,3 +96,44 @@ def test_proportions_are_exact_and_no_document_is_ahead_by_more_than_one(count, 
 def test_the_seed_decides():
     one, same, other = (epochs([B], [100], 1, seed)[0].tolist() for seed in (1, 1, 2))
     assert one == same != other
+
+
+def manifest(**changes):
+    inputs = {"tokenizer_sha256": "t", "stop_id": 2, "bos_id": None, "chat": False, "chat_template_sha256": None}
+    form = changes.pop("form", "rule")
+    return {"form": form, "inputs": {**inputs, **changes}}
+
+
+CHAT = {"chat": True, "chat_template_sha256": "c"}
+
+
+@pytest.mark.parametrize(
+    ("other", "message"),
+    [
+        ({"tokenizer_sha256": "u"}, "b and a differ in their tokenizer; tokenize them alike"),
+        ({"stop_id": 3}, r"differ in their stop token \(3 and 2\)"),
+        ({"stop_id": 3, "form": None}, "differ in their stop token"),
+        ({"bos_id": 1}, "token of the beginning"),
+        ({"form": "lean"}, r"form \('lean' and 'rule'\)"),
+        (CHAT, r"use of the chat template \(--chat\) \(True and False\)"),
+    ],
+)
+def test_data_sets_that_disagree_are_not_mixed(other, message):
+    with pytest.raises(UserError, match=message):
+        check_alike({"a": manifest(), "b": manifest(**other)})
+
+
+def test_general_data_may_go_through_the_template_alone_but_there_is_one_template():
+    general = manifest(form=None, **CHAT)
+    check_alike({"a": manifest(), "b": general})
+    check_alike({"a": manifest(**CHAT), "b": general})
+    with pytest.raises(UserError, match="b and a differ in their chat template; tokenize"):
+        check_alike({"a": manifest(**CHAT), "b": manifest(form=None, chat=True, chat_template_sha256="d")})
+
+
+def test_a_data_set_is_not_opened_with_one_of_another_form(small_data, tmp_path):
+    config = CorpusConfig({"coin_flip": [2]}, samples=4, split="train", form="direct")
+    generate_corpus(config, tmp_path / "corpus")
+    tokenize_corpus(tmp_path / "corpus", small_data.tokenizer, tmp_path / "direct")
+    with pytest.raises(UserError, match=r"form \('direct' and 'lean'\); tokenize them alike"):
+        PackedDataset([small_data.prefix, tmp_path / "direct"], 512, seed=1)

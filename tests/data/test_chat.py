@@ -1,10 +1,7 @@
 """Prompts in a chat template: the same ids in training and evaluation, the boundary where the answer begins."""
 
-import json
-
 import numpy as np
 import pytest
-from tokenizers import Tokenizer as Backend
 
 from megatron_rfft.common.errors import UserError
 from megatron_rfft.corpus import read_records
@@ -13,24 +10,13 @@ from megatron_rfft.data.tokenize import tokenize_corpus
 from megatron_rfft.data.tokenizers import load_tokenizer
 from megatron_rfft.evaluation.questions import prepare_questions
 from megatron_rfft.tasks import load_task
-
-TEMPLATE = (
-    "{% for message in messages %}<|im_start|>{{ message.role }}\n{{ message.content }}<|im_end|>\n{% endfor %}"
-    "{% if add_generation_prompt %}<|im_start|>assistant\n{% endif %}"
-)
+from tests.data.chat import chat_folder_of
 
 
 @pytest.fixture(scope="module")
 def chat_folder(small_data, tmp_path_factory):
     """The small vocabulary as an HF folder of a chat model."""
-    folder = tmp_path_factory.mktemp("chat")
-    load_tokenizer(small_data.tokenizer).save_pretrained(folder)
-    backend = Backend.from_file(str(folder / "tokenizer.json"))
-    backend.add_special_tokens(["<|im_start|>", "<|im_end|>"])
-    backend.save(str(folder / "tokenizer.json"))
-    config = {"tokenizer_class": "PreTrainedTokenizerFast", "eos_token": "<|im_end|>", "chat_template": TEMPLATE}
-    (folder / "tokenizer_config.json").write_text(json.dumps(config))
-    return folder
+    return chat_folder_of(small_data.tokenizer, tmp_path_factory.mktemp("chat"))
 
 
 def test_a_document_is_template_response_and_stop(small_data, chat_folder, tmp_path):

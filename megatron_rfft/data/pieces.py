@@ -1,0 +1,146 @@
+"""Pieces of input: what one worker reads at a time, and where each of its rows stands.
+
+A piece is a stretch of a JSONL file, a compressed file, row groups of a Parquet file, or a shard of a preset that is
+made on the spot.
+"""
+
+import gzip
+import zlib
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any, BinaryIO
+
+from megatron_rfft.corpus.config import CorpusConfig
+from megatron_rfft.corpus.generate import shard_lines
+from megatron_rfft.corpus.plan import Plan
+
+_BLOCK = 1 << 20
+
+
+class DamagedInput(ValueError):
+    """Input that cannot be read on from here; the message says why."""
+
+
+@dataclass(frozen=True)
+class LinesPiece:
+    """The lines of a JSONL file that begin at bytes ``start`` to ``stop``."""
+
+    path: str
+    start: int
+    stop: int
+
+    def rows(self) -> Iterator[bytes]:
+        with open(self.path, "rb", _BLOCK) as handle:
+            position = self._first(handle)
+            while position < self.stop and (line := handle.readline()):
+                position += len(line)
+                yield line
+
+    def _first(self, handle: BinaryIO) -> int:
+        """Move ``handle`` to the first line that begins in the piece."""
+        if self.start:
+            handle.seek(self.start - 1)
+            handle.readline()
+        return handle.tell()
+
+    def place(self, row: int) -> str:
+        """Where row number ``row`` of the piece stands. Counts the lines before it, so only for messages."""
+        with open(self.path, "rb") as handle:
+            rest = self._first(handle)
+            handle.seek(0)
+            lines = 0
+            while rest and (block := handle.read(min(rest, _BLOCK))):
+                lines += block.count(b"\n")
+                rest -= len(block)
+        return f"{self.path}, line {lines + row + 1}"
+
+
+@dataclass(frozen=True)
+class CompressedPiece:
+    """All lines of a ``.gz`` or ``.zst`` file."""
+
+    path: str
+
+    def rows(self) -> Iterator[bytes]:
+        try:
+            if self.path.endswith(".gz"):
+                with gzip.open(self.path) as handle:
+                    yield from handle
+            else:
+                yield from _zst_lines(self.path)
+        except (EOFError, gzip.BadGzipFile, zlib.error) as error:
+            raise DamagedInput(f"the compressed file is damaged or cut short ({error})") from error
+
+    def place(self, row: int) -> str:
+        return f"{self.path}, line {row + 1}"
+
+
+def _zst_lines(path: str) -> Iterator[bytes]:
+    """Lines of all frames of a Zstandard file; zstandard's own reader takes a cut file for a whole one."""
+    import zstandard
+
+    frame, rest = None, b""
+    with open(path, "rb") as handle:
+        while block := handle.read(_BLOCK):
+            while block:
+                frame = frame or zstandard.ZstdDecompressor().decompressobj()
+                try:
+                    rest += frame.decompress(block)
+                except zstandard.ZstdError as error:
+                    raise EOFError(str(error)) from error
+                block = frame.unused_data if frame.eof else b""
+                if frame.eof:
+                    frame = None
+                *lines, rest = rest.split(b"\n")
+                yield from lines
+    if rest:
+        yield rest
+    if frame is not None:
+        raise EOFError("it ends before its last frame does")
+
+
+@dataclass(frozen=True)
+class ParquetPiece:
+    """Row groups ``start`` to ``stop`` of a Parquet file."""
+
+    path: str
+    start: int
+    stop: int
+    columns: tuple[str, ...]
+
+    def rows(self) -> Iterator[dict[str, Any]]:
+        import pyarrow
+        import pyarrow.parquet
+
+        try:
+            with pyarrow.parquet.ParquetFile(self.path) as file:
+                groups = list(range(self.start, self.stop))
+                for batch in file.iter_batches(500, groups, columns=list(self.columns), use_threads=False):
+                    yield from batch.to_pylist()
+        except (pyarrow.ArrowException, OSError, UnicodeDecodeError) as error:
+            raise DamagedInput(f"Parquet cannot be read ({' '.join(str(error).split())})") from error
+
+    def place(self, row: int) -> str:
+        import pyarrow.parquet
+
+        metadata = pyarrow.parquet.read_metadata(self.path)
+        before = sum(metadata.row_group(group).num_rows for group in range(self.start))
+        return f"{self.path}, row {before + row + 1}"
+
+
+@dataclass(frozen=True)
+class PresetPiece:
+    """One shard of a corpus that is made while it is read."""
+
+    config: CorpusConfig
+    plan: Plan
+    number: int
+
+    def rows(self) -> Iterator[bytes]:
+        yield from shard_lines(self.config, self.plan, self.number)
+
+    def place(self, row: int) -> str:
+        return f"shard {self.number} of the preset, record {row + 1}"
+
+
+Piece = LinesPiece | CompressedPiece | ParquetPiece | PresetPiece
