@@ -30,7 +30,8 @@ def _parser() -> ArgumentParser:
     names = ", ".join(preset_names())
     parser.add_argument("--preset", metavar="NAME", help=f"what to write: {names}, or a YAML file with these keys")
     parser.add_argument(
-        "--tasks", help="names, with lengths of their own if wanted (a,b:1-5,8), or all of train, test or extra"
+        "--tasks",
+        help="names, with lengths of their own if wanted (a,b:1-5,8), or all of train, test, extra or test/code",
     )
     parser.add_argument("--lengths", help="lengths of the tasks given without: 1-10, 2-30:2 or 1-5,10")
     parser.add_argument("--samples", type=int, metavar="N", help="distinct examples of each task and length (1000)")

@@ -31,7 +31,9 @@ def parse_arguments() -> Namespace:
         help="HF folder with a tokenizer.json; for --engine openai the name of a served model, or the address of a "
         "server that has just one",
     )
-    parser.add_argument("--tasks", required=True, help="names, separated by commas, or all of train, test or extra")
+    parser.add_argument(
+        "--tasks", required=True, help="names, separated by commas, or all of train, test, extra or test/code"
+    )
     parser.add_argument("--lengths", required=True, help="lengths such as 2-30:2 or 1-10,15")
     parser.add_argument("--output", type=Path, required=True, help="folder of this run and of no other")
     parser.add_argument("--samples", type=int, default=100, help="questions per task and length")

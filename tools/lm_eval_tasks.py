@@ -20,7 +20,9 @@ def parse_arguments() -> Namespace:
         "  lm_eval run --model hf --model_args pretrained=runs/model/hf,dtype=float32 --include_path runs/lm-eval "
         "--tasks megatron_rfft_rule",
     )
-    parser.add_argument("--tasks", required=True, help="names, separated by commas, or all of train, test or extra")
+    parser.add_argument(
+        "--tasks", required=True, help="names, separated by commas, or all of train, test, extra or test/code"
+    )
     parser.add_argument("--lengths", required=True, help="lengths such as 2-30:2 or 1-10,15")
     parser.add_argument("--form", choices=FORMS, required=True, help="prompt form, the one that the model was taught")
     parser.add_argument("--output", type=Path, required=True, help="folder of these tasks and of nothing else")

@@ -8,8 +8,7 @@ from typing import Any
 from megatron_rfft.common.cli import parse_lengths
 from megatron_rfft.common.errors import UserError
 from megatron_rfft.common.files import sha256_file
-from megatron_rfft.tasks import FORMS, NEAR_TWINS, SPLITS, SYNTHETIC, list_tasks, load_task
-from megatron_rfft.tasks.registry import TASK_SPLITS
+from megatron_rfft.tasks import FORMS, NEAR_TWINS, SPLITS, SYNTHETIC, load_task, task_group
 from megatron_rfft.tasks.task import describe_lengths
 
 RECORDS_PER_SHARD = 10_000
@@ -89,19 +88,18 @@ class CorpusConfig:
 
 
 def parse_tasks(tasks: str | Sequence[str], default_lengths: str | None) -> dict[str, list[int]]:
-    """The lengths of each task, from ``"coin_flip,last_letter"``, ``"coin_flip:1-10,last_letter:1-5,8"`` or a split.
+    """The lengths of each task, from ``"coin_flip,last_letter"``, ``"coin_flip:1-10,last_letter:1-5,8"`` or splits.
 
-    A split of tasks (train, test, extra) stands for all of its tasks. Lengths given with a task have to be valid ones;
-    of ``default_lengths`` a task leaves out those that it lacks; of a split, a task may be left with none. Raises
-    UserError for unknown tasks, invalid lengths, and named tasks left with none.
+    A split of tasks (train, test, extra), or one family of it (train/code), stands for all of its tasks. Lengths given
+    with a task have to be valid ones; of ``default_lengths`` a task leaves out those that it lacks; of a split, a task
+    may be left with none. Raises UserError for unknown tasks, invalid lengths, and named tasks left with none.
     """
     # a comma also separates lengths: a part that starts with a digit continues the task before it
     parts = [part.strip() for part in re.split(r",(?!\s*\d)", tasks)] if isinstance(tasks, str) else list(tasks)
-    whole_split = parts[0] in TASK_SPLITS
-    if whole_split:
-        parts = [*list_tasks(split=parts[0]), *parts[1:]]
+    groups = {part: task_group(part) for part in parts}
+    in_groups = {name for group in groups.values() for name in group or ()}
     chosen: dict[str, list[int]] = {}
-    for part in parts:
+    for part in (name for word in parts for name in groups[word] or [word]):
         name, _, own = part.partition(":")
         if name in chosen:
             raise UserError(f"task {name} is named twice in {tasks!r}; give all its lengths at once: {name}:1-5,8")
@@ -110,7 +108,7 @@ def parse_tasks(tasks: str | Sequence[str], default_lengths: str | None) -> dict
             chosen[name] = parse_lengths(own)
         elif default_lengths:
             chosen[name] = [length for length in parse_lengths(default_lengths) if length in valid]
-            if not chosen[name] and not whole_split:
+            if not chosen[name] and name not in in_groups:
                 described = describe_lengths(valid)
                 raise UserError(
                     f"task {name} has none of the lengths {default_lengths}; its valid_lengths: {described}"

@@ -14,6 +14,7 @@ from megatron_rfft.tasks.registry import (
     own_task_files,
     register,
     split_tasks,
+    task_group,
 )
 from megatron_rfft.tasks.task import Example, Task
 
@@ -32,4 +33,5 @@ __all__ = [
     "own_task_files",
     "register",
     "split_tasks",
+    "task_group",
 ]

@@ -130,10 +130,22 @@ def list_tasks(split: str | None = None, family: str | None = None) -> list[str]
     return [task.name for task in tasks if split in (None, task.split) and family in (None, task.family)]
 
 
+def task_group(word: str) -> list[str] | None:
+    """The tasks that a split (``train``) or the family of a split (``train/code``) stands for; None for other words.
+
+    Raises UserError for an unknown family.
+    """
+    split, slash, family = word.partition("/")
+    return list_tasks(split, family if slash else None) if split in TASK_SPLITS else None
+
+
 def split_tasks(text: str) -> list[str]:
-    """The names in ``"add_int,coin_flip"``; a split of tasks (train, test, extra) stands for all of its tasks."""
-    parts = [part.strip() for part in text.split(",")]
-    return [name for part in parts for name in (list_tasks(split=part) if part in TASK_SPLITS else [part])]
+    """The names in ``"add_int,coin_flip"``; ``train``, ``test`` and ``extra``, or ``test/code``, stand for many."""
+    names = []
+    for part in map(str.strip, text.split(",")):
+        group = task_group(part)
+        names += [part] if group is None else group
+    return names
 
 
 _PACKAGE = Path(__file__).parent

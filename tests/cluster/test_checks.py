@@ -52,6 +52,8 @@ def test_what_a_cpu_can_answer_is_right(record):
     assert results["kernels-bf16"]["as_expected"]
     assert results["resume-bf16"]["bit_equal"]
     assert all(result["states_equal"] for name, result in results.items() if name.startswith("memory"))
+    assert results["generation"]["equal_answers"] == results["generation"]["answers"]
+    assert results["generation"]["fixed"]["kept_to_it"]
     assert results["losses-bf16"]["losses"][-1] < results["losses-bf16"]["losses"][0]
     assert results["speed-7b-bf16"]["mfu"] is None
     assert record["summary"]["goals"]["mfu"] is None
@@ -197,7 +199,9 @@ def test_random_sequences_are_batches_of_the_datasets_kind():
 
 
 def test_sections_are_the_first_words():
-    assert sections() == ["golden", "linear", "step", "kernels", "speed", "products", "resume", "memory", "losses"]
+    assert sections() == [
+        *("golden", "linear", "step", "kernels", "speed", "generation", "products", "resume", "memory", "losses"),
+    ]
 
 
 def test_a_layout_that_is_taken_down_keeps_nothing_of_its_model(tmp_path):

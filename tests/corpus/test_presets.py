@@ -22,8 +22,8 @@ def config(name: str, **changes):
 
 def test_names():
     assert preset_names() == [
-        *("adapt", "rf-pretrain", "rf-pretrain-1shot"),
-        *("test", "test-60", "test-cross-domain", "validation"),
+        *("adapt", "rf-pretrain", "rf-pretrain-1shot", "rf-pretrain-leetcode", "rf-pretrain-one-task"),
+        *("test", "test-60", "test-cross-domain", "test-other-families", "validation"),
     ]
     for name in preset_names():
         assert (PRESETS / f"{name}.yaml").read_text().startswith("# "), "a preset says what it is for"
@@ -46,6 +46,33 @@ def test_the_one_shot_arm_adds_random_rules():
     assert sum(synthetic) == 100_000
     assert max(synthetic) - min(synthetic) <= 1
     assert config("rf-pretrain-1shot").form == "one-shot"
+
+
+def test_the_ablations_are_parts_of_the_74_tasks():
+    """LeetCode tasks alone; their targets, the symbolic and BBH ones; one task with as many documents."""
+    everything = list_tasks(split="train")
+    leetcode, others = (list(config(name).lengths) for name in ("rf-pretrain-leetcode", "test-other-families"))
+    assert sorted(leetcode + others) == everything
+    assert (len(leetcode), len(others)) == (66, 8)
+    assert {load_task(name).family for name in others} == {"symbolic", "logic"}
+    assert config("test-other-families").split == "test"
+    with pytest.raises(UserError, match="no tasks are named"):
+        config("rf-pretrain-one-task")
+    one, whole = (
+        sum(n for *_, n in config(name, tasks=tasks).cells())
+        for name, tasks in (("rf-pretrain-one-task", "coin_flip"), ("rf-pretrain", "train"))
+    )
+    assert one == pytest.approx(whole, rel=0.1)
+
+
+def test_a_family_of_a_split_stands_for_its_tasks():
+    chosen = config("rf-pretrain", tasks="train/logic,coin_flip:3,test/numbers").lengths
+    assert list(chosen) == [*list_tasks("train", "logic"), "coin_flip", *list_tasks("test", "numbers")]
+    assert chosen["coin_flip"] == [3]
+    with pytest.raises(UserError, match="'nothing' is unknown; choose one of code, numbers"):
+        config("rf-pretrain", tasks="train/nothing")
+    with pytest.raises(UserError, match="coin_flip is named twice"):
+        config("rf-pretrain", tasks="train/symbolic,coin_flip")
 
 
 @pytest.mark.parametrize("form", FORMS)

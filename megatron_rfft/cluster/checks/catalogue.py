@@ -31,6 +31,7 @@ def catalogue() -> dict[str, Check]:
     for shape in reversed(SHAPES):
         for precision in PRECISIONS:
             checks[f"speed-{shape}-{precision}"] = partial(_call, "speed", "check_speed", shape, precision)
+    checks["generation"] = partial(_call, "generation", "check_generation")
     for shape in SHAPES:
         checks[f"products-{shape}"] = partial(_call, "speed", "check_products", shape)
     for precision in PRECISIONS:
