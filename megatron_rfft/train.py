@@ -16,6 +16,7 @@ from megatron_rfft.common.cli import EXIT_OK, EXIT_STOPPED, make_parser, run_com
 from megatron_rfft.common.errors import UserError
 from megatron_rfft.common.files import atomic_write
 from megatron_rfft.data.dataset import PackedDataset
+from megatron_rfft.data.integrity import TokensCheck, check_small_files
 from megatron_rfft.training.checkpoint_files import newest_manifest
 from megatron_rfft.training.config import TrainConfig
 from megatron_rfft.training.config_help import describe_config
@@ -53,6 +54,7 @@ def train(config: TrainConfig) -> int:
     model_config = config.model.resolve(dataset.vocab_size)
     check_layout(config, model_config, int(os.environ.get("WORLD_SIZE", "1")))
     validation_set = open_validation(config, dataset)
+    parts = [*dataset.parts, *(validation_set.parts if validation_set else [])]
     if config.logging.wandb is not None:
         require_wandb()
     output = Path(config.run.output)
@@ -62,6 +64,8 @@ def train(config: TrainConfig) -> int:
             write_run_config(config, output)
             print(f"{output} is done: {reason}")
         return EXIT_OK
+    if first_rank:
+        check_small_files(parts)
     # Imported late: a wrong config is answered in a second, without loading megatron-core.
     from megatron_rfft.training.callbacks import StopOnSignal, run_lock
     from megatron_rfft.training.layout import abandon_parallel, destroy_parallel, initialize_parallel
@@ -76,7 +80,8 @@ def train(config: TrainConfig) -> int:
             initialize_parallel(config, model_config)
             # Billions of random weights take minutes: not for a checkpoint to overwrite them.
             initialize = config.checkpoint.load is None and newest_manifest(output / "checkpoints") is None
-            callbacks = make_callbacks(config, validation_set)
+            tokens_check = TokensCheck(parts) if first_rank else None
+            callbacks = make_callbacks(config, validation_set, tokens_check)
             trainer = Trainer(config, model_config, dataset, callbacks, initialize=initialize)
             if config.precision.fp8 != "none":
                 line = describe_fp8(trainer)
@@ -96,8 +101,13 @@ def train(config: TrainConfig) -> int:
     return EXIT_STOPPED if unfinished else EXIT_OK
 
 
-def make_callbacks(config: TrainConfig, validation_set: PackedDataset | None) -> list[Callback]:
-    """What happens around the loop, in this order: first what decides, then saving, then what is told."""
+def make_callbacks(
+    config: TrainConfig, validation_set: PackedDataset | None, tokens_check: TokensCheck | None = None
+) -> list[Callback]:
+    """What happens around the loop, in this order: first what decides, then saving, then what is told.
+
+    ``tokens_check`` is given on the first rank only.
+    """
     from megatron_rfft.training import callbacks as available
 
     output, logging = Path(config.run.output), config.logging
@@ -108,9 +118,16 @@ def make_callbacks(config: TrainConfig, validation_set: PackedDataset | None) ->
     if validation_set is not None:
         chosen.append(available.Validation(records, config.validation, validation_set))
     folder = output / "checkpoints"
-    at, background = saving.at, saving.asynchronous
     chosen.append(
-        available.Checkpointing(folder, saving.interval, saving.keep, saving.load, at=at, asynchronous=background)
+        available.Checkpointing(
+            folder,
+            saving.interval,
+            saving.keep,
+            saving.load,
+            at=saving.at,
+            asynchronous=saving.asynchronous,
+            tokens_check=tokens_check,
+        )
     )
     if saving.export_hf:
         from megatron_rfft.conversion.to_hf import to_hf

@@ -90,6 +90,11 @@ class IndexedTokens:
             raise UserError(f"{bin_path} does not have the length that its .idx states; tokenize the corpus again")
         self._tokens = np.memmap(bin_path, self.dtype, "r") if count else np.empty(0, self.dtype)
 
+    @property
+    def all_tokens(self) -> np.ndarray:
+        """Of all documents, end to end; mapped, not read."""
+        return self._tokens
+
     def last_tokens(self) -> np.ndarray:
         """The last token of each document, ``[num_documents]``."""
         return self._tokens[self._starts + self.lengths - 1]

@@ -22,7 +22,7 @@ from megatron_rfft.data.records import Skipped
 
 _BLOCK_BYTES = 8 << 20
 _BLOCK_ROWS = 1 << 18
-_COUNTS = ("documents", "tokens", "target_tokens")
+COUNTS = ("documents", "tokens", "target_tokens")
 
 
 @dataclass(frozen=True)
@@ -74,7 +74,7 @@ def join_parts(
         chat=encoding.chat,
         tasks=tasks,
         lengths=_lengths(proofs),
-        counts={what: sum(counts[what] for counts in per_task.values()) for what in _COUNTS},
+        counts={what: sum(counts[what] for counts in per_task.values()) for what in COUNTS},
         per_task=per_task,
         skipped=asdict(joined.skipped),
     )
@@ -173,7 +173,7 @@ def _per_task(proofs: Sequence[dict[str, Any]]) -> dict[str, dict[str, int]]:
     found: dict[str, dict[str, int]] = {}
     for proof in proofs:
         for task, counts in proof["counts"].items():
-            mine = found.setdefault(task, dict.fromkeys(_COUNTS, 0))
+            mine = found.setdefault(task, dict.fromkeys(COUNTS, 0))
             for what, count in counts.items():
                 mine[what] += count
     return dict(sorted(found.items()))

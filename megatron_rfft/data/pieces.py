@@ -18,7 +18,14 @@ _BLOCK = 1 << 20
 
 
 class DamagedInput(ValueError):
-    """Input that cannot be read on from here; the message says why."""
+    """A container that cannot be read on from here, so that nobody knows what is lost; the message says why."""
+
+
+class BadRow:
+    """Stands for a row that is there and cannot be read; ``reason`` says why."""
+
+    def __init__(self, reason: str):
+        self.reason = reason
 
 
 @dataclass(frozen=True)
@@ -69,7 +76,7 @@ class CompressedPiece:
             else:
                 yield from _zst_lines(self.path)
         except (EOFError, gzip.BadGzipFile, zlib.error) as error:
-            raise DamagedInput(f"the compressed file is damaged or cut short ({error})") from error
+            raise DamagedInput(f"the compressed file is damaged or cut short before this line ({error})") from error
 
     def place(self, row: int) -> str:
         return f"{self.path}, line {row + 1}"
@@ -108,16 +115,16 @@ class ParquetPiece:
     stop: int
     columns: tuple[str, ...]
 
-    def rows(self) -> Iterator[dict[str, Any]]:
+    def rows(self) -> Iterator[dict[str, Any] | BadRow]:
         import pyarrow
         import pyarrow.parquet
 
         try:
-            with pyarrow.parquet.ParquetFile(self.path) as file:
+            with pyarrow.parquet.ParquetFile(self.path, page_checksum_verification=True) as file:
                 groups = list(range(self.start, self.stop))
                 for batch in file.iter_batches(500, groups, columns=list(self.columns), use_threads=False):
-                    yield from batch.to_pylist()
-        except (pyarrow.ArrowException, OSError, UnicodeDecodeError) as error:
+                    yield from _python_rows(batch)
+        except (pyarrow.ArrowException, OSError) as error:
             raise DamagedInput(f"Parquet cannot be read ({' '.join(str(error).split())})") from error
 
     def place(self, row: int) -> str:
@@ -126,6 +133,20 @@ class ParquetPiece:
         metadata = pyarrow.parquet.read_metadata(self.path)
         before = sum(metadata.row_group(group).num_rows for group in range(self.start))
         return f"{self.path}, row {before + row + 1}"
+
+
+def _python_rows(batch) -> Iterator[dict[str, Any] | BadRow]:
+    """The rows of a pyarrow.RecordBatch; where one holds a text that is none, only that one is bad."""
+    try:
+        yield from batch.to_pylist()
+        return
+    except UnicodeDecodeError:
+        pass
+    for number in range(batch.num_rows):
+        try:
+            yield batch.slice(number, 1).to_pylist()[0]
+        except UnicodeDecodeError as error:
+            yield BadRow(f"is not UTF-8 ({error.reason} at byte {error.start} of a text)")
 
 
 @dataclass(frozen=True)

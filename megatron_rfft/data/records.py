@@ -11,7 +11,7 @@ from typing import Any, Literal
 import msgspec
 
 from megatron_rfft.common.errors import UserError
-from megatron_rfft.data.pieces import DamagedInput, Piece
+from megatron_rfft.data.pieces import BadRow, DamagedInput, Piece
 from megatron_rfft.data.tokenizers import Prompt, TemplateRefusal
 
 MOST_NAMED = 5  # skipped records that are named in the manifest
@@ -105,7 +105,8 @@ def read_documents(
     """The documents of a piece in their order; blank lines are passed over.
 
     ``wrap`` puts prompts into the chat template; without it they stay as they are. A bad record raises UserError with
-    its file and line, or, with ``fields.skip_bad``, is counted in ``skipped``.
+    its file and line, or, with ``fields.skip_bad``, is counted in ``skipped``. A damaged file always raises UserError:
+    how many records are lost in it, nobody knows.
     """
     record_type = fields.record_type()
     decode = msgspec.json.Decoder(record_type).decode
@@ -118,14 +119,15 @@ def read_documents(
                 if raw.isspace() or not raw:
                     continue
                 record = decode(raw)
+            elif isinstance(raw, BadRow):
+                raise BadRecord(raw.reason)
             else:
                 record = msgspec.convert(raw, record_type)
             yield _document(row, record, fields, wrap)
         except StopIteration:
             return
-        except DamagedInput as error:  # the row after the last that could be read
-            refuse(piece, row + 1, str(error), "restore the file", fields, skipped)
-            return
+        except DamagedInput as error:  # found at the row after the last that could be read
+            raise UserError(f"{piece.place(row + 1)}: {error}; restore the file") from error
         except (msgspec.MsgspecError, UnicodeDecodeError, BadRecord, TemplateRefusal) as error:
             refuse(piece, row, _reason(error), "fix it", fields, skipped)
 

@@ -50,11 +50,13 @@ def open_preset(config: CorpusConfig) -> Source:
 def open_inputs(inputs: Sequence[Path | str], num_threads: int = 1) -> Source:
     """The corpus folders, files and patterns ``inputs``, in their order.
 
-    Files are hashed, since their checksums say later whether a data set is made from them; a corpus has a manifest
-    that states them. Raises UserError for what is not there, for other kinds of files, and for corpora of two forms.
+    Files are hashed, since their checksums say later whether a data set is made from them; those of a corpus have to be
+    the ones in its manifest. Raises UserError for what is not there or changed, for other kinds of files, and for
+    corpora of two forms.
     """
     entries: list[dict[str, Any]] = []
     files: list[Path] = []
+    stated: list[str | None] = []
     forms: dict[str, str] = {}
     for item in inputs:
         if Path(item).is_dir():
@@ -62,18 +64,24 @@ def open_inputs(inputs: Sequence[Path | str], num_threads: int = 1) -> Source:
             forms.setdefault(manifest["config"]["form"], str(item))
             for name, entry in manifest["files"].items():
                 files.append(_whole_shard(Path(item) / name, entry["bytes"]))
-                entries.append({"name": name, "sha256": entry["sha256"]})
+                entries.append({"name": name})
+                stated.append(entry["sha256"])
         else:
             for path in _expand(item):
                 files.append(path)
                 entries.append({"name": path.name})
+                stated.append(None)
     if len(forms) > 1:
         (form, first), (other, second) = list(forms.items())[:2]
         raise UserError(f"{second} has form {other!r}, {first} has {form!r}; make one data set a form")
-    unknown = [number for number, entry in enumerate(entries) if "sha256" not in entry]
     with ThreadPoolExecutor(num_threads) as threads:
-        for number, checksum in zip(unknown, threads.map(sha256_file, [files[n] for n in unknown]), strict=True):
-            entries[number]["sha256"] = checksum
+        for entry, file, wanted, found in zip(entries, files, stated, threads.map(sha256_file, files), strict=True):
+            if wanted not in (None, found):
+                raise UserError(
+                    f"{file} was changed after it was written: its corpus' manifest has another checksum; "
+                    "generate the corpus again"
+                )
+            entry["sha256"] = found
     return Source({"files": entries}, tuple(files))
 
 

@@ -104,6 +104,7 @@ class Options:
             "max_tokens": self.max_tokens,
             "skip_too_long": self.skip_too_long,
             "fields": self.fields.record(),
+            **({"chat_date": tokenizer.chat_date} if self.chat and tokenizer.chat_date else {}),
         }
 
 
@@ -147,12 +148,14 @@ def tokenize(
             parallel_map(warm_up, [file] * num_workers)
         tokenizer = options.load()
         inputs = options.inputs(source, tokenizer)
+        settings = {**inputs, "piece_bytes": piece_bytes}
         paths.prefix.parent.mkdir(parents=True, exist_ok=True)
+        _discard_others(paths, settings)
         with held(paths.lock, part is not None, paths.prefix):
             if finished := finished_manifest(paths.manifest, MANIFEST_KIND, inputs):
                 clean_up(paths)
                 return finished
-            _open_folder(paths, {**inputs, "piece_bytes": piece_bytes}, alone=part is None)
+            _open_folder(paths, settings, alone=part is None)
             pieces = source.pieces(options.fields, parallel_map, piece_bytes)
             engine = _settle(paths, pieces, options, tokenizer, num_workers, parallel_map)
             encoding = options.encoding(tokenizer, engine)
@@ -166,21 +169,44 @@ def tokenize(
             return _finish(paths, len(pieces), encoding, inputs)
 
 
+def _discard_others(paths: DatasetPaths, settings: dict[str, Any]) -> None:
+    """Remove the beginning of a data set with other settings or of other input, unless a run is at work on it.
+
+    So the same command may be given again after the input was fixed, or with another option that an error named.
+    """
+    while differing := _differing(paths, settings):
+        try:
+            with held(paths.lock, False, paths.prefix):
+                if differing := _differing(paths, settings):
+                    print(
+                        f"note: {paths.parts} held the beginning of a data set with another {differing}; starting anew",
+                        file=sys.stderr,
+                    )
+                    shutil.rmtree(paths.parts)
+        except UserError:
+            if _differing(paths, settings):  # else a run like this one was faster
+                raise
+
+
+def _differing(paths: DatasetPaths, settings: dict[str, Any]) -> str | None:
+    """A setting that the folder of parts was begun with and these are not; None if there is none."""
+    try:
+        found = read_json(paths.parts / "settings.json")
+    except UserError:  # it is not there
+        return None
+    return next((key for key in {**found, **settings} if found.get(key) != settings.get(key)), None)
+
+
 def _open_folder(paths: DatasetPaths, settings: dict[str, Any], alone: bool) -> None:
-    """Prepare the folder of parts for these settings. Raises UserError if it holds those of others."""
+    """Prepare the folder of parts for these settings. Raises UserError if a run with others was faster."""
     if alone:  # we hold the lock: what is temporary is of a killed run
         names = [glob.escape(f".{file.name}") + ".*.tmp" for file in (*paths.binaries, paths.manifest)]
         for leftover in (*paths.parts.glob(".*.tmp"), *(f for name in names for f in paths.prefix.parent.glob(name))):
             shutil.rmtree(leftover) if leftover.is_dir() else leftover.unlink()
-    file = paths.parts / "settings.json"
-    if not file.exists():
-        write_json(file, settings)
-    elif (found := read_json(file)) != settings:
-        differing = next(key for key in settings if found.get(key) != settings[key])
-        raise UserError(
-            f"{paths.parts} holds the beginning of a data set with another {differing}; "
-            f"give another --output, or remove that folder"
-        )
+    if differing := _differing(paths, settings):
+        raise UserError(f"another run is making {paths.prefix} with another {differing}; give another --output")
+    if not (paths.parts / "settings.json").exists():
+        write_json(paths.parts / "settings.json", settings)
 
 
 def _settle(

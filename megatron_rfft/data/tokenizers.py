@@ -4,6 +4,7 @@ import re
 import shutil
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
+from datetime import date
 from functools import cached_property
 from pathlib import Path
 
@@ -20,6 +21,12 @@ KEEP_TOKENIZER_CLASS = {"auto_map": {"AutoTokenizer": [None, "needs_no_remote_co
 
 Prompt = str | list[dict[str, str]]
 """A user's message, or messages with ``role`` and ``content``."""
+
+
+CHAT_DATE = date(2024, 7, 26)
+"""Today, for chat templates: what Llama 3's write where they know of no clock."""
+_CLOCK = "strftime_now"
+_CLOCK_CALL = re.compile(rf"{_CLOCK}\(\s*(?P<quote>[\"'])(?P<format>.*?)(?P=quote)\s*\)")
 
 
 class TemplateRefusal(ValueError):
@@ -64,7 +71,14 @@ class Tokenizer(ABC):
 
     @property
     def chat_template(self) -> str | None:
-        """The template by which ``chat_prompt`` goes, if there is one."""
+        """The template by which ``chat_prompt`` goes, if there is one. Where it writes today's date, that is CHAT_DATE:
+        training and evaluation would else see other prompts every day.
+        """
+        return None
+
+    @property
+    def chat_date(self) -> str | None:
+        """CHAT_DATE where the template writes a date, else None."""
         return None
 
     @property
@@ -129,9 +143,16 @@ class HFTokenizer(Tokenizer):
     def decode(self, ids: list[int]) -> str:
         return self._backend.decode(ids, skip_special_tokens=False)
 
-    @property
+    @cached_property
     def chat_template(self) -> str | None:
-        return self._chat.chat_template
+        template = self._chat.chat_template
+        return template and freeze_clock(template, self.path.parent)
+
+    @property
+    def chat_date(self) -> str | None:
+        if self.chat_template is None or self.chat_template == self._chat.chat_template:
+            return None
+        return CHAT_DATE.isoformat()
 
     def chat_prompt(self, prompt: Prompt) -> str:
         from jinja2 import TemplateError
@@ -143,7 +164,9 @@ class HFTokenizer(Tokenizer):
             if found := self._special_pattern.search(message["content"]):
                 raise TemplateRefusal(f"the {message['role']}'s message holds the special token {found[0]!r}")
         try:
-            return self._chat.apply_chat_template(messages, tokenize=False, add_generation_prompt=True)
+            return self._chat.apply_chat_template(
+                messages, chat_template=self.chat_template, tokenize=False, add_generation_prompt=True
+            )
         except TemplateError as error:
             raise TemplateRefusal(f"the chat template does not take the conversation ({error})") from error
 
@@ -170,8 +193,20 @@ class HFTokenizer(Tokenizer):
         for name in ("tokenizer.json", "tokenizer_config.json", "special_tokens_map.json", "chat_template.jinja"):
             if (self.path.parent / name).is_file():
                 shutil.copyfile(self.path.parent / name, folder / name)
+        config = self._config
         if self._stop_token is not None:
-            write_json(folder / "tokenizer_config.json", {**self._config, "eos_token": self._stop_token})
+            config["eos_token"] = self._stop_token
+        if _CLOCK in self._written_template and self.chat_template is not None:
+            config.pop("chat_template", None)
+            (folder / "chat_template.jinja").write_text(self.chat_template, encoding="utf-8")
+        if config != self._config:
+            write_json(folder / "tokenizer_config.json", config)
+
+    @property
+    def _written_template(self) -> str:
+        """The template as it lies in the folder, without loading transformers."""
+        file = self.path.with_name("chat_template.jinja")
+        return file.read_text(encoding="utf-8") if file.is_file() else str(self._config.get("chat_template"))
 
 
 class SentencePieceTokenizer(Tokenizer):
@@ -208,6 +243,17 @@ class SentencePieceTokenizer(Tokenizer):
         eos = self._processor.id_to_piece(self.stop_id)
         config = {"tokenizer_class": "PreTrainedTokenizerFast", "eos_token": eos, **KEEP_TOKENIZER_CLASS}
         write_json(folder / "tokenizer_config.json", config)
+
+
+def freeze_clock(template: str, where: Path) -> str:
+    """The chat template with CHAT_DATE for each call of ``strftime_now``.
+
+    Raises UserError if a call's format is not written out.
+    """
+    frozen = _CLOCK_CALL.sub(lambda call: repr(CHAT_DATE.strftime(call["format"])), template)
+    if f"{_CLOCK}(" in frozen:
+        raise UserError(f"the chat template of {where} asks for today's date in a form that is computed; write a date")
+    return frozen
 
 
 def load_tokenizer(path: Path | str, stop_token: str | None = None) -> Tokenizer:

@@ -9,17 +9,21 @@ from typing import Any
 import numpy as np
 
 from megatron_rfft.common.errors import UserError
-from megatron_rfft.common.manifest import verify_manifest
+from megatron_rfft.common.files import require_file
+from megatron_rfft.common.manifest import read_manifest, verify_manifest
 from megatron_rfft.common.progress import progress_bar
-from megatron_rfft.data.documents import MANIFEST_KIND, Documents
+from megatron_rfft.data.documents import MANIFEST_KIND, DatasetPaths, Documents, describe_wrong
 from megatron_rfft.data.encode import PieceSummary, encode_piece
 from megatron_rfft.data.engines import load_engine
+from megatron_rfft.data.inspection import statistics
+from megatron_rfft.data.join import COUNTS
 from megatron_rfft.data.records import Document, Fields
 from megatron_rfft.data.sources import Source
 from megatron_rfft.data.tokenize import Options
-from megatron_rfft.data.tokenizers import HFTokenizer, Tokenizer
+from megatron_rfft.data.tokenizers import HFTokenizer, Tokenizer, load_tokenizer
 
 MOST_PROBLEMS = 20
+_BLOCK = 1 << 24
 
 
 def verify_dataset(
@@ -31,49 +35,85 @@ def verify_dataset(
     ``documents``, ``rederived`` and ``problems``, a list of lines, empty for a sound data set. Raises UserError if
     there is no data set, or if it was made from another source or tokenizer.
     """
-    documents = Documents(prefix)
-    problems = verify_manifest(documents.paths.manifest, MANIFEST_KIND)
-    problems += [] if problems else _structure(documents)
+    paths = DatasetPaths(Path(prefix))
+    require_file(paths.manifest, "give the prefix that data_prep/tokenize_corpus.py wrote (without .bin)")
+    manifest = read_manifest(paths.manifest, MANIFEST_KIND)
     rederived = 0
+    documents = None
+    if not (problems := verify_manifest(paths.manifest, MANIFEST_KIND)):
+        try:
+            documents = Documents(prefix, check=False)
+        except UserError as error:  # whole, by the manifest, and yet no data set
+            problems = [str(error)]
+        else:
+            problems = _structure(documents)
     if not problems and source is not None:
-        options = _options(documents.manifest, tokenizer)
+        options = _options(manifest, tokenizer)
         loaded = options.load()
-        _require_same_inputs(documents.manifest, options.inputs(source, loaded), prefix)
+        _require_same_inputs(manifest, options.inputs(source, loaded), prefix)
         chosen = set(Random(seed).sample(range(len(documents)), min(samples, len(documents))))
         rederived = len(chosen)
         problems += _retokenize(documents, source, options, loaded, chosen)
-    return {"documents": len(documents), "rederived": rederived, "problems": problems[:MOST_PROBLEMS]}
+    return {
+        "documents": len(documents) if documents else manifest["counts"]["documents"],
+        "rederived": rederived,
+        "problems": problems[:MOST_PROBLEMS],
+    }
 
 
 def _structure(documents: Documents) -> list[str]:
-    """What is wrong with the index, the boundaries and the stop tokens."""
-    tokens, rows, config = documents.tokens, documents.rows, documents.manifest["config"]
-    lengths = tokens.lengths.astype(np.int64)
-    starts = np.concatenate([[0], np.cumsum(lengths)[:-1]])
-    checks = {
-        "the .idx has documents that do not follow one another": tokens.offsets != starts * tokens.dtype.itemsize,
-        "the .idx has boundaries that are no document's": tokens.boundaries != np.arange(len(lengths) + 1),
-        "a response begins outside of its document": (rows["response_start"] < 1) | (rows["response_start"] >= lengths),
-        "a document belongs to no task of the manifest": rows["task"] >= len(documents.manifest["tasks"]),
-        "a document does not end in the stop token": documents.tokens.last_tokens() != config["stop_id"],
-        "a document is longer than the manifest's max_tokens": lengths > config["max_tokens"],
-    }
-    problems = [
-        f"{what} ({np.count_nonzero(wrong)} in all, the first is number {int(np.argmax(wrong))})"
-        for what, wrong in checks.items()
-        if np.any(wrong)
-    ]
-    counts = {
-        "documents": len(lengths),
-        "tokens": int(lengths.sum()),
-        "target_tokens": int((lengths - rows["response_start"]).sum()),
-    }
-    stated = documents.manifest["counts"]
+    """What is wrong with the index, the boundaries and the tokens, and what the manifest says that is not so."""
+    if problems := documents.contradictions():  # tokens cannot be found by such an index
+        return problems
+    config = documents.manifest["config"]
+    ids = documents.tokens.all_tokens
+    problems = describe_wrong(
+        {"a document does not end in the stop token": documents.tokens.last_tokens() != config["stop_id"]}
+    )
+    outside = [_outside(ids[start : start + _BLOCK], config["vocab_size"]) for start in range(0, len(ids), _BLOCK)]
+    if sum(outside):
+        problems.append(f"{sum(outside)} tokens are not in the vocabulary of {config['vocab_size']}")
     return problems + [
-        f"there are {count} {what}, the manifest says {stated[what]}"
-        for what, count in counts.items()
-        if count != stated[what]
+        f"the manifest says {what} {stated!r}, the files say {found!r}"
+        for what, (stated, found) in _derived(documents).items()
+        if stated != found
     ]
+
+
+def _outside(ids: np.ndarray, vocab_size: int) -> int:
+    return int(np.count_nonzero((ids < 0) | (ids >= vocab_size)))
+
+
+def _derived(documents: Documents) -> dict[str, tuple[Any, Any]]:
+    """Each field of the manifest that follows from the files: what it says, and what follows."""
+    manifest, config = documents.manifest, documents.manifest["config"]
+    rows = statistics(documents)
+    per_task: dict[str, dict[str, int]] = {}
+    lengths: dict[str, list[int]] = {}
+    for row in rows:
+        counts = per_task.setdefault(row["task"], dict.fromkeys(COUNTS, 0))
+        for what in COUNTS:
+            counts[what] += row[what]
+        lengths.setdefault(row["task"], []).append(row["length"])
+    tokenizer = load_tokenizer(documents.paths.tokenizer)
+    found = {
+        "counts": {what: sum(counts[what] for counts in per_task.values()) for what in COUNTS},
+        "per_task": per_task,
+        "lengths": lengths,
+        "config.max_tokens": max(row["longest"] for row in rows),
+        "config.vocab_size": tokenizer.vocab_size,
+        "config.stop_id": tokenizer.stop_id,
+        "chat": manifest["inputs"]["chat"],
+        "inputs.stop_id": config["stop_id"],
+        "inputs.bos_id": config["bos_id"],
+    }
+    derived = {}
+    for what, value in found.items():
+        stated = manifest
+        for key in what.split("."):
+            stated = stated[key]
+        derived[what] = (stated, value)
+    return derived
 
 
 def _options(manifest: dict[str, Any], tokenizer: Path | None) -> Options:

@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+from transformers import AutoTokenizer
 
 from megatron_rfft.common.errors import UserError
 from megatron_rfft.corpus import read_records
@@ -10,7 +11,7 @@ from megatron_rfft.data.tokenize import tokenize_corpus
 from megatron_rfft.data.tokenizers import load_tokenizer
 from megatron_rfft.evaluation.questions import prepare_questions
 from megatron_rfft.tasks import load_task
-from tests.data.chat import chat_folder_of
+from tests.data.chat import TEMPLATE, chat_folder_of
 
 
 @pytest.fixture(scope="module")
@@ -54,3 +55,27 @@ def test_a_tokenizer_without_a_template_is_refused(small_data, tmp_path):
     load_tokenizer(small_data.tokenizer).save_pretrained(exported)
     with pytest.raises(UserError, match="has no chat template"):
         load_tokenizer(exported).chat_prompt("hello")
+
+
+CLOCK = "{{ strftime_now(\"%d %b %Y\") if strftime_now is defined else 'never' }}\n" + TEMPLATE
+
+
+def test_a_template_that_writes_the_date_writes_one_for_ever(small_data, tmp_path):
+    """In training, in the tokenizer that a model is given, and so in whatever evaluates it."""
+    (tmp_path / "clock").mkdir()
+    folder = chat_folder_of(small_data.tokenizer, tmp_path / "clock", CLOCK)
+    manifest = tokenize_corpus(small_data.corpus, folder, tmp_path / "data", chat=True)
+    assert manifest["inputs"]["chat_date"] == "2024-07-26"
+    documents = Documents(tmp_path / "data")
+    shipped = load_tokenizer(documents.paths.tokenizer)
+    prompt = shipped.decode(documents.tokens[0][: documents.rows["response_start"][0]].tolist())
+    assert prompt.startswith("26 Jul 2024\n<|im_start|>user")
+    theirs = AutoTokenizer.from_pretrained(documents.paths.tokenizer)
+    messages = [{"role": "user", "content": "hello"}]
+    expected = "26 Jul 2024\n<|im_start|>user\nhello<|im_end|>\n<|im_start|>assistant\n"
+    assert theirs.apply_chat_template(messages, tokenize=False, add_generation_prompt=True) == expected
+    assert shipped.chat_prompt("hello") == load_tokenizer(folder).chat_prompt("hello") == expected
+    (tmp_path / "computed").mkdir()
+    computed = chat_folder_of(small_data.tokenizer, tmp_path / "computed", "{{ strftime_now(form) }}" + TEMPLATE)
+    with pytest.raises(UserError, match="asks for today's date in a form that is computed"):
+        load_tokenizer(computed).chat_prompt("hello")

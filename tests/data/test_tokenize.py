@@ -194,13 +194,6 @@ def test_fields_of_other_names(small_data, tmp_path):
         tokenize(open_inputs([file]), Options(small_data.tokenizer), tmp_path / "other")
 
 
-def test_two_runs_do_not_share_a_prefix_and_other_settings_are_refused(small_data, corpus, tmp_path):
-    prefix = tmp_path / "data"
-    tokenize(open_inputs([corpus]), Options(small_data.tokenizer), prefix, part=Part(0, 2))
-    with pytest.raises(UserError, match="holds the beginning of a data set with another max_tokens"):
-        tokenize(open_inputs([corpus]), Options(small_data.tokenizer, max_tokens=900), prefix, part=Part(1, 2))
-
-
 def test_a_full_disk_is_reported_and_nothing_half_written_stands(small_data, corpus, tmp_path):
     script = (
         "import resource, runpy, sys; resource.setrlimit(resource.RLIMIT_FSIZE, (20000, 20000)); "

@@ -79,6 +79,44 @@ def test_changed_rows(prefix, field, value, message):
     assert any(message in problem for problem in verify_dataset(prefix)["problems"])
 
 
+def test_a_boundary_file_that_is_cut_is_a_problem_in_one_line(prefix):
+    file = prefix.with_name("data.docs.npy")
+    file.write_bytes(file.read_bytes()[:-5])
+    done = run_python("data_prep/verify.py", "--input", prefix, check=False)
+    assert (done.returncode, done.stderr) == (1, "")
+    assert "data.docs.npy has" in done.stdout
+    restate(prefix, ".docs.npy")
+    (problem,) = verify_dataset(prefix)["problems"]
+    assert "data.docs.npy is damaged" in problem
+
+
+@pytest.mark.parametrize(
+    ("keys", "value"),
+    [
+        (("counts", "tokens"), 7),
+        (("per_task", "coin_flip", "target_tokens"), 7),
+        (("lengths", "coin_flip"), [1, 2, 3]),
+        (("config", "max_tokens"), 10_000),
+        (("config", "vocab_size"), 701),
+        (("config", "stop_id"), 3),
+        (("config", "bos_id"), 9),
+        (("inputs", "stop_id"), 3),
+        (("tasks",), ["length_int", "coin_flip"]),
+        (("chat",), True),
+    ],
+)
+def test_every_field_that_follows_from_the_files_is_checked(prefix, keys, value):
+    path = prefix.with_name("data.manifest.json")
+    manifest = json.loads(path.read_text())
+    place = manifest
+    for key in keys[:-1]:
+        place = place[key]
+    assert place[keys[-1]] != value
+    place[keys[-1]] = value
+    path.write_text(json.dumps(manifest))
+    assert verify_dataset(prefix)["problems"]
+
+
 def test_other_sources_are_refused(prefix, small_data, tmp_path):
     other = tmp_path / "other.jsonl"
     other.write_text('{"prompt": "a", "response": "b"}\n')

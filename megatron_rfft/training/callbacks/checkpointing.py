@@ -9,6 +9,7 @@ from pathlib import Path
 import torch
 
 from megatron_rfft.common.errors import UserError
+from megatron_rfft.data.integrity import TokensCheck
 from megatron_rfft.training.checkpoint import CheckpointSave, load_checkpoint, newest_checkpoint, save_checkpoint
 from megatron_rfft.training.checkpoint_files import mark_best, prune_checkpoints
 from megatron_rfft.training.early_stop import best_step
@@ -21,6 +22,9 @@ class Checkpointing(Callback):
     Saves after the steps ``at`` too, and keeps these, the newest ``keep`` and the best one. With ``asynchronous``, a
     checkpoint is written while training goes on; there is at most one under way, and the run does not end before it is
     whole. Stands after every callback that sets ``stopping`` or ``save_requested``, or has a state.
+
+    There is no checkpoint of a model that was trained on damaged data: before the first one, ``tokens_check``, which is
+    at work on the first rank while the first steps are trained, has to end well, or the run ends on every rank.
     """
 
     def __init__(
@@ -32,9 +36,11 @@ class Checkpointing(Callback):
         *,
         at: Sequence[int] = (),
         asynchronous: bool = False,
+        tokens_check: TokensCheck | None = None,
     ):
         self.folder, self.interval, self.keep, self.load = folder, interval, keep, load
         self.at, self.asynchronous = frozenset(at), asynchronous
+        self._tokens_check, self._data_is_sound = tokens_check, False
         self._pending: CheckpointSave | None = None
         self._best: int | None = None
 
@@ -51,6 +57,7 @@ class Checkpointing(Callback):
         due = trainer.step % self.interval == 0 or trainer.step in self.at
         if due or trainer.save_requested or last:
             trainer.save_requested = False
+            self._require_sound_data()
             self._finish()
             self._pending = save_checkpoint(trainer, self.folder, background=self.asynchronous)
             self._best = best_step(trainer.callback_states())
@@ -59,6 +66,15 @@ class Checkpointing(Callback):
 
     def on_end(self, trainer: Trainer) -> None:
         self._finish()
+
+    def _require_sound_data(self) -> None:
+        if self._data_is_sound:
+            return
+        problem = [self._tokens_check.problem() if self._tokens_check else None]
+        torch.distributed.broadcast_object_list(problem, src=0)
+        if problem[0]:
+            raise UserError(problem[0])
+        self._data_is_sound = True
 
     def _finish(self) -> None:
         if self._pending is None:

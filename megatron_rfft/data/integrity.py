@@ -1,0 +1,47 @@
+"""Whether the files of data sets are those of their manifests: small ones at once, the tokens beside other work."""
+
+from collections.abc import Iterable
+from pathlib import Path
+from threading import Thread
+
+from megatron_rfft.common.errors import UserError
+from megatron_rfft.common.files import sha256_file
+from megatron_rfft.data.documents import Documents
+
+
+def check_small_files(parts: Iterable[Documents]) -> None:
+    """Raise UserError for a file, other than those of tokens, that is not the one in its data set's manifest."""
+    for part in parts:
+        tokens = part.paths.binaries[0]
+        for name, entry in part.manifest["files"].items():
+            file = part.paths.manifest.parent / name
+            if file != tokens and (problem := _problem(file, entry["sha256"])):
+                raise UserError(problem)
+
+
+class TokensCheck:
+    """Hashes the data sets' ``.bin`` in a thread of its own, which does not outlive the process."""
+
+    def __init__(self, parts: Iterable[Documents]):
+        self._parts = list(parts)
+        self._problem: str | None = None
+        self._thread = Thread(target=self._run, daemon=True)
+        self._thread.start()
+
+    def problem(self) -> str | None:
+        """What is wrong with the first damaged file, None if all are sound. Waits until that is known."""
+        self._thread.join()
+        return self._problem
+
+    def _run(self) -> None:
+        for part in self._parts:
+            file = part.paths.binaries[0]
+            self._problem = self._problem or _problem(file, part.manifest["files"][file.name]["sha256"])
+
+
+def _problem(file: Path, checksum: str) -> str | None:
+    try:
+        found = sha256_file(file)
+    except OSError as error:
+        return f"{file} cannot be read ({error.strerror}); tokenize the corpus again"
+    return None if found == checksum else f"{file} is not what its manifest says; tokenize the corpus again"

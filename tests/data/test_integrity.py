@@ -1,0 +1,93 @@
+"""A data set of which one bit is another: named before it is trained on."""
+
+import json
+
+import numpy as np
+import pytest
+import yaml
+
+from megatron_rfft.common.errors import UserError
+from megatron_rfft.data.documents import Documents
+from megatron_rfft.data.integrity import TokensCheck, check_small_files
+from megatron_rfft.data.tokenize import tokenize_corpus
+from tests.conftest import run_python
+
+
+@pytest.fixture
+def prefix(small_data, tmp_path):
+    tokenize_corpus(small_data.corpus, small_data.tokenizer, tmp_path / "data")
+    return tmp_path / "data"
+
+
+def flip(file, place: float) -> None:
+    content = bytearray(file.read_bytes())
+    content[int(len(content) * place)] ^= 4
+    file.write_bytes(content)
+
+
+def opened(prefix) -> str:
+    """What training says of the data set before its first step and checkpoint; empty if nothing."""
+    try:
+        documents = Documents(prefix)
+        check_small_files([documents])
+        return TokensCheck([documents]).problem() or ""
+    except UserError as error:
+        return str(error)
+
+
+@pytest.mark.parametrize("name", ["data.bin", "data.idx", "data.docs.npy", "data.tokenizer/tokenizer.json"])
+@pytest.mark.parametrize("place", [0.0, 0.001, 0.3, 0.5, 0.9, 0.9999])
+def test_a_flipped_bit_is_named(prefix, name, place):
+    assert opened(prefix) == ""
+    flip(prefix.parent / name, place)
+    message = opened(prefix)
+    assert (
+        message.endswith("tokenize the corpus again")
+        or "is not a Megatron index" in message
+        or "not supported" in message
+    )
+    assert "data" in message
+
+
+@pytest.mark.parametrize(
+    ("field", "value", "message"),
+    [
+        ("response_start", 0, "a response begins outside of its document"),
+        ("response_start", -7, "a response begins outside of its document"),
+        ("task", 9, "a document belongs to no task"),
+    ],
+)
+def test_boundaries_that_cannot_be_are_refused_without_a_checksum(prefix, field, value, message):
+    file = prefix.with_name("data.docs.npy")
+    rows = np.load(file)
+    rows[field][5] = value
+    np.save(file, rows)
+    with pytest.raises(UserError, match=rf"data is damaged: {message}.*number 5\); tokenize the corpus again"):
+        Documents(prefix)
+
+
+def test_a_run_on_damaged_tokens_leaves_no_checkpoint(prefix, tmp_path):
+    flip(prefix.with_name("data.bin"), 0.5)
+    model = {"num_layers": 1, "hidden_size": 16, "ffn_hidden_size": 32, "num_attention_heads": 2, "num_query_groups": 2}
+    config = {
+        "run": {"output": str(tmp_path / "run"), "steps": 3},
+        "model": model,
+        "data": {"train": str(prefix), "sequence_length": 384},
+        "batch": {"global_batch_size": 2},
+        "precision": {"dtype": "fp32"},
+    }
+    (tmp_path / "run.yaml").write_text(yaml.safe_dump(config))
+    done = run_python("-m", "megatron_rfft.train", "--config", tmp_path / "run.yaml", check=False)
+    assert done.returncode == 2
+    assert (
+        done.stderr.rstrip()
+        .splitlines()[-1]
+        .endswith("data.bin is not what its manifest says; tokenize the corpus again")
+    )
+    assert not list((tmp_path / "run/checkpoints").glob("step-*"))
+
+
+def test_the_manifest_of_the_fixture_names_every_file(prefix):
+    """Else a check that goes by the manifest would miss some."""
+    manifest = json.loads(prefix.with_name("data.manifest.json").read_text())
+    assert {"data.bin", "data.idx", "data.docs.npy", "data.tokenizer/tokenizer.json"} <= set(manifest["files"])
