@@ -5,7 +5,8 @@ from collections.abc import Collection, Sequence
 from functools import partial
 from pathlib import Path
 
-from megatron_rfft.cluster.chain_config import STAGES, ChainConfig
+from megatron_rfft.cluster.chain_config import PRETRAIN, STAGES, ChainConfig
+from megatron_rfft.cluster.chain_general import evaluate_command, general_of, report_words, tokenize_commands
 from megatron_rfft.cluster.chain_models import DataSet, Models, Training
 from megatron_rfft.cluster.chain_report import report_command
 from megatron_rfft.cluster.chain_stage import Stage, Task, missing_tasks
@@ -68,6 +69,7 @@ class Chain:
             self._adapt(data),
             self._scripted("convert", self._convert(), pairs=["adapt"]),
             self._scripted("evaluate", self._evaluate(), self._gpus(), pairs=["convert"]),
+            self._scripted("general", self._evaluate_general(), self._gpus()),
             self._scripted("report", [self._report()], is_array=False),
         ]
 
@@ -104,7 +106,7 @@ class Chain:
         return tasks
 
     def _data_sets(self, corpora: dict[str, int]) -> list[Task]:
-        """Those of adaptations, and that of the validation."""
+        """Those of adaptations, that of the validation, and the general ones."""
         tasks = []
         wanted = list(self.models.data_sets)
         if self.config.corpus.validation and self.models.pretrained:
@@ -117,7 +119,12 @@ class Chain:
             words += [*self.config.corpus.tokenize, "--output", str(self.data / data.name)]
             made = Path(f"{self.data / data.name}.manifest.json")
             tasks.append(self._task(data.name, [words], [made], self._needs_of_tokenizing(data, corpora)))
-        return tasks
+        return tasks + self._general_data()
+
+    def _general_data(self) -> list[Task]:
+        needs = {"vocabulary": [0]} if self.config.vocabulary else {}
+        commands = tokenize_commands(self.config, self.run, self.tokenizer)
+        return [self._task(name, [words], [made], needs) for name, words, made in commands]
 
     def _from_hf(self) -> list[Task]:
         if not self.config.model:
@@ -132,17 +139,22 @@ class Chain:
         tasks = []
         for run in runs:
             needs = {"tokenize": list(range(first[run.data.name], first[run.data.name] + parts))}
-            needs |= {"data": [len(data) - 1]} if self.config.corpus.validation else {}
+            if read := self._also_read(data, PRETRAIN, ["validation"] if self.config.corpus.validation else []):
+                needs["data"] = read
             tasks.append(_training_task(run, needs | ({"from-hf": [0]} if self.config.model else {})))
         return self._train("pretrain", tasks, runs, is_array=len(runs) > 1)
 
+    def _also_read(self, data: list[Task], stage: str, names: list[str]) -> list[int]:
+        """The tasks of stage data that a training needs: those called ``names``, and the general data of its stage."""
+        numbers = {task.name: number for number, task in enumerate(data)}
+        return [numbers[name] for name in (*names, *(f"general/{each}" for each in general_of(self.config, stage)))]
+
     def _adapt(self, data: list[Task]) -> Stage:
         runs = list(self.models.adapted.values())
-        numbers = {task.name: number for number, task in enumerate(data)}
         starts = {run.name: number for number, run in enumerate(self.models.pretrained.values())}
         tasks = []
         for run in runs:
-            needs = {"data": [numbers[run.data.name]]}
+            needs = {"data": self._also_read(data, "adapt", [run.data.name])}
             if run.start:
                 needs["pretrain"] = [starts[run.start.name]]
             elif self.config.model:
@@ -188,6 +200,16 @@ class Chain:
             tasks.append(self._task(questions[-1].name, commands, made, needs))
         return tasks
 
+    def _evaluate_general(self) -> list[Task]:
+        """A task for each model that is asked general tasks; the chain's own needs nothing."""
+        exports = {exports[-1].name: number for number, exports in enumerate(self.models.exports)}
+        tasks = []
+        for name in self.models.asked_in_general:
+            words, made = evaluate_command(self.config, self.run, name)
+            needs = {"convert": [exports[name]]} if name in exports else {}
+            tasks.append(self._task(name, [words], [made], needs))
+        return tasks
+
     def _gpus(self) -> list[str]:
         evaluate = self.config.evaluate
         return [f"--gpus-per-node={evaluate.tensor_parallel * evaluate.replicas}"] if evaluate.engine == "vllm" else []
@@ -195,7 +217,10 @@ class Chain:
     def _report(self) -> Task:
         numbers = {asked.name: n for n, questions in enumerate(self.models.questions) for asked in questions}
         words, evaluations = report_command(self.models, self.arms)
+        general = self.models.asked_in_general
+        words += report_words(self.run, general)
         made = [self.models.results(name) for name in evaluations]
+        made += [evaluate_command(self.config, self.run, name)[1] for name in general]
         page, script = self.run / "report" / "report.html", _script([words])
         written = self.scripts / "report" / "0.sh"
 
@@ -205,7 +230,8 @@ class Chain:
                 return False
             return all(file.stat().st_mtime <= page.stat().st_mtime for file in made)
 
-        return Task("report", script, is_done, {"evaluate": sorted({numbers[name] for name in evaluations})})
+        needs = {"evaluate": sorted({numbers[name] for name in evaluations})}
+        return Task("report", script, is_done, needs | ({"general": list(range(len(general)))} if general else {}))
 
     # their form
 
@@ -283,6 +309,9 @@ class Chain:
         for key in ("model", "tokenizer"):
             if (path := getattr(self.config, key)) and not Path(path).exists():
                 raise UserError(f"{key} {path} is not there; check the path")
+        for name, section in self.config.general.items():
+            if not Path(section.path).is_file():
+                raise UserError(f"general.{name}.path {section.path} is not there; check the path")
         for (arm, _, _), run in self.models.adapted.items():
             lost = [step for step in run.checkpoints if step and not run.checkpoint_at(step).is_dir()]
             if arm in self.arms and lost and run.is_done():

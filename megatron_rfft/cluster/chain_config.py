@@ -1,5 +1,6 @@
 """A chain's configuration: nested dataclasses, one YAML file, unknown keys refused."""
 
+import math
 import re
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -20,6 +21,7 @@ STAGES = (
     "adapt",
     "convert",
     "evaluate",
+    "general",
     "report",
 )
 """Of a chain, in order; one that has nothing to do is left out."""
@@ -164,6 +166,34 @@ class EvaluateSection:
 
 
 @dataclass(frozen=True)
+class GeneralSection:
+    """Conversations that are mixed into training, so that general ability is kept (paper, section 5)."""
+
+    path: str
+    """JSONL (plain, .gz, .zst) or Parquet of {"messages": [{"role": ..., "content": ...}, ...]}."""
+    weight: float = 1.0
+    """How often its documents appear in an epoch (data.train)."""
+    stages: list[str] = field(default_factory=lambda: ["pretrain"])
+    """What it is mixed into: pretrain, adapt or both."""
+    tokenize: list[str] = field(default_factory=list)
+    """More options of data_prep/tokenize_corpus.py, such as [--on-bad, skip]."""
+
+
+@dataclass(frozen=True)
+class EvaluateGeneralSection:
+    """Tasks of lm-evaluation-harness, asked of the chain's model and of the trained ones, by evaluate's engine."""
+
+    tasks: list[str] = field(default_factory=list)
+    """Names, such as [gsm8k, arc_challenge]; none: nothing is asked."""
+    include_path: str | None = None
+    """Folder with tasks of one's own."""
+    adapted: bool = False
+    """Ask the adapted models too, not only those that are evaluated without adaptation (zero-shot)."""
+    options: list[str] = field(default_factory=list)
+    """More options of tools/evaluate_general.py, such as [--limit, "200"]."""
+
+
+@dataclass(frozen=True)
 class ReportSection:
     """What the page in the end says of itself."""
 
@@ -230,6 +260,9 @@ class ChainConfig:
     arms: dict[str, ArmSection] = field(default_factory=dict)
     """By name, in the report's order; none: zero-shot and meta, without RF-pretraining vanilla."""
     evaluate: EvaluateSection = field(default_factory=EvaluateSection)
+    general: dict[str, GeneralSection] = field(default_factory=dict)
+    """General data that is mixed in, by the name that its losses go by."""
+    evaluate_general: EvaluateGeneralSection = field(default_factory=EvaluateGeneralSection)
     report: ReportSection = field(default_factory=ReportSection)
     slurm: SlurmSection = field(default_factory=SlurmSection)
     local: LocalSection = field(default_factory=LocalSection)
@@ -258,6 +291,11 @@ class ChainConfig:
                 if stage not in STAGES:
                     raise UserError(f"{section}: no stage {stage!r}; stages are {', '.join(STAGES)}")
         self._check_names()
+        for name, section in self.general.items():
+            if not section.stages or not set(section.stages) <= {PRETRAIN, "adapt"}:
+                raise UserError(f"general.{name}.stages is {section.stages}; name pretrain, adapt or both")
+            if not (math.isfinite(section.weight) and section.weight > 0):
+                raise UserError(f"general.{name}.weight is {section.weight}; give a number above 0")
 
     def _check_numbers(self) -> None:
         names = ["corpus.parts", "pretrain.nodes", "adapt.nodes", "evaluate.samples", "evaluate.tensor_parallel"]
@@ -273,7 +311,8 @@ class ChainConfig:
             raise UserError(f"seeds {self.seeds} has one twice; each is a run of its own")
 
     def _check_names(self) -> None:
-        for key, names in (("arms", self.arms), ("pretrain.variants", self.pretrain.variants)):
+        folders = {"arms": self.arms, "pretrain.variants": self.pretrain.variants, "general": self.general}
+        for key, names in folders.items():
             for name in names:
                 if not re.fullmatch(r"[A-Za-z0-9][\w.-]*", name):
                     raise UserError(f"{key}: {name!r} becomes a folder's name; use letters, digits, '-', '_' and '.'")

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from megatron_rfft.cluster.chain_config import BASE, KNOWN_ARMS, PRETRAIN, ArmSection, ChainConfig
+from megatron_rfft.cluster.chain_general import asked_models, training_data
 from megatron_rfft.common.errors import UserError
 from megatron_rfft.training.checkpoint_files import BEST, checkpoint_name
 from megatron_rfft.training.config import TrainConfig
@@ -101,6 +102,14 @@ class Models:
         self.asked_as_they_are = [key for key in self.pretrained if any(True for _ in self._forms_of(key[0]))]
         self.exports += [[Export(run.name, run.checkpoint)] for run in map(self.pretrained.get, self.asked_as_they_are)]
         self.questions = self._questions()
+        as_they_are = [self.pretrained[key].name for key in self.asked_as_they_are]
+        in_the_end = [exports[-1].name for exports in self.exports[: len(self.adapted)]]
+        self.asked_in_general = asked_models(config, as_they_are, in_the_end)
+        """Names of the models that are asked general tasks: BASE, or those of exports."""
+        if config.evaluate_general.tasks and self.asked_in_general in ([], [BASE]):
+            raise UserError(
+                "evaluate_general has tasks and no trained model to ask; set adapted: true, or add the arm zero-shot"
+            )
 
     # arms
 
@@ -180,7 +189,8 @@ class Models:
         words = ["--validation.data", str(self.run / "data" / "validation")] if corpus.validation else []
         words += ["--checkpoint.load", str(self.run / "base")] if self.config.model else []
         for seed in self.seeds:
-            yield seed, self._training(_of(name, seed), file, data, [*words, *section.options, *more], seed)
+            told = [*words, *section.options, *more]
+            yield seed, self._training(PRETRAIN, _of(name, seed), file, data, told, seed)
 
     def _adaptations(self) -> Iterator[tuple[tuple[str, str, int | None], Training]]:
         """The runs of each arm, target and seed, those of a seed together."""
@@ -192,6 +202,7 @@ class Models:
                     if start or self.config.model:
                         words = ["--checkpoint.load", str(start.checkpoint if start else self.run / "base")]
                     run = self._training(
+                        "adapt",
                         _of(f"adapt/{name}/{target}", seed),
                         arm.config,
                         self._data_of(name, arm, target),
@@ -204,6 +215,7 @@ class Models:
 
     def _training(
         self,
+        stage: str,
         name: str,
         file: str,
         data: DataSet,
@@ -213,7 +225,8 @@ class Models:
         checkpoints: Sequence[int] = (),
     ) -> Training:
         """The run in the folder ``name``, told ``options`` besides what all runs are told."""
-        words = ["--run.output", str(self.run / name), "--data.train", str(self.run / "data" / data.name), *options]
+        sources = training_data(self.config, self.run, self.run / "data" / data.name, stage)
+        words = ["--run.output", str(self.run / name), "--data.train", sources, *options]
         words += [] if seed is None else ["--run.seed", str(seed)]
         config = load_config(file, words)
         if at := [step for step in checkpoints if step]:

@@ -18,7 +18,7 @@ from megatron_rfft.cluster.chain_jobs import STATE, find_under_way, read_state, 
 from megatron_rfft.cluster.chain_stage import Task
 from megatron_rfft.cluster.local_estimate import Estimate, look_at, needs_of
 from megatron_rfft.cluster.local_progress import Display, Shown, View
-from megatron_rfft.cluster.machine import TRAINING, Free, Key, Machine, Share, choose
+from megatron_rfft.cluster.machine import ASKING, TRAINING, Free, Key, Machine, Share, choose
 from megatron_rfft.cluster.watch import LOCAL, LOCAL_JOB, tail_of
 from megatron_rfft.common.cli import EXIT_FAILED, EXIT_OK, EXIT_STOPPED
 from megatron_rfft.common.errors import UserError
@@ -188,7 +188,7 @@ class LocalRun:
             **os.environ,
             "PYTHONPATH": os.pathsep.join([str(ROOT), *filter(None, [os.environ.get("PYTHONPATH")])]),
             "PYTHON": sys.executable,
-            "OMP_NUM_THREADS": str(share.cores) if stage == "evaluate" else "1",
+            "OMP_NUM_THREADS": str(share.cores) if stage in ASKING else "1",
             "TOKENIZERS_PARALLELISM": "false",
             "WORKERS": str(count),
             **({"CUDA_VISIBLE_DEVICES": ",".join(gpus)} if _are_gpus_shared(self.machine) else {}),

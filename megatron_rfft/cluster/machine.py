@@ -11,6 +11,7 @@ from megatron_rfft.cluster.chain_config import ChainConfig
 from megatron_rfft.common.errors import UserError
 
 TRAINING = ("pretrain", "adapt")
+ASKING = ("evaluate", "general")
 Key = tuple[str, int]
 """A task: its stage, its number there."""
 
@@ -46,8 +47,8 @@ class Machine:
         cores = min(count, self.cores)
         if self.gpus and stage in TRAINING:
             return Share(cores, min(count, len(self.gpus)))
-        if self.gpus and stage == "evaluate":
-            gpus = config.evaluate.tensor_parallel * config.evaluate.replicas
+        if self.gpus and stage in ASKING:
+            gpus = config.evaluate.tensor_parallel * (config.evaluate.replicas if stage == "evaluate" else 1)
             if gpus > len(self.gpus):
                 raise UserError(
                     f"evaluate.tensor_parallel x evaluate.replicas is {gpus}, and {len(self.gpus)} GPUs are there; "
