@@ -4,11 +4,13 @@
 import json
 from argparse import Namespace
 from pathlib import Path
+from typing import Any
 
 from megatron_rfft.common.cli import make_parser, run_command
 from megatron_rfft.common.errors import UserError
 from megatron_rfft.evaluation.curves import parse_curves
 from megatron_rfft.evaluation.figures import Wording
+from megatron_rfft.evaluation.general import load_general
 from megatron_rfft.evaluation.report import write_report
 from megatron_rfft.evaluation.runs import parse_runs, task_names
 
@@ -44,6 +46,14 @@ def parse_arguments() -> Namespace:
         help="TITLE NAME VALUE[@SEED]=DIR[,DIR...] ...: a plot of the accuracy beyond the trained lengths against the "
         "values of what TITLE names, in the order given; repeatable, also for the same TITLE with another line NAME",
     )
+    parser.add_argument(
+        "--general",
+        action="append",
+        default=[],
+        metavar="NAME=DIR",
+        help="general tasks that a model was asked (tools/evaluate_general.py) under a name, the model before training "
+        "first: a table of all; repeatable",
+    )
     parser.add_argument("--output", type=Path, required=True, help="folder for the report")
     parser.add_argument("--title", default=Wording.title, help="heading of the page and the plots")
     parser.add_argument("--subtitle", default="", help="what the plots show, in a sentence below the title")
@@ -68,6 +78,19 @@ def parse_texts(option: str, texts: list[str], known: list[str]) -> dict[str, st
     return found
 
 
+def parse_general(texts: list[str]) -> dict[str, dict[str, Any]]:
+    """Results of general tasks by name, from NAME=DIR options."""
+    found = {}
+    for text in texts:
+        name, separator, folder = text.partition("=")
+        if not (separator and name and folder) or name in found:
+            raise UserError(
+                f"--general {text!r} is not NAME=DIR, or names one twice; write for example before=runs/general"
+            )
+        found[name] = load_general(folder)
+    return found
+
+
 def main() -> None:
     arguments = parse_arguments()
     runs = parse_runs("--run", arguments.run)
@@ -78,7 +101,8 @@ def main() -> None:
         parse_texts("--task-title", arguments.task_title, task_names(runs)),
         parse_texts("--about", arguments.about, [run.name for run in runs]),
     )
-    report = write_report(runs, arguments.output, wording, parse_curves(arguments.curve))
+    general = parse_general(arguments.general)
+    report = write_report(runs, arguments.output, wording, parse_curves(arguments.curve), general)
     if arguments.json:
         print(json.dumps(report, ensure_ascii=False))
     else:

@@ -204,7 +204,7 @@ class Chain:
         """A task for each model that is asked general tasks; the chain's own needs nothing."""
         exports = {exports[-1].name: number for number, exports in enumerate(self.models.exports)}
         tasks = []
-        for name in self.models.asked_in_general:
+        for name in self.models.asked_in_general(self.models.arms):
             words, made = evaluate_command(self.config, self.run, name)
             needs = {"convert": [exports[name]]} if name in exports else {}
             tasks.append(self._task(name, [words], [made], needs))
@@ -217,7 +217,8 @@ class Chain:
     def _report(self) -> Task:
         numbers = {asked.name: n for n, questions in enumerate(self.models.questions) for asked in questions}
         words, evaluations = report_command(self.models, self.arms)
-        general = self.models.asked_in_general
+        general = self.models.asked_in_general(self.arms)
+        every = self.models.asked_in_general(self.models.arms)
         words += report_words(self.run, general)
         made = [self.models.results(name) for name in evaluations]
         made += [evaluate_command(self.config, self.run, name)[1] for name in general]
@@ -231,7 +232,9 @@ class Chain:
             return all(file.stat().st_mtime <= page.stat().st_mtime for file in made)
 
         needs = {"evaluate": sorted({numbers[name] for name in evaluations})}
-        return Task("report", script, is_done, needs | ({"general": list(range(len(general)))} if general else {}))
+        return Task(
+            "report", script, is_done, needs | ({"general": [every.index(name) for name in general]} if general else {})
+        )
 
     # their form
 

@@ -1,6 +1,6 @@
 """What a chain trains and what it asks: each arm's runs, data sets and checkpoints, for every task and seed."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -102,11 +102,7 @@ class Models:
         self.asked_as_they_are = [key for key in self.pretrained if any(True for _ in self._forms_of(key[0]))]
         self.exports += [[Export(run.name, run.checkpoint)] for run in map(self.pretrained.get, self.asked_as_they_are)]
         self.questions = self._questions()
-        as_they_are = [self.pretrained[key].name for key in self.asked_as_they_are]
-        in_the_end = [exports[-1].name for exports in self.exports[: len(self.adapted)]]
-        self.asked_in_general = asked_models(config, as_they_are, in_the_end)
-        """Names of the models that are asked general tasks: BASE, or those of exports."""
-        if config.evaluate_general.tasks and self.asked_in_general in ([], [BASE]):
+        if config.evaluate_general.tasks and self.asked_in_general(self.arms) in ([], [BASE]):
             raise UserError(
                 "evaluate_general has tasks and no trained model to ask; set adapted: true, or add the arm zero-shot"
             )
@@ -278,6 +274,14 @@ class Models:
             return (_in_form(start.name if start else BASE, about.form),)
         runs = [run for (own, _, of), run in self.adapted.items() if (own, of) == (arm, seed)]
         return tuple(_at(run.name.removeprefix("adapt/"), step if step in run.checkpoints else None) for run in runs)
+
+    def asked_in_general(self, arms: Collection[str]) -> list[str]:
+        """Names of the models of ``arms`` that are asked general tasks: BASE, or those of exports."""
+        chosen = [self.arms[name] for name in arms]
+        starts = {arm.start for arm in chosen if not arm.adapted or 0 in arm.checkpoints}
+        as_they_are = [self.pretrained[key].name for key in self.asked_as_they_are if key[0] in starts]
+        pairs = zip(self.adapted, self.exports, strict=False)
+        return asked_models(self.config, as_they_are, [exports[-1].name for (arm, *_), exports in pairs if arm in arms])
 
     def results(self, evaluation: str) -> Path:
         """What an evaluation leaves last."""

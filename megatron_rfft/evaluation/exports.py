@@ -49,8 +49,12 @@ def _row(cell: Mapping[str, Any]) -> dict[str, Any]:
     return row
 
 
-def write_markdown(runs: Sequence[Run], curves: Sequence[Curve], path: Path, wording: Wording) -> Path:
-    """Accuracies per task and on average, beyond the trained lengths, first errors, curves, and the paper's table 2."""
+def write_markdown(
+    runs: Sequence[Run], curves: Sequence[Curve], path: Path, wording: Wording, general: Sequence[Sequence[str]] = ()
+) -> Path:
+    """Accuracies per task and on average, beyond the trained lengths, first errors, curves, the paper's table 2, and
+    general ability (rows of ``general.general_table``).
+    """
     lines = [f"# {wording.title}", "", *([wording.subtitle, ""] if wording.subtitle else [])]
     tasks = task_names(runs)
     for task in tasks:
@@ -66,6 +70,8 @@ def write_markdown(runs: Sequence[Run], curves: Sequence[Curve], path: Path, wor
     header = ["run", "tasks", "Max_Len 90 %, all shorter too", "Max_Len 90 %, with gaps", "accuracy at the longest"]
     lines += _table(header, [_summary(run) for run in runs])
     lines += [*_beyond(runs), *_curves(curves), *_paper(runs)]
+    if general:
+        lines += ["## General ability", "", *_table(list(general[0]), [list(row) for row in general[1:]])]
     with atomic_write(path) as handle:
         handle.write("\n".join(lines).rstrip() + "\n")
     return path

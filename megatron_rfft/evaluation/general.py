@@ -235,12 +235,18 @@ def general_rows(runs: Mapping[str, Mapping[str, Any]]) -> list[dict[str, Any]]:
     return rows
 
 
-def format_general(runs: Mapping[str, Mapping[str, Any]]) -> str:
-    """The table as text for a terminal: values in percent, their standard errors, and the change from the first run."""
+def general_table(runs: Mapping[str, Mapping[str, Any]]) -> list[list[str]]:
+    """A header and the rows as text: values in percent, their standard errors, and the change from the first run."""
     lines = [["task", "metric", "questions", *runs]]
     for row in general_rows(runs):
         cells = [_cell(score, place) for place, score in enumerate(row["scores"].values())]
         lines.append([row["task"], row["metric"], str(row["questions"]), *cells])
+    return lines
+
+
+def format_general(runs: Mapping[str, Mapping[str, Any]]) -> str:
+    """``general_table`` for a terminal."""
+    lines = general_table(runs)
     widths = [max(len(line[column]) for line in lines) for column in range(len(lines[0]))]
     return "\n".join("  ".join(f"{text:<{w}}" for text, w in zip(line, widths, strict=True)).rstrip() for line in lines)
 

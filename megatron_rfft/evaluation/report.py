@@ -23,6 +23,7 @@ from megatron_rfft.evaluation.figures import (
     task_panel,
     trained_spans,
 )
+from megatron_rfft.evaluation.general import general_rows, general_table
 from megatron_rfft.evaluation.metrics import OUTCOMES
 from megatron_rfft.evaluation.paper import PROTOCOL, SOURCE, TABLE, beside_the_paper
 from megatron_rfft.evaluation.run_folder import RESULTS
@@ -43,22 +44,31 @@ MORE_TIMING = {
 
 
 def write_report(
-    runs: Sequence[Run], output: Path | str, wording: Wording, curves: Sequence[Curve] = ()
+    runs: Sequence[Run],
+    output: Path | str,
+    wording: Wording,
+    curves: Sequence[Curve] = (),
+    general: Mapping[str, Mapping[str, Any]] | None = None,
 ) -> dict[str, Any]:
     """Write ``report.html``, ``report.md``, the figures, ``results.csv`` and ``results.json`` into ``output``.
 
     Returns what ``results.json`` holds: a manifest with the runs' results by name, their means over tasks, what they
-    reach beyond the trained lengths, and the curves. Raises UserError where the runs do not compare.
+    reach beyond the trained lengths, and the curves. ``general`` has results of general tasks by the name that the
+    report gives them (``evaluation/general.py``). Raises UserError where the runs do not compare.
     """
     require_comparable(runs)
+    table = general_table(general) if general else []
     output = Path(output)
     output.mkdir(parents=True, exist_ok=True)
     files = [*save_figures(runs, output, wording), *save_errors(runs, output, wording)]
     files += save_curves(curves, runs, output)
-    files += [write_csv(runs, output / "results.csv"), write_markdown(runs, curves, output / "report.md", wording)]
+    files += [
+        write_csv(runs, output / "results.csv"),
+        write_markdown(runs, curves, output / "report.md", wording, table),
+    ]
     files.append(output / "report.html")
     with atomic_write(files[-1]) as handle:
-        handle.write(render_html(runs, wording, curves))
+        handle.write(render_html(runs, wording, curves, table))
     tasks = task_names(runs)
     return write_manifest(
         output / RESULTS,
@@ -69,10 +79,13 @@ def write_report(
         means={run.name: mean_cells(run, tasks) for run in runs} if len(tasks) > 1 else {},
         beyond_trained=beyond_trained(runs),
         curves={curve.title: curve.measured() for curve in curves},
+        general=general_rows(general) if general else [],
     )
 
 
-def render_html(runs: Sequence[Run], wording: Wording, curves: Sequence[Curve] = ()) -> str:
+def render_html(
+    runs: Sequence[Run], wording: Wording, curves: Sequence[Curve] = (), general: Sequence[Sequence[str]] = ()
+) -> str:
     """The page: it refers to nothing outside itself, and follows the reader's light or dark scheme."""
     environment = Environment(
         loader=FileSystemLoader(Path(__file__).parent),
@@ -112,6 +125,7 @@ def render_html(runs: Sequence[Run], wording: Wording, curves: Sequence[Curve] =
         ],
         beyond=beyond_trained(runs),
         curves=_curves(curves, runs),
+        general=general,
         outcomes=OUTCOMES,
         num_colors=len(RUN_COLORS),
         kinds=list(ALL_KINDS),
