@@ -48,7 +48,7 @@ setup(
         "gpu": ["transformer-engine[core-cu13,pytorch]>=2.20,<3"],
         # An environment of its own: vLLM asks for exactly one release of torch. slurm/container has both.
         "eval": ["vllm==0.32.0", "httpx>=0.27,<1"],
-        # EleutherAI's harness, for tools/lm_eval_tasks.py and evaluate_general.py: 31 packages, of which nothing else here needs any.
+        # EleutherAI's harness, for tools/evaluate_general.py and lm_eval_tasks.py: 31 packages that nothing else needs.
         "lm-eval": ["lm-eval>=0.4.13,<0.5", "datasets>=3"],
         # Reads and writes .nemo archives' neighbours; never needed for training.
         "nemo": ["nemo-toolkit>=2.7.3,<4"],

@@ -5,7 +5,7 @@ from collections.abc import Collection, Sequence
 from functools import partial
 from pathlib import Path
 
-from megatron_rfft.cluster.chain_config import PRETRAIN, STAGES, ChainConfig
+from megatron_rfft.cluster.chain_config import PRETRAIN, STAGES, ChainConfig, for_stage
 from megatron_rfft.cluster.chain_general import evaluate_command, general_of, report_words, tokenize_commands
 from megatron_rfft.cluster.chain_models import DataSet, Models, Training
 from megatron_rfft.cluster.chain_report import report_command
@@ -305,7 +305,7 @@ class Chain:
         return [log, *self.config.slurm.all, *self.config.slurm.stages.get(name, [])]
 
     def _variables(self, name: str) -> dict[str, str]:
-        return self.config.slurm.variables | self.config.slurm.stage_variables.get(name, {})
+        return self.config.slurm.variables | for_stage(self.config.slurm.stage_variables, name)
 
     def check_inputs(self) -> None:
         """Raise UserError if what the chain starts from is not there, or a finished run lacks what is asked of it."""

@@ -2,6 +2,7 @@
 
 import math
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -335,6 +336,11 @@ class ChainConfig:
             for name in names:
                 load_task(name)
         return names
+
+
+def for_stage(variables: Mapping[str, dict[str, str]], stage: str) -> dict[str, str]:
+    """The variables of a stage; general tasks are asked in the environment of evaluate unless they have their own."""
+    return variables.get(stage, variables.get("evaluate", {}) if stage == "general" else {})
 
 
 def load_chain(path: Path | str, *, run: Path | str | None = None) -> ChainConfig:

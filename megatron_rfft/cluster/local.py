@@ -13,7 +13,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from megatron_rfft.cluster.chain import ROOT, Chain
-from megatron_rfft.cluster.chain_config import STAGES, ChainConfig
+from megatron_rfft.cluster.chain_config import STAGES, ChainConfig, for_stage
 from megatron_rfft.cluster.chain_jobs import STATE, find_under_way, read_state, submission_lock
 from megatron_rfft.cluster.chain_stage import Task
 from megatron_rfft.cluster.local_estimate import Estimate, look_at, needs_of
@@ -193,7 +193,7 @@ class LocalRun:
             "WORKERS": str(count),
             **({"CUDA_VISIBLE_DEVICES": ",".join(gpus)} if _are_gpus_shared(self.machine) else {}),
             **local.variables,
-            **local.stage_variables.get(stage, {}),
+            **for_stage(local.stage_variables, stage),
         }
 
     def _end(self, key: Key, code: int, display: Display) -> None:

@@ -173,10 +173,11 @@ class HFTokenizer(Tokenizer):
     @cached_property
     def special_tokens(self) -> dict[int, str]:
         added = self._backend.get_added_tokens_decoder()
-        unknown = getattr(self._backend.model, "unk_token", None)  # what any text may become
+        # What any text may become that the vocabulary lacks.
+        unknown = {"<unk>", "[UNK]", self._declared("unk_token"), getattr(self._backend.model, "unk_token", None)}
         special = {number: token.content for number, token in added.items() if token.special}
         stop = {self.stop_id: self._backend.id_to_token(self.stop_id)}
-        return {number: text for number, text in {**special, **stop}.items() if text != unknown}
+        return {number: text for number, text in {**special, **stop}.items() if text not in unknown}
 
     @cached_property
     def _special_pattern(self) -> re.Pattern:
