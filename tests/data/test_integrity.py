@@ -72,7 +72,7 @@ def test_a_run_on_damaged_tokens_leaves_no_checkpoint(prefix, tmp_path):
     config = {
         "run": {"output": str(tmp_path / "run"), "steps": 3},
         "model": model,
-        "data": {"train": str(prefix), "sequence_length": 384},
+        "data": {"train": str(prefix), "sequence_length": 1024},
         "batch": {"global_batch_size": 2},
         "precision": {"dtype": "fp32"},
     }
