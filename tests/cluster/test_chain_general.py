@@ -17,7 +17,7 @@ def at_the_root(monkeypatch):
     monkeypatch.chdir(ROOT)
 
 
-def chain(folder: Path, arms=(), **sections) -> Chain:
+def chain(folder: Path, only=(), **sections) -> Chain:
     file = folder / "gsm8k.jsonl"
     file.touch()
     general = {
@@ -26,7 +26,7 @@ def chain(folder: Path, arms=(), **sections) -> Chain:
     }
     asked = {"tasks": ["gsm8k", "arc_challenge"], "options": ["--limit", "50"]}
     values = chain_values(folder / "run") | {"general": general, "evaluate_general": asked} | sections
-    return Chain(load_chain(write(folder, values)), arms=arms)
+    return Chain(load_chain(write(folder, values)), arms=only)
 
 
 def lines(made: Chain, stage: str) -> list[str]:
@@ -83,7 +83,7 @@ def test_adapted_models_are_asked_if_that_is_wanted_and_no_others_than_the_arms_
         "meta/add_int",
         "meta/digit_max_int",
     ]
-    only = chain(tmp_path, arms=["meta"], evaluate_general=asked)
+    only = chain(tmp_path, only=["meta"], evaluate_general=asked)
     assert only.stage("report").tasks[0].needs["general"] == [0, 2, 3]
     assert only.missing()["general"] == [0, 2, 3]
 
