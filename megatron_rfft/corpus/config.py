@@ -8,7 +8,7 @@ from typing import Any
 from megatron_rfft.common.cli import parse_lengths
 from megatron_rfft.common.errors import UserError
 from megatron_rfft.common.files import sha256_file
-from megatron_rfft.tasks import FORMS, NEAR_TWINS, SPLITS, SYNTHETIC, list_tasks, load_task
+from megatron_rfft.tasks import FORMS, NEAR_TWINS, RANDOM_LISTS, SPLITS, list_tasks, load_task
 from megatron_rfft.tasks.registry import TASK_SPLITS
 from megatron_rfft.tasks.task import describe_lengths
 
@@ -64,11 +64,11 @@ class CorpusConfig:
             for length in lengths:
                 yield task, length, self.samples
         if self.synthetic:
-            lengths = load_task(SYNTHETIC).valid_lengths
+            lengths = range(5, 16)
             for place, length in enumerate(lengths):
                 samples = self.synthetic // len(lengths) + (place < self.synthetic % len(lengths))
                 if samples:
-                    yield SYNTHETIC, length, samples
+                    yield RANDOM_LISTS, length, samples
 
     def record(self) -> dict[str, Any]:
         """The settings as JSON values, with the checksum of each task's file: another task, another corpus."""

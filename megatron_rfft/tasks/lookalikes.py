@@ -1,0 +1,64 @@
+"""Which random rules are worth asking about: those that have something to teach and give away no held-out task.
+
+A rule is run on a few arguments, the same for all rules of its kind. It is refused
+
+- if its answers there are all one, or depend on the lengths and numbers alone, not on the characters;
+- if a test of it always comes out the same way;
+- if its answers are those of a held-out task, of one of the second held-out set, or of a near twin of these, whichever
+  of its arguments that task would be given. A rule that is such a task's under other names, in another order or with
+  idle statements between, gives the same answers and can't pass.
+"""
+
+from functools import cache
+from itertools import permutations
+from random import Random
+from typing import Any
+
+from megatron_rfft.rules import RuleError
+from megatron_rfft.rules.random_strings import StringRule, draw_plain_arguments
+from megatron_rfft.tasks.held_out import CROSS_DOMAIN, HELD_OUT, NEAR_TWINS
+from megatron_rfft.tasks.instances import Arguments
+
+_LENGTHS = (4, 4, 4, 6, 6, 6, 8, 3)  # of the arguments tried; those of one length differ in characters alone
+_FEWEST_ANSWERS = 3
+
+Answers = tuple[str, ...]
+
+
+def is_worth_asking(rule: StringRule, answers: Answers) -> bool:
+    """Whether a rule with these answers to ``probes`` depends on its input and is none of the tasks kept apart."""
+    of_one_length = answers[:3], answers[3:6]
+    if len(set(answers)) < _FEWEST_ANSWERS or all(len(set(group)) == 1 for group in of_one_length):
+        return False
+    return answers not in _refused(rule.alphabet, rule.parameters)
+
+
+@cache
+def probes(alphabet: str, parameters: tuple[str, ...]) -> tuple[Arguments, ...]:
+    """What rules with these parameters are tried on."""
+    rng = Random(f"{alphabet} {len(parameters)}")
+    numbers = [rng.randrange(length) for length in _LENGTHS]
+    numbers[:6] = [numbers[0]] * 3 + [numbers[3]] * 3
+    return tuple(draw_plain_arguments(rng, alphabet, parameters, *pair) for pair in zip(_LENGTHS, numbers, strict=True))
+
+
+@cache
+def _refused(alphabet: str, parameters: tuple[str, ...]) -> frozenset[Answers]:
+    """The answers of the tasks kept apart to ``probes``, for each way to give them some of the arguments."""
+    from megatron_rfft.tasks.registry import load_task  # which knows random rules, and so imports this module
+
+    found = set()
+    for name in (*HELD_OUT, *CROSS_DOMAIN, *NEAR_TWINS):
+        rule = load_task(name).rule
+        for places in permutations(range(len(parameters)), min(len(parameters), len(rule.parameters))):
+            try:
+                answers = [rule.run(*(arguments[i] for i in places)) for arguments in probes(alphabet, parameters)]
+            except RuleError:  # a task about something else
+                continue
+            found.add(tuple(map(shown, answers)))
+    return frozenset(found)
+
+
+def shown(answer: Any) -> str:
+    """An answer as it is compared: ``7`` and ``'7'`` are the same."""
+    return str(answer)

@@ -1,0 +1,107 @@
+"""Random rules over strings as a task: ``random_strings``, with settings behind plus signs where wanted.
+
+``random_strings+digits+scan=3+pair=1`` has digits only, and three times as many rules of one string as of two. A
+setting is a name and its weight, 1 if none is given. Of the alphabets, those that are named are drawn, and so with the
+shapes; where none is named, the weights are those of WEIGHTS. ``random_names=0.1`` is the share of rules whose names
+are random strings.
+"""
+
+from collections.abc import Sequence
+from random import Random
+
+from megatron_rfft.common.errors import UserError
+from megatron_rfft.rules import Rule
+from megatron_rfft.rules.placeholders import put_names
+from megatron_rfft.rules.random_strings import (
+    SHAPES,
+    StringRule,
+    draw_arguments,
+    draw_names,
+    draw_string_rule,
+)
+from megatron_rfft.rules.renamed import RenamedRule
+from megatron_rfft.rules.string_snippets import ALPHABETS
+from megatron_rfft.tasks.instances import Arguments, generator, instance_key, split_of
+from megatron_rfft.tasks.lookalikes import is_worth_asking, probes, shown
+from megatron_rfft.tasks.prompts import Problem
+from megatron_rfft.tasks.random_tasks import RandomTask
+from megatron_rfft.tasks.string_questions import ask
+
+RANDOM_STRINGS = "random_strings"
+WEIGHTS = {"digits": 6.0, "bits": 2.0, "letters": 2.0, "scan": 5.0, "count": 3.0, "pair": 2.0, "random_names": 0.25}
+
+
+class RandomStrings(RandomTask):
+    """The task called ``random_strings``, with these settings: name -> weight."""
+
+    valid_lengths = range(1, 61)
+    file = __file__
+
+    def __init__(self, name: str, settings: dict[str, float]) -> None:
+        self.name = name
+        self._alphabets = _weighted(ALPHABETS, settings)
+        self._shapes = _weighted(SHAPES, settings)
+        self._random_names = settings.get("random_names", WEIGHTS["random_names"])
+
+    def draw_rule(self, split: str, length: int, rng: Random) -> tuple[tuple[StringRule, dict[str, str]], Arguments]:
+        """The rule with its names, and the arguments; whatever the names, a rule belongs to a split with these."""
+        while True:
+            alphabet, shape = _choose(rng, self._alphabets), _choose(rng, self._shapes)
+            rule = draw_string_rule(rng, alphabet, shape)
+            arguments = draw_arguments(rng, rule, length)
+            if split_of(RANDOM_STRINGS, (rule.source, arguments)) == split and _is_worth_asking(rule):
+                break
+        return (rule, draw_names(rng, rule, rng.random() < self._random_names)), arguments
+
+    def pose(self, drawn: tuple[tuple[StringRule, dict[str, str]], Arguments], rng: Random) -> Problem:
+        (rule, names), arguments = drawn
+        renamed = RenamedRule(Rule(rule.source), names)
+        return Problem(renamed, arguments, ask(rng, renamed.name, renamed.parameters, arguments))
+
+    def instance_key(self, split: str, length: int, index: int) -> bytes:
+        (rule, names), arguments = self.draw_rule(split, length, generator(self, split, length, index))
+        return instance_key((put_names(rule.source, names.items()), arguments))
+
+
+def random_strings(name: str) -> RandomStrings:
+    """The task of this name: ``random_strings``, or with settings. Raises UserError for settings that can't be."""
+    settings: dict[str, float] = {}
+    for part in name.split("+")[1:]:
+        setting, _, weight = part.partition("=")
+        if setting not in WEIGHTS:
+            raise UserError(f"task {name}: no setting is called {setting!r}; choose from {', '.join(WEIGHTS)}")
+        try:
+            settings[setting] = float(weight or 1)
+        except ValueError:
+            settings[setting] = -1
+        if not 0 <= settings[setting] < float("inf") or (setting == "random_names" and settings[setting] > 1):
+            raise UserError(f"task {name}: {part!r} has no weight; write for example {setting}=0.5")
+    return RandomStrings(name, settings)
+
+
+def _is_worth_asking(rule: StringRule) -> bool:
+    run = Rule(rule.source).run
+    return is_worth_asking(rule, tuple(shown(run(*given)) for given in probes(rule.alphabet, rule.parameters)))
+
+
+def _weighted(choices: Sequence[str], settings: dict[str, float]) -> tuple[tuple[str, float], ...]:
+    """Each choice with the sum of the weights up to it, the last 1."""
+    given = {name: settings[name] for name in choices if name in settings}
+    weights = given or {name: WEIGHTS[name] for name in choices}
+    total = sum(weights.values())
+    if not total:
+        raise UserError(f"the weights of {', '.join(weights)} are all 0; give one of them more")
+    reached, summed = [], 0.0
+    for name, weight in weights.items():
+        summed += weight / total
+        if weight:
+            reached.append((name, summed))
+    return tuple(reached)
+
+
+def _choose(rng: Random, weighted: tuple[tuple[str, float], ...]) -> str:
+    drawn = rng.random()
+    for name, reached in weighted:
+        if drawn < reached:
+            return name
+    return weighted[-1][0]
