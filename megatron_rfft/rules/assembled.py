@@ -32,10 +32,10 @@ from megatron_rfft.rules.subset import (
 )
 
 STYLES_BY_LINE = ("full", "lean")
-_PLAIN = "plain"  # a line that is executed without a trace
 _STATE = "_state"
 _STEPS = 0  # the place in a state of the number of passes: that of the function's own name, which is no variable
 _SLOTS = {name: place for place, name in enumerate(PLACEHOLDERS)}
+_NUM_SLOTS = 24  # names in a rule, at most
 _BREAK, _CONTINUE = "break", "continue"
 
 State = list[Any]
@@ -43,12 +43,8 @@ Step = Callable[[State, Callable[[str], Any]], Any]
 """Executes a statement; returns None, _BREAK, _CONTINUE or (answer, passes)."""
 
 
-class _Node(NamedTuple):
-    """A line with the lines below it and, of an ``if``, those of its ``else``."""
-
-    text: str
-    body: "tuple[_Node, ...]" = ()
-    otherwise: "tuple[_Node, ...]" = ()
+_Node = list[Any]
+"""A line, the nodes of the lines below it and, of an ``if``, those of its ``else``."""
 
 
 class AssembledRule:
@@ -60,34 +56,32 @@ class AssembledRule:
         header, *lines = source.split("\n")
         self.name = header[4]
         self.parameters = tuple(header[6:-2].split(", "))
+        self.lines = tuple(line.lstrip(" ") for line in lines)
         self._slots = [_SLOTS[name] for name in self.parameters]
-        self._num_slots = 1 + max(_SLOTS[character] for character in set(source) if character in _SLOTS)
         self._body = _tree(lines)
-        self._facts = [facts_of(line.strip()) for line in lines]
-        self._num_loops = sum(line.lstrip().startswith("while ") for line in lines)
 
     def trace(self, *arguments: Any, style: str = "full") -> Trace:
         """As ``Rule.trace``."""
         if style not in STYLES_BY_LINE:
             return self._rule.trace(*arguments, style=style)
-        pieces = ["1. Initialize\n"]
-        pieces += (f"{name} = {value!r}\n" for name, value in zip(self.parameters, arguments, strict=True))
-        answer, steps = self._execute(_Assembler(self, style).block(self._body), arguments, pieces.append)
+        pieces = [_words(style, 0, 0).start]
+        pieces += [f"{name} = {value!r}\n" for name, value in zip(self.parameters, arguments, strict=True)]
+        answer, steps = self._execute(_Tracing(self, style).block(self._body, 0), arguments, pieces.append)
         return Trace("".join(pieces), answer, steps)
 
     def run(self, *arguments: Any) -> Any:
         """As ``Rule.run``."""
-        return self._execute(_Assembler(self, _PLAIN).block(self._body), arguments, None)[0]
+        return self._execute(_Running(self).block(self._body, 0), arguments, None)[0]
 
-    def try_out(self, inputs: "tuple[tuple[Any, ...], ...]") -> tuple[list[Any], bool]:
+    def try_out(self, inputs: tuple[tuple[Any, ...], ...]) -> tuple[list[Any], bool]:
         """The answers to several tuples of arguments, and whether every test came out both ways.
 
         A loop's test has to hold once at least; that it fails at last goes without saying.
         """
-        assembler = _Assembler(self, _PLAIN, watched=True)
-        steps = assembler.block(self._body)
+        running = _Running(self)
+        steps = running.block(self._body, 0)
         answers = [self._execute(steps, arguments, None)[0] for arguments in inputs]
-        return answers, all(yes and no for yes, no in assembler.outcomes)
+        return answers, all(yes and no for yes, no in running.outcomes)
 
     @property
     def sentences(self) -> str:
@@ -101,21 +95,20 @@ class AssembledRule:
     @cached_property
     def tables(self) -> frozenset[str]:
         """As ``subset.lookup_tables``, from what is known of the lines."""
-        written = [name for facts in self._facts for name in facts.written]
-        constant = {facts.literal for facts in self._facts if facts.literal and written.count(facts.literal) == 1}
+        facts = [facts_of(line) for line in self.lines]
+        written = [name for line in facts for name in line.written]
+        constant = {line.literal for line in facts if line.literal and written.count(line.literal) == 1}
         constant.update(name for name in self.parameters if name not in written)
-        for facts in self._facts:
-            constant -= facts.read
-        return frozenset(constant)
+        return frozenset(constant.difference(*(line.read for line in facts)))
 
     @property
     def return_section(self) -> int:
-        return 2 + self._num_loops
+        return 2 + sum(line.startswith("while ") for line in self.lines)
 
-    def _execute(self, steps: tuple[Step, ...], arguments: tuple, write: Callable[[str], Any] | None) -> tuple[Any, int]:
-        state: State = [None] * self._num_slots
+    def _execute(self, steps: list[Step], arguments: tuple, write: Callable[[str], Any] | None) -> tuple[Any, int]:
+        state: State = [None] * _NUM_SLOTS
         for slot, argument in zip(self._slots, arguments, strict=True):
-            state[slot] = copy_value(argument)
+            state[slot] = argument if isinstance(argument, str) else copy_value(argument)
         state[_STEPS] = 0
         try:
             for step in steps:
@@ -128,96 +121,55 @@ class AssembledRule:
         raise AssertionError("a rule's last line is a return")
 
 
-class _Assembler:
-    """Makes the steps of a rule's lines in one style."""
+class _Running:
+    """Makes the steps of a rule's lines without a trace, and keeps how their tests come out."""
 
-    def __init__(self, rule: AssembledRule, style: str, watched: bool = False) -> None:
-        self.rule = rule
-        self.style = style
-        self.watched = watched
+    def __init__(self, rule: AssembledRule) -> None:
+        self.limit = rule.step_limit
         self.outcomes: list[list[bool]] = []  # of each test: whether it held, and whether it failed
-        self.sections = 1
-        self.tables = rule.tables if style != _PLAIN else frozenset()
 
-    def block(self, nodes: tuple[_Node, ...], depth: int = 0, header: tuple[str, ...] = ()) -> tuple[Step, ...]:
-        steps = []
-        for node in nodes:
-            word = node.text[:6]
-            if word == "while ":
-                steps.append(self.loop(node, depth))
-            elif word.startswith(("if ", "elif ")):
-                steps.append(self.branch(node, depth, header))
-            else:
-                section = self.rule.return_section if word == "return" else 0
-                steps.append(compiled_line(node.text, self.style, header, self.tables_in(node.text), section))
-        return tuple(steps)
+    def block(self, nodes: list[_Node], depth: int) -> list[Step]:
+        return [
+            self.branch(*node)
+            if node[1] and node[0][0] != "w"
+            else self.loop(*node)
+            if node[1]
+            else _plain_line(node[0])
+            for node in nodes
+        ]
 
-    def tables_in(self, text: str) -> tuple[str, ...]:
-        return tuple(name for name in self.tables if name in text) if self.tables else ()
-
-    def test(self, node: _Node) -> Step:
-        test = compiled_line(node.text, self.style, (), self.tables_in(node.text), 0)
-        return self.watch(test, node.text.startswith("while ")) if self.watched else test
-
-    def watch(self, test: Step, is_loop: bool) -> Step:
-        """The test, keeping its outcomes."""
-        outcomes = [False, is_loop]
+    def loop(self, text: str, nodes: list[_Node], _: list[_Node]) -> Step:
+        test, body, limit = _plain_line(text), self.block(nodes, 1), self.limit
+        outcomes = [False, True]
         self.outcomes.append(outcomes)
 
-        def watched(state: State, write: Any) -> Any:
-            value = test(state, write)
-            outcomes[not value] = True
-            return value
-
-        return watched
-
-    def loop(self, node: _Node, depth: int) -> Step:
-        self.sections += 1
-        words = _words(self.style, self.sections, depth)
-        test = self.test(node)
-        header = () if self.style != "lean" or _leaves_early(node.body) else facts_of(node.text).shown
-        body = self.block(node.body, depth + 1, header)
-        limit = self.rule.step_limit
-
-        def loop(state: State, write: Callable[[str], Any]) -> Any:
-            if write:
-                write(words.loop)
+        def loop(state: State, write: None) -> Any:
             while test(state, write):
+                outcomes[0] = True
                 state[_STEPS] += 1
                 if state[_STEPS] > limit:
-                    raise StepLimitError(f"a random rule made more than {limit} passes through loops")
-                if write:
-                    write(words.enter)
+                    raise _too_many(limit)
                 for step in body:
                     left = step(state, write)
                     if left is not None:
-                        if left == _BREAK:
-                            return None
                         if left == _CONTINUE:
                             break
-                        return left
-            if write:
-                write(words.stop)
+                        return None if left == _BREAK else left
             return None
 
         return loop
 
-    def branch(self, node: _Node, depth: int, header: tuple[str, ...]) -> Step:
-        words = _words(self.style, 0, 0)
-        test = self.test(node)
-        body, chained = self.block(node.body, depth, header), node.otherwise[:1]
-        is_chain = bool(chained) and chained[0].text.startswith("elif ")
-        otherwise = self.block(node.otherwise, depth, header)
-        fails = words.no_if + "else:\n" if otherwise and not is_chain else words.no_if
+    def branch(self, text: str, nodes: list[_Node], others: list[_Node]) -> Step:
+        test, body, otherwise = _plain_line(text), self.block(nodes, 1), self.block(others, 1)
+        outcomes = [False, False]
+        self.outcomes.append(outcomes)
 
-        def branch(state: State, write: Callable[[str], Any]) -> Any:
+        def branch(state: State, write: None) -> Any:
             if test(state, write):
-                if write:
-                    write(words.enter_if)
+                outcomes[0] = True
                 steps = body
             else:
-                if write:
-                    write(fails)
+                outcomes[1] = True
                 steps = otherwise
             for step in steps:
                 left = step(state, write)
@@ -228,6 +180,93 @@ class _Assembler:
         return branch
 
 
+class _Tracing:
+    """Makes the steps of a rule's lines in one style."""
+
+    def __init__(self, rule: AssembledRule, style: str) -> None:
+        self.rule = rule
+        self.style = style
+        self.sections = 1
+
+    def block(self, nodes: list[_Node], depth: int, header: tuple[str, ...] = ()) -> list[Step]:
+        steps = []
+        for text, body, otherwise in nodes:
+            if not body:
+                steps.append(self.statement(text, header))
+            elif text.startswith("while "):
+                steps.append(self.loop(text, body, depth))
+            else:
+                steps.append(self.branch(text, body, otherwise, depth, header))
+        return steps
+
+    def statement(self, text: str, header: tuple[str, ...]) -> Step:
+        if text.startswith("return "):
+            return compiled_line(text, self.style, (), self.tables_in(text), self.rule.return_section)
+        if header:
+            changed = facts_of(text).changed
+            header = tuple(name for name in header if name in changed)
+        return compiled_line(text, self.style, header, self.tables_in(text), 0)
+
+    def tables_in(self, text: str) -> tuple[str, ...]:
+        """The tables among the names of a line that would else show them."""
+        if self.style == "lean" and not text.startswith("while "):
+            return ()
+        return tuple(name for name in self.rule.tables if name in text)
+
+    def loop(self, text: str, nodes: list[_Node], depth: int) -> Step:
+        self.sections += 1
+        words = _words(self.style, self.sections, depth)
+        header, enter, stop, limit = words.loop, words.enter, words.stop, self.rule.step_limit
+        test = compiled_line(text, self.style, (), self.tables_in(text), 0)
+        shown = () if self.style != "lean" or _leaves_early(nodes) else facts_of(text).shown
+        body = self.block(nodes, depth + 1, shown)
+
+        def loop(state: State, write: Callable[[str], Any]) -> Any:
+            write(header)
+            while test(state, write):
+                state[_STEPS] += 1
+                if state[_STEPS] > limit:
+                    raise _too_many(limit)
+                write(enter)
+                for step in body:
+                    left = step(state, write)
+                    if left is not None:
+                        if left == _CONTINUE:
+                            break
+                        return None if left == _BREAK else left
+            write(stop)
+            return None
+
+        return loop
+
+    def branch(self, text: str, nodes: list[_Node], others: list[_Node], depth: int, header: tuple[str, ...]) -> Step:
+        words = _words(self.style, 0, 0)
+        test = compiled_line(text, self.style, (), self.tables_in(text), 0)
+        body, otherwise = self.block(nodes, depth, header), self.block(others, depth, header)
+        is_chain = others and others[0][1] and others[0][0].startswith("elif ")
+        enter = words.enter_if
+        stop = words.no_if + "else:\n" if others and not is_chain else words.no_if
+
+        def branch(state: State, write: Callable[[str], Any]) -> Any:
+            if test(state, write):
+                write(enter)
+                steps = body
+            else:
+                write(stop)
+                steps = otherwise
+            for step in steps:
+                left = step(state, write)
+                if left is not None:
+                    return left
+            return None
+
+        return branch
+
+
+def _too_many(limit: int) -> StepLimitError:
+    return StepLimitError(f"a random rule made more than {limit} passes through loops; raise step_limit")
+
+
 # What is known of a line, whatever the rule
 
 
@@ -236,6 +275,8 @@ class Facts:
     """What a line does to names."""
 
     written: tuple[str, ...]
+    changed: tuple[str, ...]
+    """Written, or changed by a method."""
     read: frozenset[str]
     """Changed, or read otherwise than by looking something up in them."""
     literal: str | None
@@ -248,7 +289,7 @@ class Facts:
 def facts_of(line: str) -> Facts:
     """The facts of a line without its indentation."""
     if line == "else:":
-        return Facts((), frozenset(), None, ())
+        return Facts((), (), frozenset(), None, ())
     function = _function(line)
     nodes = list(in_order(function))
     statement = _statement(function, line)
@@ -260,10 +301,11 @@ def facts_of(line: str) -> Facts:
             looked_up.add(id(node.comparators[0]))
     loads = (node for node in nodes if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Load))
     read = {node.id for node in loads if id(node) not in looked_up}
-    read.update(base_name(node.func.value) for node in nodes if is_mutation(node))
+    mutated = [base_name(node.func.value) for node in nodes if is_mutation(node)]
+    written = tuple(target_names(statement))
     literal = statement.targets[0].id if is_literal_assignment(statement) else None
     shown = tuple(variable_names(statement.test)) if isinstance(statement, ast.While) else ()
-    return Facts(tuple(target_names(statement)), frozenset(read), literal, shown)
+    return Facts(written, (*written, *mutated), frozenset([*read, *mutated]), literal, shown)
 
 
 @cache
@@ -272,26 +314,34 @@ def compiled_line(line: str, style: str, header: tuple[str, ...], tables: tuple[
     function = _function(line)
     statement = _statement(function, line)
     code = Code(statement)
-    if style == _PLAIN:
-        instrumenter = None
-    else:
-        instrumenter = Instrumenter(function, style_of(style, function))
-        instrumenter.tables = set(tables)
-        instrumenter.return_section = section
-    match statement, instrumenter:
-        case ast.While() | ast.If(), None:
-            code.add(ast.Return(statement.test))
-        case ast.Return(value=value), None:
-            code.add(ast.Return(ast.Tuple([value, load(STEPS)], ast.Load())))
-        case _, None:
-            code.add(statement)
-        case ast.While(), _:
+    instrumenter = Instrumenter(function, style_of(style, function))
+    instrumenter.tables = set(tables)
+    instrumenter.return_section = section
+    match statement:
+        case ast.While():
             code.add(ast.Return(instrumenter.loop_test(code, statement)))
-        case ast.If(), _:
+        case ast.If():
             code.add(ast.Return(instrumenter.branch_test(code, statement)))
         case _:
             instrumenter.block(code, [statement], 0, header)
-    body = [_OverState().visit(part) for part in code.close()]
+    return _over_state(code.close())
+
+
+@cache
+def _plain_line(line: str) -> Step:
+    """The same without a trace."""
+    statement = _statement(_function(line), line)
+    match statement:
+        case ast.While(test=test) | ast.If(test=test):
+            statement = ast.Return(test)
+        case ast.Return(value=value):
+            statement = ast.Return(ast.Tuple([value, load(STEPS)], ast.Load()))
+    return _over_state([statement])
+
+
+def _over_state(statements: list[ast.stmt]) -> Step:
+    """The function that executes the statements on a state."""
+    body = [_OverState().visit(part) for part in statements]
     signature = ast.arguments([], [ast.arg(_STATE), ast.arg(WRITE)], None, [], [], None, [])
     return compile_function(ast.FunctionDef("line", signature, body, [], lineno=1, col_offset=0), "<line of a rule>")
 
@@ -325,6 +375,7 @@ def _statement(function: ast.FunctionDef, line: str) -> ast.stmt:
 class _Words(NamedTuple):
     """The lines of a trace around those of the statements."""
 
+    start: str
     loop: str
     enter: str
     stop: str
@@ -334,59 +385,46 @@ class _Words(NamedTuple):
 
 @cache
 def _words(style: str, section: int, depth: int) -> _Words:
-    if style == _PLAIN:
-        return _Words("", "", "", "", "")
     function = _function("pass")
     instrumenter = Instrumenter(function, style_of(style, function))
     loop, entry = instrumenter.loop_header(section, depth), instrumenter.pass_header(section)
     texts = [instrumenter.outcome(words) for words in ("enter the loop", "do not enter", "enter if", "do not enter if")]
     enter, stop, enter_if, no_if = ("".join(pieces) for pieces in texts)
-    return _Words("".join(loop), enter + "".join(entry), stop, enter_if, no_if)
+    return _Words(instrumenter.style.start, "".join(loop), enter + "".join(entry), stop, enter_if, no_if)
 
 
 # The tree of a source
 
 
-def _tree(lines: list[str]) -> tuple[_Node, ...]:
-    """The nodes of canonical lines, each indented by 4 spaces a level, the first level by one."""
-    nodes, _ = _read(lines, 0, 4)
-    return nodes
+def _tree(lines: list[str]) -> list[_Node]:
+    """The nodes of canonical lines, each indented by 4 spaces a level, the first level by one.
+
+    What stands behind ``elif`` and ``else`` is put below the ``if`` before.
+    """
+    top: list[_Node] = []
+    blocks = [top]  # the open block of each level
+    for line in lines:
+        text = line.lstrip(" ")
+        level = (len(line) - len(text)) // 4
+        del blocks[level:]
+        block = blocks[-1]
+        if text == "else:" or text.startswith("elif "):
+            above = block[-1]
+            while above[2]:
+                above = above[2][0]
+            if text == "else:":
+                blocks.append(above[2])
+                continue
+            block = above[2]
+        node = [text, [], []]
+        block.append(node)
+        if text[-1] == ":":
+            blocks.append(node[1])
+    return top
 
 
-def _read(lines: list[str], at: int, indent: int) -> tuple[tuple[_Node, ...], int]:
-    nodes: list[_Node] = []
-    margin = " " * indent
-    while at < len(lines):
-        line = lines[at]
-        if not line.startswith(margin):
-            break
-        text = line[indent:]
-        if text[-1] != ":":
-            nodes.append(_Node(text))
-            at += 1
-            continue
-        body, at = _read(lines, at + 1, indent + 4)
-        nodes.append(_Node(text, body))
-    return _with_else(nodes), at
-
-
-def _with_else(nodes: list[_Node]) -> tuple[_Node, ...]:
-    """``elif`` and ``else`` put below the ``if`` before them, from the last one on."""
-    found: list[_Node] = []
-    rest: tuple[_Node, ...] = ()
-    for node in reversed(nodes):
-        if node.text == "else:":
-            rest = node.body
-        elif node.text.startswith("elif "):
-            rest = (node._replace(otherwise=rest),)
-        else:
-            found.append(node._replace(otherwise=rest) if rest else node)
-            rest = ()
-    return tuple(reversed(found))
-
-
-def _leaves_early(nodes: tuple[_Node, ...]) -> bool:
+def _leaves_early(nodes: list[_Node]) -> bool:
     return any(
-        node.text == "break" or node.text.startswith("return ") or _leaves_early(node.body + node.otherwise)
-        for node in nodes
+        text == "break" or text.startswith("return ") or (body and _leaves_early(body + otherwise))
+        for text, body, otherwise in nodes
     )

@@ -15,21 +15,11 @@ from random import Random
 from megatron_rfft.rules import string_snippets as snippets
 from megatron_rfft.rules.placeholders import PLACEHOLDERS
 
-FUNCTION, A, B, MARK, NUMBER, INDEX, X, Y, *_STATES = PLACEHOLDERS[:13]
+FUNCTION, A, B, MARK, NUMBER, INDEX, X, Y, *STATES = PLACEHOLDERS[:13]
 SHAPES = ("scan", "count", "pair")
 """Loops over one string; loops that count to a number, over one string; loops over two strings."""
-_POOLS = {
-    FUNCTION: snippets.FUNCTIONS,
-    A: snippets.TEXTS,
-    B: snippets.TEXTS,
-    MARK: snippets.MARKS,
-    NUMBER: snippets.NUMBERS,
-    INDEX: snippets.INDEXES,
-    X: snippets.ITEMS,
-    Y: snippets.ITEMS,
-    **dict.fromkeys(_STATES, snippets.STATES),
-}
 _INDENT = "    "
+_COMPARED = {name: tuple(f"'{character}'" for character in some) for name, (_, some, _) in snippets.ALPHABETS.items()}
 _CONSTANTS = {name: tuple(map(str, values)) for name, values in snippets.CONSTANTS.items()}
 
 
@@ -58,105 +48,14 @@ def draw_string_rule(rng: Random, alphabet: str, shape: str) -> StringRule:
     return _Writer(rng, alphabet, shape).write()
 
 
-def draw_arguments(rng: Random, rule: StringRule, length: int) -> tuple[str | int, ...]:
-    """Arguments of the rule: strings whose longer one has ``length`` characters, a character, a number.
-
-    What a loop looks for may stand anywhere, and a number be any, so that counters reach all values up to ``length``.
-    """
-    characters = snippets.ALPHABETS[rule.alphabet][0]
-    text = _random_text(rng, characters, length)
-    given: dict[str, str | int] = {}
-    mark = text[rng.randrange(length)] if rng.random() < 0.5 else rng.choice(characters)
-    if rule.stop is not None:
-        text = _with_first(rng, text, mark if rule.stop == MARK else rule.stop, characters, rule.from_left)
-    given[A], given[MARK] = text, mark
-    if NUMBER in rule.parameters:
-        given[NUMBER] = rng.randrange(length + 1 + rule.longest_count)
-    if B in rule.parameters:
-        other = length if rng.random() < 0.6 else rng.randint((length + 1) // 2, length)
-        second = _random_text(rng, characters, other)
-        if rule.alike:
-            same = rng.randrange(other + 1)
-            second = text[:same] + second[same:] if rule.from_left else second[: other - same] + text[length - same :]
-        given[A], given[B] = (text, second) if rng.random() < 0.5 else (second, text)
-    return tuple(given[name] for name in rule.parameters)
-
-
-def draw_plain_arguments(
-    rng: Random, alphabet: str, parameters: Sequence[str], length: int, number: int
-) -> tuple[str | int, ...]:
-    """Arguments for any rule with these parameters: strings of ``length`` characters of those that rules speak of."""
-    characters = snippets.ALPHABETS[alphabet][1]
-    texts = ["".join(rng.choices(characters, k=length)) for _ in range(2)]
-    given = {A: texts[0], B: texts[1], MARK: texts[0][rng.randrange(length)], NUMBER: number}
-    return tuple(given[name] for name in parameters)
-
-
-def draw_names(rng: Random, rule: StringRule, at_random: bool) -> dict[str, str]:
-    """A name for each stand-in, from pools that suit what it stands for, or random strings."""
-    names: dict[str, str] = {}
-    for placeholder in rule.placeholders:
-        while True:
-            name = _random_name(rng) if at_random else rng.choice(_POOLS[placeholder])
-            if name not in names.values():
-                break
-        names[placeholder] = name
-    return names
-
-
-_LETTERS, _LETTERS_AND_DIGITS = "abcdefghijklmnopqrstuvwxyz", "abcdefghijklmnopqrstuvwxyz0123456789"
-_PYTHON = "and as assert async await break class def del elif else except for from if import in is not or pass try with"
-_BUILTINS = "abs bool case chr copy get int len lower match max min ord pop str type upper while raise yield"
-_TAKEN = frozenset(f"{_PYTHON} {_BUILTINS}".split())
-
-
-def _random_name(rng: Random) -> str:
-    """Two to six letters and digits, a letter first; no word of Python's or of the subset's."""
-    while True:
-        name = rng.choice(_LETTERS) + "".join(rng.choices(_LETTERS_AND_DIGITS, k=rng.randint(1, 5)))
-        if name not in _TAKEN:
-            return name
-
-
-def _random_text(rng: Random, characters: str, length: int) -> str:
-    """Characters with repetitions in some texts more than in others; numbers mostly don't begin with 0."""
-    if len(characters) > 2 and rng.random() < 0.25:
-        characters = rng.sample(characters, rng.randint(2, 4))
-    text = "".join(rng.choices(characters, k=length))
-    if text[0] == "0" and length > 1 and len(characters) > 2 and rng.random() < 0.9:
-        text = rng.choice("123456789") + text[1:]
-    return text
-
-
-def _with_first(rng: Random, text: str, sought: str, characters: str, from_left: bool) -> str:
-    """``text`` with ``sought`` first at any place, as likely as each other, or nowhere."""
-    place = rng.randrange(len(text) + 1)
-    others = characters.replace(sought, "")
-    ordered = text if from_left else text[::-1]
-    before = "".join(rng.choice(others) if character == sought else character for character in ordered[:place])
-    ordered = before + sought * (place < len(text)) + ordered[place + 1 :]
-    return ordered if from_left else ordered[::-1]
-
-
-class _Fields(dict):
-    """The fields of one template, each drawn when the template first asks for it."""
-
-    def __init__(self, writer: "_Writer", given: dict[str, str]) -> None:
-        super().__init__(given)
-        self.writer = writer
-
-    def __missing__(self, name: str) -> str:
-        value = self[name] = self.writer.draw(name)
-        return value
-
-
 class _Writer:
     """Writes one rule; each method that writes statements returns their lines."""
 
     def __init__(self, rng: Random, alphabet: str, shape: str) -> None:
         self.rng = rng
         self.alphabet, self.shape = alphabet, shape
-        _, self.constants, self.groups = snippets.ALPHABETS[alphabet]
+        self.constants, self.groups = _COMPARED[alphabet], snippets.ALPHABETS[alphabet][2]
+        self.given: dict[str, str] = {}
         self.has_numbers = alphabet in snippets.HAS_NUMBERS
         self.parameters = [A, B] if shape == "pair" else [A, NUMBER] if shape == "count" else [A]
         self.kinds: dict[str, str] = {}  # of the state variables
@@ -167,6 +66,7 @@ class _Writer:
         self.stop: str | None = None
         self.longest_count = -1
         self.alike = False
+        self.depends = {A, B, f"{A}{self.ends}"}  # what depends on the characters, not on the lengths alone
         self.left_over: list[str] = []  # strings of which something may be left behind the loop
 
     def write(self) -> StringRule:
@@ -179,7 +79,7 @@ class _Writer:
             self.parameters.reverse()
         source = "\n".join(f"{_INDENT}{line}" for line in lines)
         source = f"def {FUNCTION}({', '.join(self.parameters)}):\n{source}"
-        used = tuple(name for name in _POOLS if name in source)
+        used = tuple(name for name in PLACEHOLDERS[:13] if name in source)
         parameters = tuple(self.parameters)
         side = self.from_left
         return StringRule(source, parameters, used, self.alphabet, self.stop, side, self.longest_count, self.alike)
@@ -192,7 +92,7 @@ class _Writer:
             kind = self.rng.choice(kinds)
             if kind not in self.kinds.values():
                 break
-        name = _STATES[len(self.kinds)]
+        name = STATES[len(self.kinds)]
         self.kinds[name] = kind
         self.starts.append(f"{name} = {self.fill(self.rng.choice(snippets.STARTS[kind]), {})}")
         return name
@@ -216,7 +116,8 @@ class _Writer:
         return [head, *_indented(self.pass_over(rng.random() < 0.35))]
 
     def search(self) -> str:
-        """A loop that ends early, at a character or behind a run of it."""
+        """A loop that ends early, at a character."""
+        self.depends.update(STATES)
         self.left_over.append(A)
         if self.rng.random() < 0.6:
             self.need_mark()
@@ -255,6 +156,7 @@ class _Writer:
             head = f"while {A} and {B}:"
             if rng.random() < 0.2:
                 self.alike = True
+                self.depends.update(STATES)
                 head = f"while {A} and {B} and {self.x} == {self.y}:"
             return [head, *_indented(self.pass_over(rng.random() < 0.4))]
         if form < 0.6:
@@ -273,6 +175,7 @@ class _Writer:
 
     def merge(self) -> list[str]:
         """Each pass takes from one of the two strings."""
+        self.depends.update(STATES)
         self.left_over += [A, B]
         kept = self.new_state("kept", "count", "last")
         test = self.test(of_two=True)
@@ -312,6 +215,7 @@ class _Writer:
         if self.rng.random() < 0.08:
             leave = "break" if self.rng.random() < 0.5 else f"return {self.rng.choice(names)}"
             lines += [f"if {self.test()}:", _INDENT + leave]
+            self.depends.update(names)
         elif len(names) == 1 and self.rng.random() < 0.12:
             lines += self.update(names[0])
         return lines
@@ -320,7 +224,10 @@ class _Writer:
         rng, kind = self.rng, self.kinds[name]
         given = {"v": name}
         if rng.random() < 0.45 or (kind == "most" and rng.random() < 0.8):
+            if kind not in ("count", "flag"):
+                self.depends.add(name)
             return self.fill(rng.choice(self.plain_updates(kind)), given).split("\n")
+        self.depends.add(name)
         one, other = rng.choice(snippets.BRANCHES[kind])
         lines = [f"if {self.test(name)}:", _INDENT + self.fill(one, given)]
         return [*lines, "else:", _INDENT + self.fill(other, given)] if other else lines
@@ -384,6 +291,8 @@ class _Writer:
             added = self.fill(rng.choice(("{v} += {c}", "{v} = {c} + {v}")), {"v": kept})
             lines = [f"while {count} > 0:", *_indented([added, f"{count} -= 1"])]
             self.kinds = {kept: "kept"}
+            if count in self.depends:
+                self.depends.add(kept)
         elif len(self.kinds) > 1 and rng.random() < 0.05:
             first, second = rng.sample(list(self.kinds), 2)
             test = {"number": f"{first} > {rng.randint(0, 5)}", "string": f"{first} == ''", "flag": first}
@@ -400,6 +309,9 @@ class _Writer:
             kinds[left] = "string"
         names = list(kinds)
         rng.shuffle(names)
+        names.sort(
+            key=lambda name: name not in self.depends
+        )  # an answer that is the length in other words is none to ask for
         if len(names) > 1 and rng.random() < 0.5:
             for first, second in ((names[0], names[1]), (names[1], names[0])):
                 templates = snippets.RESULTS.get((kinds[first], kinds[second]))
@@ -410,16 +322,23 @@ class _Writer:
     # Templates
 
     def fill(self, template: str, given: dict[str, str]) -> str:
-        return template.format_map(_Fields(self, given))
+        """The template with its fields, each given or drawn when it is asked for."""
+        self.given = given
+        return template.format_map(self)
+
+    def __getitem__(self, name: str) -> str:
+        return self.given[name] if name in self.given else self.draw(name)
 
     def draw(self, name: str) -> str:
+        if name == "x":
+            return self.x
+        if name == "c":
+            return self.rng.choice(self.constants)
         if name in _CONSTANTS:
             return self.rng.choice(_CONSTANTS[name])
-        if name == "c":
-            return f"'{self.rng.choice(self.constants)}'"
         if name == "g":
             return self.rng.choice(self.groups)
-        return {"a": A, "b": B, "x": self.x, "y": self.y, "p": MARK}[name]
+        return {"a": A, "b": B, "y": self.y, "p": MARK}[name]
 
 
 _COUNT_OFTEN = ("count", "count", "count", "last", "last", "most", "kept", "kept", "flag")

@@ -135,8 +135,8 @@ JOINED = ("{} and {}", "{} or {}")
 
 # What a rule returns, for variables {v} and {w} of these kinds.
 RESULTS = {
-    "number": ("{v}",) * 6 + ("{v} % {m}", "{v} * {k}", "{v} + {d}", "{v} % 2 == 0", "str({v})", "abs({v})"),
-    "string": ("{v}",) * 8 + ("len({v})", "{v} + {c}", "{v} + {v}"),
+    "number": ("{v}",) * 6 + ("{v} % {m}", "{v} * {k}", "{v} + {d}", "{v} % 2 == 0", "str({v})"),
+    "string": ("{v}",) * 9 + ("{v} + {c}", "{v} + {v}"),
     "flag": ("{v}", "{v}", "not {v}"),
     ("number", "number"): (
         "{v}, {w}",

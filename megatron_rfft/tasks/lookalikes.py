@@ -15,20 +15,22 @@ from random import Random
 from typing import Any
 
 from megatron_rfft.rules import RuleError
-from megatron_rfft.rules.random_strings import StringRule, draw_plain_arguments
+from megatron_rfft.rules.random_strings import StringRule
+from megatron_rfft.rules.string_arguments import draw_plain_arguments
 from megatron_rfft.tasks.held_out import CROSS_DOMAIN, HELD_OUT, NEAR_TWINS
 from megatron_rfft.tasks.instances import Arguments
 
-_LENGTHS = (4, 4, 4, 6, 6, 6, 8, 3)  # of the arguments tried; those of one length differ in characters alone
-_FEWEST_ANSWERS = 3
+# The lengths of the strings tried, and a number: those of a group differ in their characters alone.
+_LENGTHS = ((3, 3, 2), (3, 3, 2), (5, 5, 4), (5, 5, 4), (5, 5, 4), (8, 6, 6), (4, 6, 1))
+_GROUPS = (slice(0, 2), slice(2, 5))
+_SAME_AT_MOST = 5  # answers that are one and the same
 
 Answers = tuple[str, ...]
 
 
 def is_worth_asking(rule: StringRule, answers: Answers) -> bool:
     """Whether a rule with these answers to ``probes`` depends on its input and is none of the tasks kept apart."""
-    of_one_length = answers[:3], answers[3:6]
-    if len(set(answers)) < _FEWEST_ANSWERS or all(len(set(group)) == 1 for group in of_one_length):
+    if max(map(answers.count, answers)) > _SAME_AT_MOST or all(len(set(answers[group])) == 1 for group in _GROUPS):
         return False
     return answers not in _refused(rule.alphabet, rule.parameters)
 
@@ -37,9 +39,7 @@ def is_worth_asking(rule: StringRule, answers: Answers) -> bool:
 def probes(alphabet: str, parameters: tuple[str, ...]) -> tuple[Arguments, ...]:
     """What rules with these parameters are tried on."""
     rng = Random(f"{alphabet} {len(parameters)}")
-    numbers = [rng.randrange(length) for length in _LENGTHS]
-    numbers[:6] = [numbers[0]] * 3 + [numbers[3]] * 3
-    return tuple(draw_plain_arguments(rng, alphabet, parameters, *pair) for pair in zip(_LENGTHS, numbers, strict=True))
+    return tuple(draw_plain_arguments(rng, alphabet, parameters, *lengths) for lengths in _LENGTHS)
 
 
 @cache

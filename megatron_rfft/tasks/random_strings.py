@@ -10,18 +10,12 @@ from collections.abc import Sequence
 from random import Random
 
 from megatron_rfft.common.errors import UserError
-from megatron_rfft.rules import Rule
-from megatron_rfft.rules.placeholders import put_names
-from megatron_rfft.rules.random_strings import (
-    SHAPES,
-    StringRule,
-    draw_arguments,
-    draw_names,
-    draw_string_rule,
-)
+from megatron_rfft.rules.assembled import AssembledRule
+from megatron_rfft.rules.random_strings import SHAPES, StringRule, draw_string_rule
 from megatron_rfft.rules.renamed import RenamedRule
+from megatron_rfft.rules.string_arguments import draw_arguments, draw_names
 from megatron_rfft.rules.string_snippets import ALPHABETS
-from megatron_rfft.tasks.instances import Arguments, generator, instance_key, split_of
+from megatron_rfft.tasks.instances import Arguments, split_of
 from megatron_rfft.tasks.lookalikes import is_worth_asking, probes, shown
 from megatron_rfft.tasks.prompts import Problem
 from megatron_rfft.tasks.random_tasks import RandomTask
@@ -55,12 +49,8 @@ class RandomStrings(RandomTask):
 
     def pose(self, drawn: tuple[tuple[StringRule, dict[str, str]], Arguments], rng: Random) -> Problem:
         (rule, names), arguments = drawn
-        renamed = RenamedRule(Rule(rule.source), names)
+        renamed = RenamedRule(AssembledRule(rule.source), names)
         return Problem(renamed, arguments, ask(rng, renamed.name, renamed.parameters, arguments))
-
-    def instance_key(self, split: str, length: int, index: int) -> bytes:
-        (rule, names), arguments = self.draw_rule(split, length, generator(self, split, length, index))
-        return instance_key((put_names(rule.source, names.items()), arguments))
 
 
 def random_strings(name: str) -> RandomStrings:
@@ -80,8 +70,8 @@ def random_strings(name: str) -> RandomStrings:
 
 
 def _is_worth_asking(rule: StringRule) -> bool:
-    run = Rule(rule.source).run
-    return is_worth_asking(rule, tuple(shown(run(*given)) for given in probes(rule.alphabet, rule.parameters)))
+    answers, come_out_both_ways = AssembledRule(rule.source).try_out(probes(rule.alphabet, rule.parameters))
+    return come_out_both_ways and is_worth_asking(rule, tuple(map(shown, answers)))
 
 
 def _weighted(choices: Sequence[str], settings: dict[str, float]) -> tuple[tuple[str, float], ...]:

@@ -1,0 +1,105 @@
+"""What a random rule over strings is asked about, and what its names are."""
+
+from collections.abc import Sequence
+from random import Random
+
+from megatron_rfft.rules import string_snippets as snippets
+from megatron_rfft.rules.random_strings import FUNCTION, INDEX, MARK, NUMBER, STATES, A, B, StringRule, X, Y
+
+_POOLS = {
+    FUNCTION: snippets.FUNCTIONS,
+    A: snippets.TEXTS,
+    B: snippets.TEXTS,
+    MARK: snippets.MARKS,
+    NUMBER: snippets.NUMBERS,
+    INDEX: snippets.INDEXES,
+    X: snippets.ITEMS,
+    Y: snippets.ITEMS,
+    **dict.fromkeys(STATES, snippets.STATES),
+}
+
+
+def draw_arguments(rng: Random, rule: StringRule, length: int) -> tuple[str | int, ...]:
+    """Arguments of the rule: strings whose longer one has ``length`` characters, a character, a number.
+
+    What a loop looks for may stand anywhere, and a number be any, so that counters reach all values up to ``length``.
+    """
+    characters = snippets.ALPHABETS[rule.alphabet][0]
+    text = _random_text(rng, characters, length)
+    given: dict[str, str | int] = {}
+    mark = text[rng.randrange(length)] if rng.random() < 0.5 else rng.choice(characters)
+    if rule.stop is not None:
+        text = _with_first(rng, text, mark if rule.stop == MARK else rule.stop, characters, rule.from_left)
+    given[A], given[MARK] = text, mark
+    if NUMBER in rule.parameters:
+        given[NUMBER] = rng.randrange(length + 1 + rule.longest_count)
+    if B in rule.parameters:
+        other = length if rng.random() < 0.6 else rng.randint((length + 1) // 2, length)
+        second = _random_text(rng, characters, other)
+        if rule.alike:
+            same = rng.randrange(other + 1)
+            second = text[:same] + second[same:] if rule.from_left else second[: other - same] + text[length - same :]
+        given[A], given[B] = (text, second) if rng.random() < 0.5 else (second, text)
+    return tuple(given[name] for name in rule.parameters)
+
+
+def draw_plain_arguments(
+    rng: Random, alphabet: str, parameters: Sequence[str], length: int, second: int, number: int
+) -> tuple[str | int, ...]:
+    """Arguments for any rule with these parameters: strings of ``length`` and of ``second`` characters, a number.
+
+    The strings agree at some places, at their ends too.
+    """
+    characters = snippets.ALPHABETS[alphabet][1]
+    text, other = ("".join(rng.choices(characters, k=size)) for size in (length, second))
+    agreed = [(mine if rng.random() < 0.4 else its) for mine, its in zip(text, other, strict=False)]
+    other = "".join(agreed) + other[len(agreed) :]
+    other = (text[0] + other[1:])[:-1] + text[-1] if rng.random() < 0.5 else other
+    given = {A: text, B: other, MARK: text[rng.randrange(length)], NUMBER: number}
+    return tuple(given[name] for name in parameters)
+
+
+def draw_names(rng: Random, rule: StringRule, at_random: bool) -> dict[str, str]:
+    """A name for each stand-in, from pools that suit what it stands for, or random strings."""
+    names: dict[str, str] = {}
+    for placeholder in rule.placeholders:
+        while True:
+            name = _random_name(rng) if at_random else rng.choice(_POOLS[placeholder])
+            if name not in names.values():
+                break
+        names[placeholder] = name
+    return names
+
+
+_LETTERS, _LETTERS_AND_DIGITS = "abcdefghijklmnopqrstuvwxyz", "abcdefghijklmnopqrstuvwxyz0123456789"
+_PYTHON = "and as assert async await break class def del elif else except for from if import in is not or pass try with"
+_BUILTINS = "abs bool case chr copy get int len lower match max min ord pop str type upper while raise yield"
+_TAKEN = frozenset(f"{_PYTHON} {_BUILTINS}".split())
+
+
+def _random_name(rng: Random) -> str:
+    """Two to six letters and digits, a letter first; no word of Python's or of the subset's."""
+    while True:
+        name = rng.choice(_LETTERS) + "".join(rng.choices(_LETTERS_AND_DIGITS, k=rng.randint(1, 5)))
+        if name not in _TAKEN:
+            return name
+
+
+def _random_text(rng: Random, characters: str, length: int) -> str:
+    """Characters with repetitions in some texts more than in others; numbers mostly don't begin with 0."""
+    if len(characters) > 2 and rng.random() < 0.25:
+        characters = rng.sample(characters, rng.randint(2, 4))
+    text = "".join(rng.choices(characters, k=length))
+    if text[0] == "0" and length > 1 and len(characters) > 2 and rng.random() < 0.9:
+        text = rng.choice("123456789") + text[1:]
+    return text
+
+
+def _with_first(rng: Random, text: str, sought: str, characters: str, from_left: bool) -> str:
+    """``text`` with ``sought`` first at any place, as likely as each other, or nowhere."""
+    place = rng.randrange(len(text) + 1)
+    others = characters.replace(sought, "")
+    ordered = text if from_left else text[::-1]
+    before = "".join(rng.choice(others) if character == sought else character for character in ordered[:place])
+    ordered = before + sought * (place < len(text)) + ordered[place + 1 :]
+    return ordered if from_left else ordered[::-1]
