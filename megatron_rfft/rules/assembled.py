@@ -71,16 +71,25 @@ class AssembledRule:
 
     def run(self, *arguments: Any) -> Any:
         """As ``Rule.run``."""
-        return self._execute(_Running(self).block(self._body, 0), arguments, None)[0]
+        return self._execute(_Running(self).block(self._body), arguments, None)[0]
 
     def try_out(self, inputs: tuple[tuple[Any, ...], ...]) -> tuple[list[Any], bool]:
-        """The answers to several tuples of arguments, and whether every test came out both ways.
+        """The answers to several tuples of strings and numbers, and whether every test came out both ways.
 
         A loop's test has to hold once at least; that it fails at last goes without saying.
         """
         running = _Running(self)
-        steps = running.block(self._body, 0)
-        answers = [self._execute(steps, arguments, None)[0] for arguments in inputs]
+        steps = running.block(self._body)
+        answers = []
+        for arguments in inputs:
+            state: State = [None] * _NUM_SLOTS
+            for slot, argument in zip(self._slots, arguments, strict=True):
+                state[slot] = argument
+            state[_STEPS] = 0
+            for step in steps:
+                if (left := step(state, None)) is not None:
+                    answers.append(left[0])
+                    break
         return answers, all(yes and no for yes, no in running.outcomes)
 
     @property
@@ -128,18 +137,17 @@ class _Running:
         self.limit = rule.step_limit
         self.outcomes: list[list[bool]] = []  # of each test: whether it held, and whether it failed
 
-    def block(self, nodes: list[_Node], depth: int) -> list[Step]:
-        return [
-            self.branch(*node)
-            if node[1] and node[0][0] != "w"
-            else self.loop(*node)
-            if node[1]
-            else _plain_line(node[0])
-            for node in nodes
-        ]
+    def block(self, nodes: list[_Node]) -> list[Step]:
+        steps = []
+        for text, body, otherwise in nodes:
+            if not body:
+                steps.append(_plain_line(text))
+            else:
+                steps.append(self.loop(text, body) if text[0] == "w" else self.branch(text, body, otherwise))
+        return steps
 
-    def loop(self, text: str, nodes: list[_Node], _: list[_Node]) -> Step:
-        test, body, limit = _plain_line(text), self.block(nodes, 1), self.limit
+    def loop(self, text: str, nodes: list[_Node]) -> Step:
+        test, body, limit = _plain_line(text), self.block(nodes), self.limit
         outcomes = [False, True]
         self.outcomes.append(outcomes)
 
@@ -160,7 +168,7 @@ class _Running:
         return loop
 
     def branch(self, text: str, nodes: list[_Node], others: list[_Node]) -> Step:
-        test, body, otherwise = _plain_line(text), self.block(nodes, 1), self.block(others, 1)
+        test, body, otherwise = _plain_line(text), self.block(nodes), self.block(others)
         outcomes = [False, False]
         self.outcomes.append(outcomes)
 

@@ -19,7 +19,10 @@ FUNCTION, A, B, MARK, NUMBER, INDEX, X, Y, *STATES = PLACEHOLDERS[:13]
 SHAPES = ("scan", "count", "pair")
 """Loops over one string; loops that count to a number, over one string; loops over two strings."""
 _INDENT = "    "
-_COMPARED = {name: tuple(f"'{character}'" for character in some) for name, (_, some, _) in snippets.ALPHABETS.items()}
+_CONSTANTS_OF = {
+    name: [tuple(f"'{character}'" for character in characters) for characters in pools[1:4]]
+    for name, pools in snippets.ALPHABETS.items()
+}
 _CONSTANTS = {name: tuple(map(str, values)) for name, values in snippets.CONSTANTS.items()}
 
 
@@ -54,7 +57,8 @@ class _Writer:
     def __init__(self, rng: Random, alphabet: str, shape: str) -> None:
         self.rng = rng
         self.alphabet, self.shape = alphabet, shape
-        self.constants, self.groups = _COMPARED[alphabet], snippets.ALPHABETS[alphabet][2]
+        self.constants, self.middle, self.few = _CONSTANTS_OF[alphabet]
+        self.groups = snippets.ALPHABETS[alphabet][4]
         self.given: dict[str, str] = {}
         self.has_numbers = alphabet in snippets.HAS_NUMBERS
         self.parameters = [A, B] if shape == "pair" else [A, NUMBER] if shape == "count" else [A]
@@ -243,17 +247,16 @@ class _Writer:
 
     def test(self, name: str = "", of_two: bool = False) -> str:
         """A test that the statement for ``name`` stands under, perhaps two of them joined."""
-        first = self.one_test(name, of_two)
-        if self.rng.random() < 0.07 and " or " not in first and " and " not in first:
-            second = self.one_test(name, of_two)
-            if first != second and " or " not in second and " and " not in second:
-                return self.rng.choice(snippets.JOINED).format(first, second)
-        return first
+        test = self.one_test(name, of_two)
+        if self.rng.random() < 0.06 and " or " not in test and " and " not in test and "'" not in test:
+            joined = self.rng.choice(snippets.JOINED)
+            return self.fill(joined.replace("{}", test), {})
+        return test
 
     def one_test(self, name: str, of_two: bool) -> str:
         rng, groups = self.rng, [*snippets.TESTS]
         if self.groups:
-            groups.append(snippets.TESTS_OF_GROUPS)
+            groups += [snippets.TESTS_OF_GROUPS, snippets.TESTS_OF_ORDER, snippets.TESTS_OF_ORDER]
         if self.has_numbers:
             groups.append(snippets.TESTS_OF_NUMBERS)
         if self.shape == "pair":
@@ -295,8 +298,7 @@ class _Writer:
                 self.depends.add(kept)
         elif len(self.kinds) > 1 and rng.random() < 0.05:
             first, second = rng.sample(list(self.kinds), 2)
-            test = {"number": f"{first} > {rng.randint(0, 5)}", "string": f"{first} == ''", "flag": first}
-            lines = [f"if {test[snippets.KINDS_OF_RESULTS[self.kinds[first]]]}:", f"{_INDENT}return {second}"]
+            lines = [f"if {self.fill(_LAST_TESTS[self.kinds[first]], {'v': first})}:", f"{_INDENT}return {second}"]
         return [*lines, f"return {self.result()}"]
 
     def result(self) -> str:
@@ -336,6 +338,10 @@ class _Writer:
             return self.rng.choice(self.constants)
         if name in _CONSTANTS:
             return self.rng.choice(_CONSTANTS[name])
+        if name == "o":
+            return self.rng.choice(self.middle)
+        if name == "z":
+            return self.rng.choice(self.few)
         if name == "g":
             return self.rng.choice(self.groups)
         return {"a": A, "b": B, "y": self.y, "p": MARK}[name]
@@ -343,6 +349,14 @@ class _Writer:
 
 _COUNT_OFTEN = ("count", "count", "count", "last", "last", "most", "kept", "kept", "flag")
 _STATE_KINDS = (_COUNT_OFTEN, (*_COUNT_OFTEN, "total", "total", "total"))
+
+
+_LAST_TESTS = {
+    **dict.fromkeys(("count", "total"), "{v} > {k}"),
+    **dict.fromkeys(("last", "most"), "{v} == {c}"),
+    "kept": "len({v}) > {k}",
+    "flag": "{v}",
+}
 
 
 def _places(body: list[str]) -> list[int]:

@@ -1,6 +1,5 @@
 """What a random rule over strings is asked about, and what its names are."""
 
-from collections.abc import Sequence
 from random import Random
 
 from megatron_rfft.rules import string_snippets as snippets
@@ -41,22 +40,6 @@ def draw_arguments(rng: Random, rule: StringRule, length: int) -> tuple[str | in
             second = text[:same] + second[same:] if rule.from_left else second[: other - same] + text[length - same :]
         given[A], given[B] = (text, second) if rng.random() < 0.5 else (second, text)
     return tuple(given[name] for name in rule.parameters)
-
-
-def draw_plain_arguments(
-    rng: Random, alphabet: str, parameters: Sequence[str], length: int, second: int, number: int
-) -> tuple[str | int, ...]:
-    """Arguments for any rule with these parameters: strings of ``length`` and of ``second`` characters, a number.
-
-    The strings agree at some places, at their ends too.
-    """
-    characters = snippets.ALPHABETS[alphabet][1]
-    text, other = ("".join(rng.choices(characters, k=size)) for size in (length, second))
-    agreed = [(mine if rng.random() < 0.4 else its) for mine, its in zip(text, other, strict=False)]
-    other = "".join(agreed) + other[len(agreed) :]
-    other = (text[0] + other[1:])[:-1] + text[-1] if rng.random() < 0.5 else other
-    given = {A: text, B: other, MARK: text[rng.randrange(length)], NUMBER: number}
-    return tuple(given[name] for name in parameters)
 
 
 def draw_names(rng: Random, rule: StringRule, at_random: bool) -> dict[str, str]:

@@ -2,8 +2,9 @@
 
 The fields of a template: ``{a}`` is a string that the loop shortens; ``{x}`` the character taken from it, ``{y}`` that
 of the second string; ``{v}`` the variable that a statement is for; ``{u}`` another variable; ``{p}`` the parameter that
-is a character. ``{c}`` is a character of the alphabet, ``{g}`` a group of them, ``{d}`` a number from 1 to 9, ``{e}``
-from 1 to 7, ``{m}`` a modulus and ``{r}`` 0 or 1. Templates are in canonical form (``subset.source_of``).
+is a character. ``{c}`` is a character of the alphabet, ``{o}`` one in its middle, ``{z}`` one of very few, ``{g}`` a
+group of them, ``{d}`` a number from 1 to 9, ``{e}`` from 1 to 5, ``{k}`` from 2 to 4, ``{m}`` a modulus, ``{r}`` 0 or 1.
+Templates are in canonical form (``subset.source_of``).
 """
 
 from string import ascii_lowercase
@@ -29,15 +30,21 @@ TEXTS, MARKS, NUMBERS, INDEXES, ITEMS, STATES = (
 )
 FUNCTIONS = (*_ALONE.split() * 4, *(f"{verb}_{noun}" for verb in _VERBS.split() for noun in _OBJECTS.split()))
 
-# Alphabets: characters, those that rules compare with, and groups of them.
+# Alphabets: the characters; those that rules look for, that they compare by order, that they put into texts; groups.
 ALPHABETS = {
-    "digits": ("0123456789", "01234567895555", ("'02468'", "'13579'", "'05'", "'159'", "'2357'", "'789'", "'0123'")),
-    "bits": ("01", "01", ()),
-    "letters": (ascii_lowercase, "aeioubcdmmnqstxz", ("'aeiou'", "'abcdefg'", "'xyz'", "'aeioust'", "'mnop'")),
+    "digits": (
+        *("0123456789", "01234567895555", "23456785", "019"),
+        ("'02468'", "'13579'", "'05'", "'159'", "'2357'", "'789'", "'0123'"),
+    ),
+    "bits": ("01", "01", "", "01", ()),
+    "letters": (
+        *(ascii_lowercase, "aeioubcdmnqstxz", "fhkmmpsu", "ax"),
+        ("'aeiou'", "'abcdefg'", "'xyz'", "'aeioust'", "'mnop'"),
+    ),
 }
 HAS_NUMBERS = frozenset({"digits", "bits"})  # alphabets whose characters `int` reads
 
-CONSTANTS = {"d": range(1, 10), "e": range(1, 8), "m": (3, 5, 7, 9, 10, 10, 11, 20, 100), "r": (0, 1), "k": (2, 3, 4)}
+CONSTANTS = {"d": range(1, 10), "e": range(1, 6), "m": (3, 5, 7, 9, 10, 10, 11, 20, 100), "r": (0, 1), "k": (2, 3, 4)}
 
 # Kinds of variables: what they start with, and statements that give them a new value.
 STARTS = {
@@ -64,7 +71,7 @@ UPDATES = {
     ),
     "kept": (
         *("{v} += {x}", "{v} += {x}", "{v} = {x} + {v}", "{v} = {x} + {v}", "{v} = {v} + {x}"),
-        *("{v} = {x} + {v} + {x}", "{v} += {c} + {x}", "{v} += {x} + {x}"),
+        *("{v} = {x} + {v} + {x}", "{v} += {z} + {x}", "{v} += {x} + {x}"),
     ),
     "flag": ("{v} = not {v}",),
 }
@@ -87,7 +94,7 @@ BRANCHES = {
     "most": (("{v} = {x}", ""),),
     "kept": (
         *(("{v} += {x}", ""), ("{v} += {x}", ""), ("{v} = {x} + {v}", ""), ("{v} += {x}", "{v} = {x} + {v}")),
-        *(("{v} += {x}", "{v} += {c}"), ("{v} = ''", "{v} += {x}"), ("{v} += {c}", "{v} += {c}")),
+        *(("{v} += {x}", "{v} += {z}"), ("{v} = ''", "{v} += {x}"), ("{v} += {z}", "{v} = {z} + {v}")),
         *(("{v} = {v}[1:]", "{v} += {x}"), ("{v} = {v} + {x}", ""), ("{v} = {v}[:-1]", "{v} += {x}")),
     ),
     "flag": (*(("{v} = not {v}", ""),) * 3, ("{v} = True", ""), ("{v} = False", ""), ("{v} = True", "{v} = False")),
@@ -112,31 +119,30 @@ UPDATES_OF_TWO_NUMBERS = {
 }
 
 # Tests, in groups that are each as likely as the others.
-TESTS = (
-    ("{x} == {c}", "{x} != {c}", "{x} > {c}", "{x} < {c}", "{x} >= {c}", "{x} <= {c}"),
-    ("{x} == {c}", "{x} > {c}", "{x} < {c}"),
-)
+TESTS = (("{x} == {c}", "{x} != {c}", "{x} == {c}"),)
+TESTS_OF_ORDER = ("{x} > {o}", "{x} < {o}", "{x} >= {o}", "{x} <= {o}")
 TESTS_OF_GROUPS = ("{x} in {g}", "{x} not in {g}")
 TESTS_OF_NUMBERS = ("int({x}) % 2 == {r}", "int({x}) % 2 == {r}", "int({x}) % 3 == {r}", "int({x}) > {e}")
 TESTS_OF_MARK = ("{x} == {p}", "{x} != {p}", "{x} > {p}", "{x} < {p}", "{x} == {p}", "{x} >= {p}")
 TESTS_OF_ENDS = ("{a}[0] == {a}[-1]", "{a}[0] < {a}[-1]", "{a}[0] > {a}[-1]", "{a}[0] != {a}[-1]")
-TESTS_OF_LENGTH = ("len({a}) % 2 == {r}", "len({a}) > {e}", "len({a}) % 3 == {r}")
-TESTS_OF_TWO = ("{x} == {y}", "{x} != {y}", "{x} > {y}", "{x} < {y}", "{x} == {y}", "{x} == {c} or {y} == {c}")
+TESTS_OF_LENGTH = ("len({a}) % 2 == {r}", "len({a}) > {k}", "len({a}) % 3 == {r}")
+TESTS_OF_TWO = ("{x} == {y}", "{x} != {y}", "{x} > {y}", "{x} < {y}", "{x} == {y}", "{x} == {z} or {y} == {z}")
 TESTS_OF_TWO_NUMBERS = ("int({x}) + int({y}) > 9", "(int({x}) + int({y})) % 2 == {r}", "int({x}) > int({y}) + {e}")
 TESTS_OF_KINDS = {
-    "count": ("{u} % 2 == {r}", "{u} < {e}", "{u} > {e}", "{u} % 3 == {r}"),
-    "total": ("{u} % 2 == {r}", "{u} > 1{r}", "{u} < 2{r}", "{u} % 3 == {r}"),
+    "count": ("{u} % 2 == {r}", "{u} < {k}", "{u} > {k}", "{u} % 3 == {r}"),
+    "total": ("{u} % 2 == {r}", "{u} > {e}", "{u} < {e}", "{u} % 3 == {r}"),
     "last": ("{x} == {u}", "{x} > {u}", "{x} != {u}", "{x} < {u}"),
     "most": ("{x} == {u}", "{x} > {u}", "{x} < {u}"),
-    "kept": ("{x} in {u}", "{x} not in {u}", "len({u}) < {e}", "len({u}) % 2 == {r}", "not {u} or {x} != {u}[-1]"),
+    "kept": ("{x} in {u}", "{x} not in {u}", "len({u}) < {k}", "len({u}) % 2 == {r}", "not {u} or {x} != {u}[-1]"),
     "flag": ("{u}", "not {u}"),
 }
-JOINED = ("{} and {}", "{} or {}")
+# Tests joined to another one.
+JOINED = ("{} or {x} == {z}", "{} and {x} != {z}", "{x} != {z} and {}", "{x} == {z} or {}")
 
 # What a rule returns, for variables {v} and {w} of these kinds.
 RESULTS = {
     "number": ("{v}",) * 6 + ("{v} % {m}", "{v} * {k}", "{v} + {d}", "{v} % 2 == 0", "str({v})"),
-    "string": ("{v}",) * 9 + ("{v} + {c}", "{v} + {v}"),
+    "string": ("{v}",) * 9 + ("{v} + {z}", "{v} + {v}"),
     "flag": ("{v}", "{v}", "not {v}"),
     ("number", "number"): (
         "{v}, {w}",
@@ -148,7 +154,7 @@ RESULTS = {
         "max({v}, {w})",
     ),
     ("string", "number"): ("{v}, {w}", "{w}, {v}", "{v} + str({w})", "str({w}) + {v}", "len({v}) + {w}"),
-    ("string", "string"): ("{v}, {w}", "{v} + {w}", "{w} + {v}", "{v} == {w}", "{v} + {c} + {w}"),
+    ("string", "string"): ("{v}, {w}", "{v} + {w}", "{w} + {v}", "{v} == {w}", "{v} + {z} + {w}"),
     ("flag", "number"): ("{v}, {w}", "{w}, {v}", "{v} and {w} > {e}"),
     ("flag", "string"): ("{v}, {w}", "{w}, {v}"),
     ("flag", "flag"): ("{v}, {w}", "{v} == {w}", "{v} or {w}"),

@@ -10,13 +10,13 @@ A rule is run on a few arguments, the same for all rules of its kind. It is refu
 """
 
 from functools import cache
-from itertools import permutations
+from itertools import islice, permutations
 from random import Random
 from typing import Any
 
 from megatron_rfft.rules import RuleError
-from megatron_rfft.rules.random_strings import StringRule
-from megatron_rfft.rules.string_arguments import draw_plain_arguments
+from megatron_rfft.rules.random_strings import MARK, NUMBER, A, B, StringRule
+from megatron_rfft.rules.string_snippets import ALPHABETS
 from megatron_rfft.tasks.held_out import CROSS_DOMAIN, HELD_OUT, NEAR_TWINS
 from megatron_rfft.tasks.instances import Arguments
 
@@ -37,9 +37,19 @@ def is_worth_asking(rule: StringRule, answers: Answers) -> bool:
 
 @cache
 def probes(alphabet: str, parameters: tuple[str, ...]) -> tuple[Arguments, ...]:
-    """What rules with these parameters are tried on."""
-    rng = Random(f"{alphabet} {len(parameters)}")
-    return tuple(draw_plain_arguments(rng, alphabet, parameters, *lengths) for lengths in _LENGTHS)
+    """What rules with these parameters are tried on: all characters come in, second strings agree here and there."""
+    rng = Random(alphabet)
+    characters = ALPHABETS[alphabet][1]
+    dealt = iter("".join("".join(rng.sample(characters, len(characters))) for _ in range(40)))
+    found = []
+    for length, other, number in _LENGTHS:
+        text = "".join(islice(dealt, length))
+        second = "".join(islice(dealt, other))
+        second = "".join(a if rng.random() < 0.4 else b for a, b in zip(text, second, strict=False)) + second[length:]
+        second = (text[0] + second[1:])[:-1] + text[-1] if rng.random() < 0.5 else second
+        given = {A: text, B: second, MARK: text[rng.randrange(length)], NUMBER: number}
+        found.append(tuple(given[name] for name in parameters))
+    return tuple(found)
 
 
 @cache

@@ -23,6 +23,7 @@ from megatron_rfft.tasks.string_questions import ask
 
 RANDOM_STRINGS = "random_strings"
 WEIGHTS = {"digits": 6.0, "bits": 2.0, "letters": 2.0, "scan": 5.0, "count": 3.0, "pair": 2.0, "random_names": 0.25}
+_MOST_DRAWS = 20  # of arguments for a rule
 
 
 class RandomStrings(RandomTask):
@@ -42,8 +43,7 @@ class RandomStrings(RandomTask):
         while True:
             alphabet, shape = _choose(rng, self._alphabets), _choose(rng, self._shapes)
             rule = draw_string_rule(rng, alphabet, shape)
-            arguments = draw_arguments(rng, rule, length)
-            if split_of(RANDOM_STRINGS, (rule.source, arguments)) == split and _is_worth_asking(rule):
+            if (arguments := _of_split(rng, rule, length, split)) is not None and _is_worth_asking(rule):
                 break
         return (rule, draw_names(rng, rule, rng.random() < self._random_names)), arguments
 
@@ -67,6 +67,15 @@ def random_strings(name: str) -> RandomStrings:
         if not 0 <= settings[setting] < float("inf") or (setting == "random_names" and settings[setting] > 1):
             raise UserError(f"task {name}: {part!r} has no weight; write for example {setting}=0.5")
     return RandomStrings(name, settings)
+
+
+def _of_split(rng: Random, rule: StringRule, length: int, split: str) -> Arguments | None:
+    """Arguments of ``length`` that belong to the split with the rule; None if few do, as with a single bit."""
+    for _ in range(_MOST_DRAWS):
+        arguments = draw_arguments(rng, rule, length)
+        if split_of(RANDOM_STRINGS, (rule.source, arguments)) == split:
+            return arguments
+    return None
 
 
 def _is_worth_asking(rule: StringRule) -> bool:
