@@ -110,6 +110,10 @@ class AssembledRule:
         constant.update(name for name in self.parameters if name not in written)
         return frozenset(constant.difference(*(line.read for line in facts)))
 
+    def may_be_table(self, name: str) -> bool:
+        """Whether it is worth to look through the lines: no, for the variables that loops mostly test."""
+        return f"    {name} = {name}" not in self.source and f"    {name} +=" not in self.source
+
     @property
     def return_section(self) -> int:
         return 2 + sum(line.startswith("while ") for line in self.lines)
@@ -210,14 +214,13 @@ class _Tracing:
     def statement(self, text: str, header: tuple[str, ...]) -> Step:
         if text.startswith("return "):
             return compiled_line(text, self.style, (), self.tables_in(text), self.rule.return_section)
-        if header:
-            changed = facts_of(text).changed
-            header = tuple(name for name in header if name in changed)
-        return compiled_line(text, self.style, header, self.tables_in(text), 0)
+        return compiled_line(text, self.style, _of_line(text, header), self.tables_in(text), 0)
 
     def tables_in(self, text: str) -> tuple[str, ...]:
         """The tables among the names of a line that would else show them."""
         if self.style == "lean" and not text.startswith("while "):
+            return ()
+        if self.style == "lean" and not any(map(self.rule.may_be_table, facts_of(text).shown)):
             return ()
         return tuple(name for name in self.rule.tables if name in text)
 
@@ -314,6 +317,13 @@ def facts_of(line: str) -> Facts:
     literal = statement.targets[0].id if is_literal_assignment(statement) else None
     shown = tuple(variable_names(statement.test)) if isinstance(statement, ast.While) else ()
     return Facts(written, (*written, *mutated), frozenset([*read, *mutated]), literal, shown)
+
+
+@cache
+def _of_line(line: str, header: tuple[str, ...]) -> tuple[str, ...]:
+    """Those of a loop's test that the line changes."""
+    changed = facts_of(line).changed if header else ()
+    return tuple(name for name in header if name in changed)
 
 
 @cache

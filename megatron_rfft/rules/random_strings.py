@@ -227,7 +227,8 @@ class _Writer:
     def update(self, name: str) -> list[str]:
         rng, kind = self.rng, self.kinds[name]
         given = {"v": name}
-        if rng.random() < 0.45 or (kind == "most" and rng.random() < 0.8):
+        by_itself = 0.8 if kind == "most" else 0.0 if len(self.kinds) == 1 and kind in ("count", "flag") else 0.45
+        if rng.random() < (0.45 if name in self.depends else by_itself):
             if kind not in ("count", "flag"):
                 self.depends.add(name)
             return self.fill(rng.choice(self.plain_updates(kind)), given).split("\n")
@@ -287,7 +288,7 @@ class _Writer:
     def after(self) -> list[str]:
         """A second loop perhaps, and the return."""
         rng, lines = self.rng, []
-        counts = [n for n, kind in self.kinds.items() if kind in ("count", "total")]
+        counts = [n for n, kind in self.kinds.items() if kind == "count"]
         if counts and rng.random() < 0.12:
             count = rng.choice(counts)
             kept = next((name for name, kind in self.kinds.items() if kind == "kept"), None) or self.new_state("kept")

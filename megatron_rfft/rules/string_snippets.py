@@ -3,8 +3,8 @@
 The fields of a template: ``{a}`` is a string that the loop shortens; ``{x}`` the character taken from it, ``{y}`` that
 of the second string; ``{v}`` the variable that a statement is for; ``{u}`` another variable; ``{p}`` the parameter that
 is a character. ``{c}`` is a character of the alphabet, ``{o}`` one in its middle, ``{z}`` one of very few, ``{g}`` a
-group of them, ``{d}`` a number from 1 to 9, ``{e}`` from 1 to 5, ``{k}`` from 2 to 4, ``{m}`` a modulus, ``{r}`` 0 or 1.
-Templates are in canonical form (``subset.source_of``).
+group of them, ``{d}`` a number from 1 to 9, ``{e}`` from 1 to 5, ``{k}`` from 2 to 4, ``{m}`` a modulus, ``{r}`` 0 or
+1. Templates are in canonical form (``subset.source_of``).
 """
 
 from string import ascii_lowercase
@@ -36,7 +36,7 @@ ALPHABETS = {
         *("0123456789", "01234567895555", "23456785", "019"),
         ("'02468'", "'13579'", "'05'", "'159'", "'2357'", "'789'", "'0123'"),
     ),
-    "bits": ("01", "01", "", "01", ()),
+    "bits": ("01", "01", "01", "01", ()),
     "letters": (
         *(ascii_lowercase, "aeioubcdmnqstxz", "fhkmmpsu", "ax"),
         ("'aeiou'", "'abcdefg'", "'xyz'", "'aeioust'", "'mnop'"),
@@ -51,7 +51,7 @@ STARTS = {
     "count": ("0", "0", "0", "0", "1", "{d}"),
     "total": ("0", "0", "0", "{d}"),
     "last": ("''", "''", "{c}"),
-    "most": ("{c}",),
+    "most": ("{o}",),
     "kept": ("''",),
     "flag": ("True", "False"),
 }
@@ -87,7 +87,7 @@ BRANCHES = {
         *(("{v} = {v} + 1", ""), ("{v} -= 1", ""), ("{v} += {d}", "{v} += 1")),
     ),
     "total": (
-        *(("{v} += int({x})", ""), ("{v} += int({x})", ""), ("{v} += int({x})", "{v} -= int({x})"), ("{v} = 0", "")),
+        *(("{v} += int({x})", ""), ("{v} += int({x})", ""), ("{v} += int({x})", "{v} -= int({x})")),
         *(("{v} = {v} + int({x})", "{v} += 1"), ("{v} = int({x})", ""), ("{v} -= int({x})", "{v} += {d}")),
     ),
     "last": (("{v} = {x}", ""),),
@@ -97,7 +97,7 @@ BRANCHES = {
         *(("{v} += {x}", "{v} += {z}"), ("{v} = ''", "{v} += {x}"), ("{v} += {z}", "{v} = {z} + {v}")),
         *(("{v} = {v}[1:]", "{v} += {x}"), ("{v} = {v} + {x}", ""), ("{v} = {v}[:-1]", "{v} += {x}")),
     ),
-    "flag": (*(("{v} = not {v}", ""),) * 3, ("{v} = True", ""), ("{v} = False", ""), ("{v} = True", "{v} = False")),
+    "flag": (*(("{v} = not {v}", ""),) * 3, ("{v} = True", "{v} = False"), ("{v} = False", "{v} = True")),
 }
 # With the characters of two strings.
 UPDATES_OF_TWO = {

@@ -38,19 +38,21 @@ class RandomStrings(RandomTask):
         self._shapes = _weighted(SHAPES, settings)
         self._random_names = settings.get("random_names", WEIGHTS["random_names"])
 
-    def draw_rule(self, split: str, length: int, rng: Random) -> tuple[tuple[StringRule, dict[str, str]], Arguments]:
-        """The rule with its names, and the arguments; whatever the names, a rule belongs to a split with these."""
+    def draw_rule(self, split: str, length: int, rng: Random) -> tuple[RenamedRule, Arguments]:
+        """The rule and the arguments; whatever the names, a rule belongs to a split with these."""
         while True:
-            alphabet, shape = _choose(rng, self._alphabets), _choose(rng, self._shapes)
-            rule = draw_string_rule(rng, alphabet, shape)
-            if (arguments := _of_split(rng, rule, length, split)) is not None and _is_worth_asking(rule):
+            drawn = draw_string_rule(rng, _choose(rng, self._alphabets), _choose(rng, self._shapes))
+            rule = AssembledRule(drawn.source)
+            answers, come_out_both_ways = rule.try_out(probes(drawn.alphabet, drawn.parameters))
+            if not come_out_both_ways or not is_worth_asking(drawn, tuple(map(shown, answers))):
+                continue
+            if (arguments := _of_split(rng, drawn, length, split)) is not None:
                 break
-        return (rule, draw_names(rng, rule, rng.random() < self._random_names)), arguments
+        return RenamedRule(rule, draw_names(rng, drawn, rng.random() < self._random_names)), arguments
 
-    def pose(self, drawn: tuple[tuple[StringRule, dict[str, str]], Arguments], rng: Random) -> Problem:
-        (rule, names), arguments = drawn
-        renamed = RenamedRule(AssembledRule(rule.source), names)
-        return Problem(renamed, arguments, ask(rng, renamed.name, renamed.parameters, arguments))
+    def pose(self, drawn: tuple[RenamedRule, Arguments], rng: Random) -> Problem:
+        rule, arguments = drawn
+        return Problem(rule, arguments, ask(rng, rule.name, rule.parameters, arguments))
 
 
 def random_strings(name: str) -> RandomStrings:
@@ -76,11 +78,6 @@ def _of_split(rng: Random, rule: StringRule, length: int, split: str) -> Argumen
         if split_of(RANDOM_STRINGS, (rule.source, arguments)) == split:
             return arguments
     return None
-
-
-def _is_worth_asking(rule: StringRule) -> bool:
-    answers, come_out_both_ways = AssembledRule(rule.source).try_out(probes(rule.alphabet, rule.parameters))
-    return come_out_both_ways and is_worth_asking(rule, tuple(map(shown, answers)))
 
 
 def _weighted(choices: Sequence[str], settings: dict[str, float]) -> tuple[tuple[str, float], ...]:
