@@ -11,14 +11,14 @@ matter (numbered sentences, states) are left to ``Rule``.
 """
 
 import ast
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from functools import cache, cached_property
 from typing import Any, NamedTuple
 
 from megatron_rfft.rules.code import WRITE, Code, load
 from megatron_rfft.rules.instrument import STEPS, Instrumenter, compile_function
-from megatron_rfft.rules.placeholders import PLACEHOLDERS
+from megatron_rfft.rules.placeholders import ACCENTED
 from megatron_rfft.rules.rule import STEP_LIMIT, Rule, StepLimitError, Trace, copy_value
 from megatron_rfft.rules.styles import style_of
 from megatron_rfft.rules.subset import (
@@ -34,7 +34,7 @@ from megatron_rfft.rules.subset import (
 STYLES_BY_LINE = ("full", "lean")
 _STATE = "_state"
 _STEPS = 0  # the place in a state of the number of passes: that of the function's own name, which is no variable
-_SLOTS = {name: place for place, name in enumerate(PLACEHOLDERS)}
+_SLOTS = {name: place for place, name in enumerate(ACCENTED)}
 _NUM_SLOTS = 24  # names in a rule, at most
 _BREAK, _CONTINUE = "break", "continue"
 
@@ -73,19 +73,24 @@ class AssembledRule:
         """As ``Rule.run``."""
         return self._execute(_Running(self).block(self._body), arguments, None)[0]
 
-    def try_out(self, inputs: tuple[tuple[Any, ...], ...]) -> tuple[list[Any], bool]:
-        """The answers to several tuples of strings and numbers, and whether every test came out both ways.
+    def state_of(self, arguments: tuple[str | int, ...]) -> State:
+        """What ``try_out`` starts from for these arguments, the same for all rules with the same parameters."""
+        state: State = [None] * _NUM_SLOTS
+        for slot, argument in zip(self._slots, arguments, strict=True):
+            state[slot] = argument
+        state[_STEPS] = 0
+        return state
+
+    def try_out(self, starts: Iterable[State]) -> tuple[list[Any], bool]:
+        """The answers from several states, and whether every test came out both ways.
 
         A loop's test has to hold once at least; that it fails at last goes without saying.
         """
         running = _Running(self)
         steps = running.block(self._body)
         answers = []
-        for arguments in inputs:
-            state: State = [None] * _NUM_SLOTS
-            for slot, argument in zip(self._slots, arguments, strict=True):
-                state[slot] = argument
-            state[_STEPS] = 0
+        for start in starts:
+            state = start.copy()
             for step in steps:
                 if (left := step(state, None)) is not None:
                     answers.append(left[0])
@@ -119,10 +124,7 @@ class AssembledRule:
         return 2 + sum(line.startswith("while ") for line in self.lines)
 
     def _execute(self, steps: list[Step], arguments: tuple, write: Callable[[str], Any] | None) -> tuple[Any, int]:
-        state: State = [None] * _NUM_SLOTS
-        for slot, argument in zip(self._slots, arguments, strict=True):
-            state[slot] = argument if isinstance(argument, str) else copy_value(argument)
-        state[_STEPS] = 0
+        state = self.state_of([copy_value(argument) for argument in arguments])
         try:
             for step in steps:
                 if (left := step(state, write)) is not None:

@@ -10,12 +10,13 @@ is judged by who knows these tasks (``megatron_rfft.tasks.random_strings``).
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cache
 from random import Random
 
 from megatron_rfft.rules import string_snippets as snippets
-from megatron_rfft.rules.placeholders import PLACEHOLDERS
+from megatron_rfft.rules.placeholders import ACCENTED
 
-FUNCTION, A, B, MARK, NUMBER, INDEX, X, Y, *STATES = PLACEHOLDERS[:13]
+FUNCTION, A, B, MARK, NUMBER, INDEX, X, Y, *STATES = ACCENTED[:13]
 SHAPES = ("scan", "count", "pair")
 """Loops over one string; loops that count to a number, over one string; loops over two strings."""
 _INDENT = "    "
@@ -83,7 +84,7 @@ class _Writer:
             self.parameters.reverse()
         source = "\n".join(f"{_INDENT}{line}" for line in lines)
         source = f"def {FUNCTION}({', '.join(self.parameters)}):\n{source}"
-        used = tuple(name for name in PLACEHOLDERS[:13] if name in source)
+        used = tuple(name for name in ACCENTED[:13] if name in source)
         parameters = tuple(self.parameters)
         side = self.from_left
         return StringRule(source, parameters, used, self.alphabet, self.stop, side, self.longest_count, self.alike)
@@ -231,20 +232,13 @@ class _Writer:
         if rng.random() < (0.45 if name in self.depends else by_itself):
             if kind not in ("count", "flag"):
                 self.depends.add(name)
-            return self.fill(rng.choice(self.plain_updates(kind)), given).split("\n")
+            return self.fill(
+                rng.choice(rng.choice(_plain_updates(kind, self.has_numbers, self.shape == "pair"))), given
+            ).split("\n")
         self.depends.add(name)
         one, other = rng.choice(snippets.BRANCHES[kind])
         lines = [f"if {self.test(name)}:", _INDENT + self.fill(one, given)]
         return [*lines, "else:", _INDENT + self.fill(other, given)] if other else lines
-
-    def plain_updates(self, kind: str) -> Sequence[str]:
-        groups = [snippets.UPDATES[kind], *(t[kind] for t in (snippets.UPDATES_OF_NUMBERS,) if kind in t)]
-        if not self.has_numbers:
-            groups = groups[:1]
-        if self.shape == "pair":
-            two = [snippets.UPDATES_OF_TWO] + [snippets.UPDATES_OF_TWO_NUMBERS] * self.has_numbers
-            groups += [table[kind] for table in two if kind in table] * 2
-        return self.rng.choice(groups)
 
     def test(self, name: str = "", of_two: bool = False) -> str:
         """A test that the statement for ``name`` stands under, perhaps two of them joined."""
@@ -255,28 +249,17 @@ class _Writer:
         return test
 
     def one_test(self, name: str, of_two: bool) -> str:
-        rng, groups = self.rng, [*snippets.TESTS]
-        if self.groups:
-            groups += [snippets.TESTS_OF_GROUPS, snippets.TESTS_OF_ORDER, snippets.TESTS_OF_ORDER]
-        if self.has_numbers:
-            groups.append(snippets.TESTS_OF_NUMBERS)
-        if self.shape == "pair":
-            groups += [snippets.TESTS_OF_TWO] * 3 + [snippets.TESTS_OF_TWO_NUMBERS] * self.has_numbers
-            if of_two:
-                groups = groups[-4:]
-        elif MARK in self.parameters:
-            groups += [snippets.TESTS_OF_MARK] * 3
-        elif NUMBER not in self.parameters and rng.random() < 0.35:
+        rng, is_pair = self.rng, self.shape == "pair"
+        if not is_pair and len(self.parameters) == 1 and rng.random() < 0.35:
             self.need_mark()
-            groups = [snippets.TESTS_OF_MARK]
-        if self.shape != "count" and self.x != X:
-            groups += [snippets.TESTS_OF_LENGTH, snippets.TESTS_OF_ENDS]
+        has_ends = self.shape != "count" and self.x != X
+        groups = _tests(self.alphabet, is_pair, of_two, MARK in self.parameters, has_ends)
         others = [other for other in self.kinds if other != name]
         fields = {}
         if rng.random() < 0.25:
             other = name if name and (not others or rng.random() < 0.4) else rng.choice(others or [""])
             if other:
-                groups, fields["u"] = [snippets.TESTS_OF_KINDS[self.kinds[other]]], other
+                groups, fields["u"] = (snippets.TESTS_OF_KINDS[self.kinds[other]],), other
         return self.fill(rng.choice(rng.choice(groups)), fields)
 
     def need_mark(self) -> None:
@@ -350,6 +333,34 @@ class _Writer:
 
 _COUNT_OFTEN = ("count", "count", "count", "last", "last", "most", "kept", "kept", "flag")
 _STATE_KINDS = (_COUNT_OFTEN, (*_COUNT_OFTEN, "total", "total", "total"))
+
+
+@cache
+def _plain_updates(kind: str, has_numbers: bool, is_pair: bool) -> tuple[Sequence[str], ...]:
+    """Groups of statements without a test, each as likely as the others."""
+    groups = [snippets.UPDATES[kind]]
+    if has_numbers and kind in snippets.UPDATES_OF_NUMBERS:
+        groups.append(snippets.UPDATES_OF_NUMBERS[kind])
+    if is_pair:
+        two = [snippets.UPDATES_OF_TWO] + [snippets.UPDATES_OF_TWO_NUMBERS] * has_numbers
+        groups += [table[kind] for table in two if kind in table] * 2
+    return tuple(groups)
+
+
+@cache
+def _tests(alphabet: str, is_pair: bool, of_two: bool, has_mark: bool, has_ends: bool) -> tuple[Sequence[str], ...]:
+    """Groups of tests, each as likely as the others; ``of_two``: those of two characters alone."""
+    has_numbers = alphabet in snippets.HAS_NUMBERS
+    two = [snippets.TESTS_OF_TWO] * 3 + [snippets.TESTS_OF_TWO_NUMBERS] * has_numbers
+    if of_two:
+        return tuple(two)
+    groups = [*snippets.TESTS]
+    if snippets.ALPHABETS[alphabet][4]:
+        groups += [snippets.TESTS_OF_GROUPS, snippets.TESTS_OF_ORDER, snippets.TESTS_OF_ORDER]
+    groups += [snippets.TESTS_OF_NUMBERS] * has_numbers
+    groups += two if is_pair else [snippets.TESTS_OF_MARK] * 4 if has_mark else []
+    groups += [snippets.TESTS_OF_LENGTH, snippets.TESTS_OF_ENDS] * has_ends
+    return tuple(groups)
 
 
 _LAST_TESTS = {

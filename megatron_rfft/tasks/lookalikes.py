@@ -15,6 +15,7 @@ from random import Random
 from typing import Any
 
 from megatron_rfft.rules import RuleError
+from megatron_rfft.rules.assembled import AssembledRule
 from megatron_rfft.rules.random_strings import MARK, NUMBER, A, B, StringRule
 from megatron_rfft.rules.string_snippets import ALPHABETS
 from megatron_rfft.tasks.held_out import CROSS_DOMAIN, HELD_OUT, NEAR_TWINS
@@ -28,11 +29,15 @@ _SAME_AT_MOST = 5  # answers that are one and the same
 Answers = tuple[str, ...]
 
 
-def is_worth_asking(rule: StringRule, answers: Answers) -> bool:
-    """Whether a rule with these answers to ``probes`` depends on its input and is none of the tasks kept apart."""
+def is_worth_asking(drawn: StringRule, rule: AssembledRule) -> bool:
+    """Whether the rule depends on its input, has no idle test, and is none of the tasks kept apart."""
+    found, come_out_both_ways = rule.try_out(_starts(drawn.alphabet, drawn.parameters))
+    if not come_out_both_ways:
+        return False
+    answers = tuple(map(_shown, found))
     if max(map(answers.count, answers)) > _SAME_AT_MOST or all(len(set(answers[group])) == 1 for group in _GROUPS):
         return False
-    return answers not in _refused(rule.alphabet, rule.parameters)
+    return answers not in _refused(drawn.alphabet, drawn.parameters)
 
 
 @cache
@@ -53,6 +58,12 @@ def probes(alphabet: str, parameters: tuple[str, ...]) -> tuple[Arguments, ...]:
 
 
 @cache
+def _starts(alphabet: str, parameters: tuple[str, ...]) -> tuple[list[Any], ...]:
+    rule = AssembledRule(f"def f({', '.join(parameters)}):\n    return {parameters[0]}")
+    return tuple(map(rule.state_of, probes(alphabet, parameters)))
+
+
+@cache
 def _refused(alphabet: str, parameters: tuple[str, ...]) -> frozenset[Answers]:
     """The answers of the tasks kept apart to ``probes``, for each way to give them some of the arguments."""
     from megatron_rfft.tasks.registry import load_task  # which knows random rules, and so imports this module
@@ -65,10 +76,10 @@ def _refused(alphabet: str, parameters: tuple[str, ...]) -> frozenset[Answers]:
                 answers = [rule.run(*(arguments[i] for i in places)) for arguments in probes(alphabet, parameters)]
             except RuleError:  # a task about something else
                 continue
-            found.add(tuple(map(shown, answers)))
+            found.add(tuple(map(_shown, answers)))
     return frozenset(found)
 
 
-def shown(answer: Any) -> str:
+def _shown(answer: Any) -> str:
     """An answer as it is compared: ``7`` and ``'7'`` are the same."""
     return str(answer)
