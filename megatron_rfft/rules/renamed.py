@@ -41,5 +41,12 @@ class RenamedRule:
         """As ``Rule.run``."""
         return self._rule.run(*arguments)
 
+    def __eq__(self, other: object) -> bool:
+        """Whether it is the same rule, under whatever names."""
+        return isinstance(other, RenamedRule) and self._rule is other._rule
+
+    def __hash__(self) -> int:
+        return id(self._rule)
+
     def __repr__(self) -> str:
         return f"RenamedRule({self.name}({', '.join(self.parameters)}))"

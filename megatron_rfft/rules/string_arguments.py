@@ -1,21 +1,9 @@
-"""What a random rule over strings is asked about, and what its names are."""
+"""What a random rule over strings is asked about."""
 
 from random import Random
 
 from megatron_rfft.rules import string_snippets as snippets
-from megatron_rfft.rules.random_strings import FUNCTION, INDEX, MARK, NUMBER, STATES, A, B, StringRule, X, Y
-
-_POOLS = {
-    FUNCTION: snippets.FUNCTIONS,
-    A: snippets.TEXTS,
-    B: snippets.TEXTS,
-    MARK: snippets.MARKS,
-    NUMBER: snippets.NUMBERS,
-    INDEX: snippets.INDEXES,
-    X: snippets.ITEMS,
-    Y: snippets.ITEMS,
-    **dict.fromkeys(STATES, snippets.STATES),
-}
+from megatron_rfft.rules.random_strings import MARK, NUMBER, A, B, StringRule
 
 
 def draw_arguments(rng: Random, rule: StringRule, length: int) -> tuple[str | int, ...]:
@@ -40,32 +28,6 @@ def draw_arguments(rng: Random, rule: StringRule, length: int) -> tuple[str | in
             second = text[:same] + second[same:] if rule.from_left else second[: other - same] + text[length - same :]
         given[A], given[B] = (text, second) if rng.random() < 0.5 else (second, text)
     return tuple(given[name] for name in rule.parameters)
-
-
-def draw_names(rng: Random, rule: StringRule, at_random: bool) -> dict[str, str]:
-    """A name for each stand-in, from pools that suit what it stands for, or random strings."""
-    names: dict[str, str] = {}
-    for placeholder in rule.placeholders:
-        while True:
-            name = _random_name(rng) if at_random else rng.choice(_POOLS[placeholder])
-            if name not in names.values():
-                break
-        names[placeholder] = name
-    return names
-
-
-_LETTERS, _LETTERS_AND_DIGITS = "abcdefghijklmnopqrstuvwxyz", "abcdefghijklmnopqrstuvwxyz0123456789"
-_PYTHON = "and as assert async await break class def del elif else except for from if import in is not or pass try with"
-_BUILTINS = "abs bool case chr copy get int len lower match max min ord pop str type upper while raise yield"
-_TAKEN = frozenset(f"{_PYTHON} {_BUILTINS}".split())
-
-
-def _random_name(rng: Random) -> str:
-    """Two to six letters and digits, a letter first; no word of Python's or of the subset's."""
-    while True:
-        name = rng.choice(_LETTERS) + "".join(rng.choices(_LETTERS_AND_DIGITS, k=rng.randint(1, 5)))
-        if name not in _TAKEN:
-            return name
 
 
 def _random_text(rng: Random, characters: str, length: int) -> str:

@@ -11,9 +11,10 @@ from random import Random
 
 from megatron_rfft.common.errors import UserError
 from megatron_rfft.rules.assembled import AssembledRule
+from megatron_rfft.rules.names import draw_names
 from megatron_rfft.rules.random_strings import SHAPES, StringRule, draw_string_rule
 from megatron_rfft.rules.renamed import RenamedRule
-from megatron_rfft.rules.string_arguments import draw_arguments, draw_names
+from megatron_rfft.rules.string_arguments import draw_arguments
 from megatron_rfft.rules.string_snippets import ALPHABETS
 from megatron_rfft.tasks.instances import Arguments, split_of
 from megatron_rfft.tasks.lookalikes import is_worth_asking
