@@ -34,7 +34,7 @@ def _parser() -> ArgumentParser:
     )
     parser.add_argument(
         "--lengths",
-        help="lengths of the tasks given without: 1-10, 2-30:2 or 1-5,10; with shares of the samples: 1-12:0.9,13-32:0.1",
+        help="lengths of the tasks given without: 1-10, 2-30:2 or 1-5,10; 1-12:0.9,13-32:0.1 has shares",
     )
     parser.add_argument("--samples", type=int, metavar="N", help="distinct examples of each task and length (1000)")
     parser.add_argument("--split", choices=SPLITS, help="split of the instances (train)")
