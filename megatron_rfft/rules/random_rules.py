@@ -216,6 +216,22 @@ class _Writer:
         taken = snippets.GUARDED + snippets.GUARDED_SUM * bool(self.sums) + snippets.GUARDED_KEPT * bool(self.kept)
         return [*guard, *_indented(self.put(taken, which))]
 
+    def change_end(self) -> list[str]:
+        """Something at the end of a list that has an item."""
+        which = self.rng.choice([which for which in (0, 1) if self.lengths.has_item(which)])
+        kind = self.rng.random()
+        if kind < 0.3:
+            return self.put(snippets.ADD, which)
+        if kind < 0.5 and self.lengths.may_add():
+            self.lengths.add(1 - which)
+            return self.put(snippets.COPY, 1 - which)
+        if kind < 0.65:
+            self.lengths.drop(which, 1)
+            return self.put(snippets.POP, which)
+        both = self.lengths.has_item(1 - which) and kind < 0.82
+        self.lengths.may_drop(which)
+        return self.put(snippets.POP_IF_BOTH if both else snippets.POP_IF, which)
+
     def arrange(self) -> list[str]:
         """Another order, or the two lists swapped."""
         kind = self.rng.random()
@@ -250,6 +266,7 @@ class _Writer:
             kinds[partial(self.put, snippets.KEEP_MORE)] = 6
         if self.lengths.has_item(0) or self.lengths.has_item(1):
             kinds[self.move] = 5
+            kinds[self.change_end] = 16
         if self.lengths.may_add():
             kinds[self.push] = 20
         return self.rng.choices(list(kinds), list(kinds.values()))[0]()
