@@ -4,6 +4,7 @@ from collections.abc import Collection
 from random import Random
 
 from megatron_rfft.rules import string_snippets as snippets
+from megatron_rfft.rules.random_names import random_name
 from megatron_rfft.rules.random_strings import FUNCTION, INDEX, MARK, NUMBER, STATES, A, B, StringRule, X, Y
 
 _POOLS = {
@@ -18,10 +19,6 @@ _POOLS = {
     **dict.fromkeys(STATES, snippets.STATES),
 }
 _ANY = tuple(dict.fromkeys(name for pool in _POOLS.values() if pool is not snippets.FUNCTIONS for name in pool))
-_LETTERS, _LETTERS_AND_DIGITS = "abcdefghijklmnopqrstuvwxyz", "abcdefghijklmnopqrstuvwxyz0123456789"
-_PYTHON = "and as assert async await break class def del elif else except for from if import in is not or pass try with"
-_BUILTINS = "abs bool case chr copy get int len lower match max min ord pop str type upper while raise yield"
-_TAKEN = frozenset(f"{_PYTHON} {_BUILTINS}".split())
 
 
 def draw_names(rng: Random, rule: StringRule, at_random: bool) -> dict[str, str]:
@@ -39,14 +36,6 @@ def draw_name(rng: Random, taken: Collection[str], at_random: bool, is_function:
 
 def _draw(rng: Random, pool: tuple[str, ...], taken: Collection[str], at_random: bool) -> str:
     while True:
-        name = _random_name(rng) if at_random else rng.choice(pool)
+        name = random_name(rng) if at_random else rng.choice(pool)
         if name not in taken:
-            return name
-
-
-def _random_name(rng: Random) -> str:
-    """Two to six letters and digits, a letter first; no word of Python's or of the subset's."""
-    while True:
-        name = rng.choice(_LETTERS) + "".join(rng.choices(_LETTERS_AND_DIGITS, k=rng.randint(1, 5)))
-        if name not in _TAKEN:
             return name

@@ -19,7 +19,7 @@ from megatron_rfft.rules.string_snippets import ALPHABETS
 from megatron_rfft.tasks.instances import Arguments, split_of
 from megatron_rfft.tasks.lookalikes import is_worth_asking
 from megatron_rfft.tasks.prompts import Problem
-from megatron_rfft.tasks.random_tasks import RandomTask
+from megatron_rfft.tasks.random_tasks import RandomTask, read_settings
 from megatron_rfft.tasks.string_questions import ask
 
 RANDOM_STRINGS = "random_strings"
@@ -57,18 +57,7 @@ class RandomStrings(RandomTask):
 
 def random_strings(name: str) -> RandomStrings:
     """The task of this name: ``random_strings``, or with settings. Raises UserError for settings that can't be."""
-    settings: dict[str, float] = {}
-    for part in name.split("+")[1:]:
-        setting, _, weight = part.partition("=")
-        if setting not in WEIGHTS:
-            raise UserError(f"task {name}: no setting is called {setting!r}; choose from {', '.join(WEIGHTS)}")
-        try:
-            settings[setting] = float(weight or 1)
-        except ValueError:
-            settings[setting] = -1
-        if not 0 <= settings[setting] < float("inf") or (setting == "random_names" and settings[setting] > 1):
-            raise UserError(f"task {name}: {part!r} has no weight; write for example {setting}=0.5")
-    return RandomStrings(name, settings)
+    return RandomStrings(name, read_settings(name, WEIGHTS))
 
 
 def _of_split(rng: Random, rule: StringRule, length: int, split: str) -> Arguments | None:

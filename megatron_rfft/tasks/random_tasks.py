@@ -5,16 +5,20 @@ arm), ``random_strings`` over one or two strings.
 """
 
 from abc import abstractmethod
+from collections.abc import Collection
 from random import Random
 from typing import Any
 
-from megatron_rfft.rules import Rule
-from megatron_rfft.rules.random_rules import random_arguments, random_source
+from megatron_rfft.common.errors import UserError
+from megatron_rfft.rules.assembled import AssembledRule
+from megatron_rfft.rules.random_rules import draw_list_rule, random_arguments
+from megatron_rfft.rules.renamed import RenamedRule
 from megatron_rfft.tasks.instances import Arguments, generator, split_of
 from megatron_rfft.tasks.prompts import Problem
 from megatron_rfft.tasks.task import AnyTask
 
 RANDOM_LISTS = "random_lists"
+RANDOM_NAMES = "random_names"
 FAMILY = "random"
 LIST_QUESTIONS = (
     "What does the rule return for {arguments}?",
@@ -52,23 +56,47 @@ class RandomTask(AnyTask):
         """The problem of what ``draw_rule`` has drawn."""
 
 
-class _RandomLists(RandomTask):
-    name = RANDOM_LISTS
-    valid_lengths = range(5, 61)  # a shorter list is left after one pass
+def read_settings(name: str, known: Collection[str]) -> dict[str, float]:
+    """The weights behind the plus signs of a task's name. Raises UserError for settings that can't be."""
+    settings: dict[str, float] = {}
+    for part in name.split("+")[1:]:
+        setting, _, weight = part.partition("=")
+        if setting not in known:
+            raise UserError(f"task {name}: no setting is called {setting!r}; choose from {', '.join(known)}")
+        try:
+            settings[setting] = float(weight or 1)
+        except ValueError:
+            settings[setting] = -1
+        if not 0 <= settings[setting] < float("inf") or (setting == RANDOM_NAMES and settings[setting] > 1):
+            raise UserError(f"task {name}: {part!r} has no weight; write for example {setting}=0.5")
+    return settings
+
+
+class RandomLists(RandomTask):
+    """The task called ``random_lists``, or ``random_lists+random_names=0.5``: the share of rules whose names are random
+    strings, 0 if it is not given.
+    """
+
+    valid_lengths = range(1, 61)
     file = __file__
 
-    def draw_rule(self, split: str, length: int, rng: Random) -> tuple[str, Arguments]:
-        """Source and arguments; a rule belongs to a split with its arguments."""
-        while True:
-            drawn = (random_source(rng), random_arguments(rng, length))
-            if split_of(self.name, drawn) == split:
-                return drawn
+    def __init__(self, name: str) -> None:
+        self.name = name
+        self._random_names = read_settings(name, (RANDOM_NAMES,)).get(RANDOM_NAMES, 0.0)
 
-    def pose(self, drawn: tuple[str, Arguments], rng: Random) -> Problem:
-        source, arguments = drawn
-        rule = Rule(source)
+    def draw_rule(self, split: str, length: int, rng: Random) -> tuple[RenamedRule, Arguments]:
+        """A rule belongs to a split with its arguments, whatever the names."""
+        while True:
+            source, names = draw_list_rule(rng, self._random_names)
+            arguments = random_arguments(rng, length)
+            if split_of(RANDOM_LISTS, (source, arguments)) == split:
+                return RenamedRule(AssembledRule(source), names), arguments
+
+    def draw_any(self, split: str, length: int, rng: Random) -> Problem:
+        """An exemplar's lists are a little longer than it asks for: of short ones, one pass leaves nothing."""
+        return super().draw_any(split, length + 4, rng)
+
+    def pose(self, drawn: tuple[RenamedRule, Arguments], rng: Random) -> Problem:
+        rule, arguments = drawn
         given = " and ".join(f"{name} = {value}" for name, value in zip(rule.parameters, arguments, strict=True))
         return Problem(rule, arguments, rng.choice(LIST_QUESTIONS).format(arguments=given))
-
-
-RANDOM_LISTS_TASK = _RandomLists()

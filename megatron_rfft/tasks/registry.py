@@ -18,7 +18,7 @@ from megatron_rfft.common.errors import UserError
 from megatron_rfft.common.files import require_file
 from megatron_rfft.rules import Rule
 from megatron_rfft.tasks.random_strings import RANDOM_STRINGS, random_strings
-from megatron_rfft.tasks.random_tasks import RANDOM_LISTS, RANDOM_LISTS_TASK
+from megatron_rfft.tasks.random_tasks import RANDOM_LISTS, RandomLists
 from megatron_rfft.tasks.renamed_tasks import SETTING as RENAME
 from megatron_rfft.tasks.renamed_tasks import RenamedTask
 from megatron_rfft.tasks.task import AnyTask, Sampler, Task
@@ -95,16 +95,15 @@ def load_task(name: str) -> AnyTask:
 def _variant(name: str) -> AnyTask | None:
     """A task that has no file of its own: random rules, a task with other names; None for other names."""
     base, _, setting = name.partition("+")
-    if name == RANDOM_LISTS:
-        return RANDOM_LISTS_TASK
+    if setting == RENAME and base in (RANDOM_LISTS, RANDOM_STRINGS):
+        raise UserError(f"{base} has other names in each example as it is; leave out +{RENAME}")
+    if base == RANDOM_LISTS:
+        return RandomLists(name)
     if base == RANDOM_STRINGS:
         return random_strings(name)
     if setting != RENAME:
         return None
-    task = load_task(base)
-    if not isinstance(task, Task):
-        raise UserError(f"{base} has other names in each example as it is; leave out +{RENAME}")
-    return RenamedTask(task)
+    return RenamedTask(load_task(base))
 
 
 def load_task_file(path: Path | str) -> Task:
