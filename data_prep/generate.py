@@ -33,11 +33,17 @@ def _parser() -> ArgumentParser:
         "--tasks",
         help="names, with lengths of their own if wanted (a,b:1-5,8), or all of train, test, extra or test/code",
     )
-    parser.add_argument("--lengths", help="lengths of the tasks given without: 1-10, 2-30:2 or 1-5,10")
+    parser.add_argument(
+        "--lengths",
+        help="lengths of the tasks given without: 1-10, 2-30:2 or 1-5,10; 1-12:0.9,13-32:0.1 has shares",
+    )
     parser.add_argument("--samples", type=int, metavar="N", help="distinct examples of each task and length (1000)")
     parser.add_argument("--split", choices=SPLITS, help="split of the instances (train)")
     parser.add_argument("--form", choices=FORMS, help="prompt form (rule)")
-    parser.add_argument("--synthetic", type=int, metavar="N", help="examples of random synthetic rules to add (0)")
+    parser.add_argument("--synthetic", type=int, metavar="N", help="examples of random rules over two lists to add (0)")
+    parser.add_argument(
+        "--rename", action="store_true", default=None, help="other names for the variables of each example's rule"
+    )
     parser.add_argument(
         "--max-tokens", type=int, metavar="N", help="leave out tasks and lengths with longer examples (estimated)"
     )

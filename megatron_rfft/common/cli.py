@@ -61,3 +61,36 @@ def parse_lengths(text: str) -> list[int]:
             raise UserError(f"lengths {text!r}: {part!r} is empty or below 1; write for example 2-30:2")
         lengths.update(range(numbers[0], numbers[1] + 1, numbers[2]))
     return sorted(lengths)
+
+
+def parse_length_shares(text: str) -> dict[int, float]:
+    """The lengths of ``"1-12:0.9,13-32:0.1"``, each with its weight: how many times the mean number of samples it gets.
+
+    A number with a point behind a range is its share of all samples; the lengths of a range have equal parts of it.
+    The weights are 1 on average, and all 1 where no share is given. Raises UserError if ``parse_lengths`` does, if
+    only some ranges have a share, if the shares don't add up to 1, or if a length is in two ranges.
+    """
+    ranges: list[tuple[list[int], float | None]] = []
+    for part in text.split(","):
+        bounds, colon, share = part.strip().rpartition(":")
+        if colon and "." in share:
+            try:
+                ranges.append((parse_lengths(bounds), float(share)))
+            except ValueError as error:
+                raise UserError(f"lengths {text!r}: {share!r} is not a share; write for example 1-12:0.9") from error
+        else:
+            ranges.append((parse_lengths(part), None))
+    shares = [share for _, share in ranges if share is not None]
+    if not shares:
+        return dict.fromkeys(parse_lengths(text), 1.0)
+    if len(shares) < len(ranges):
+        raise UserError(f"lengths {text!r}: some ranges have a share and some have none; give one to each")
+    if min(shares) <= 0 or abs(sum(shares) - 1) > 1e-6:
+        raise UserError(f"lengths {text!r}: the shares add up to {sum(shares):g}; make them positive, with the sum 1")
+    total = sum(len(lengths) for lengths, _ in ranges)
+    weights: dict[int, float] = {}
+    for lengths, share in ranges:
+        if twice := weights.keys() & set(lengths):
+            raise UserError(f"lengths {text!r}: {min(twice)} is in two ranges; leave it out of one")
+        weights |= dict.fromkeys(lengths, share * total / len(lengths))
+    return dict(sorted(weights.items()))

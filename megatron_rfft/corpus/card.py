@@ -6,7 +6,7 @@ from typing import Any
 import yaml
 
 from megatron_rfft import __version__
-from megatron_rfft.tasks import SYNTHETIC, load_task
+from megatron_rfft.tasks import load_task
 
 _SIZES = ((10**3, "n<1K"), (10**4, "1K<n<10K"), (10**5, "10K<n<100K"), (10**6, "100K<n<1M"), (10**7, "1M<n<10M"))
 
@@ -79,6 +79,5 @@ def _task_table(manifests: Sequence[dict[str, Any]]) -> str:
             lengths.setdefault(task, set()).update(map(int, cells))
     rows = ["| task | family | lengths |", "|---|---|---|"]
     for name, found in sorted(lengths.items()):
-        family = "synthetic" if name == SYNTHETIC else load_task(name).family
-        rows.append(f"| {name} | {family} | {min(found)}-{max(found)} |")
+        rows.append(f"| {name} | {load_task(name).family} | {min(found)}-{max(found)} |")
     return "\n".join(rows)

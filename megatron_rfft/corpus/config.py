@@ -1,14 +1,16 @@
 """What a corpus is made of: tasks with their lengths, samples of each, split and form."""
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from megatron_rfft.common.cli import parse_lengths
+from megatron_rfft.common.cli import parse_length_shares
 from megatron_rfft.common.errors import UserError
 from megatron_rfft.common.files import sha256_file
-from megatron_rfft.tasks import FORMS, NEAR_TWINS, SPLITS, SYNTHETIC, load_task, task_group
+from megatron_rfft.tasks import FORMS, NEAR_TWINS, RANDOM_LISTS, SPLITS, Task, load_task, task_group
+from megatron_rfft.tasks.random_tasks import RandomTask
+from megatron_rfft.tasks.renamed_tasks import renamed
 from megatron_rfft.tasks.task import describe_lengths
 
 RECORDS_PER_SHARD = 10_000
@@ -18,8 +20,11 @@ RECORDS_PER_SHARD = 10_000
 class CorpusConfig:
     """The settings that decide a corpus' bytes. Raises UserError for settings that can't be."""
 
-    lengths: dict[str, Sequence[int]]
-    """For each task its lengths, all of them valid ones, each once; none for a task to be named as left out."""
+    lengths: dict[str, Sequence[int] | Mapping[int, float]]
+    """For each task its lengths, all of them valid ones, each once; none for a task to be named as left out.
+
+    A mapping gives the number of a length's examples as a multiple of ``samples``.
+    """
     samples: int
     """Distinct examples of each task and length, as far as there are so many."""
     split: str = "train"
@@ -28,8 +33,12 @@ class CorpusConfig:
     """Prompt form: see megatron_rfft.tasks.prompts."""
     num_shards: int | None = None
     """Number of files; None for one per RECORDS_PER_SHARD samples asked for."""
-    synthetic: int = 0
-    """Examples with random rules of their own, spread evenly over the lengths that these have."""
+    synthetic: int | dict[str, int] = 0
+    """Examples with random rules of their own, beside those of the tasks: how many of each kind, which is written with
+    its lengths as ``random_strings:1-12:0.9,13-32:0.1``, and has them spread by these shares. A number alone is one of
+    ``random_lists:5-15``."""
+    rename: bool | None = None
+    """Whether the rules of the tasks have other names in each example."""
     max_tokens: int | None = None
     """Leave out each task and length with an example over this many tokens, as tokens.estimate_tokens counts."""
 
@@ -39,8 +48,11 @@ class CorpusConfig:
                 raise UserError(f"{what} {value!r} is unknown; choose one of {', '.join(choices)}")
         if self.samples < 1:
             raise UserError(f"samples is {self.samples}; ask for at least 1")
-        if self.synthetic < 0:
-            raise UserError(f"synthetic is {self.synthetic}; ask for 0 or more")
+        for name, (_, samples) in self._synthetic().items():
+            if samples < 0:
+                raise UserError(f"synthetic is {samples}; ask for 0 or more")
+            if name in self.lengths or not isinstance(load_task(name), RandomTask):
+                raise UserError(f"synthetic has {name!r}; name random rules that are not among the tasks")
         if self.max_tokens is not None and self.max_tokens < 1:
             raise UserError(f"max_tokens is {self.max_tokens}; allow at least 1, or leave it out")
         if not any(self.lengths.values()):
@@ -61,54 +73,89 @@ class CorpusConfig:
         """Each task and length with the number of examples asked for."""
         for task, lengths in self.lengths.items():
             for length in lengths:
-                yield task, length, self.samples
-        if self.synthetic:
-            lengths = load_task(SYNTHETIC).valid_lengths
-            for place, length in enumerate(lengths):
-                samples = self.synthetic // len(lengths) + (place < self.synthetic % len(lengths))
+                weight = lengths[length] if isinstance(lengths, Mapping) else 1
+                if samples := round(self.samples * weight):
+                    yield task, length, samples
+        for task, (weights, total) in self._synthetic().items():
+            for length, samples in zip(weights, _spread(total, list(weights.values())), strict=True):
                 if samples:
-                    yield SYNTHETIC, length, samples
+                    yield task, length, samples
+
+    def _synthetic(self) -> dict[str, tuple[dict[int, float], int]]:
+        """For each kind of random rules its lengths with their weights, and its number of examples."""
+        asked = {RANDOM_LISTS_AS_A_NUMBER: self.synthetic} if isinstance(self.synthetic, int) else self.synthetic
+        kinds = {}
+        for text, samples in asked.items():
+            for name, lengths in parse_tasks([text], None).items():
+                weights = lengths if isinstance(lengths, dict) else dict.fromkeys(lengths, 1.0)
+                kinds[name] = weights, samples
+        return kinds if self.synthetic else {}
 
     def record(self) -> dict[str, Any]:
         """The settings as JSON values, with the checksum of each task's file: another task, another corpus."""
-        lengths: dict[str, list[int]] = {}
-        for name, length, _ in self.cells():
-            lengths.setdefault(name, []).append(length)
+        cells: dict[str, dict[int, int]] = {}
+        for name, length, samples in self.cells():
+            cells.setdefault(name, {})[length] = samples
         tasks = {}
-        for name, chosen in lengths.items():
+        for name, chosen in cells.items():
             task = load_task(name)
-            tasks[name] = {"version": task.version, "sha256": sha256_file(task.file), "lengths": chosen}
-        names = ("samples", "split", "form", "num_shards", "synthetic", "max_tokens")
+            tasks[name] = {"version": task.version, "sha256": sha256_file(task.file), "lengths": list(chosen)}
+            if set(chosen.values()) != {self.samples} and not isinstance(task, RandomTask):
+                tasks[name]["samples"] = list(chosen.values())
+        names = ("samples", "split", "form", "num_shards", "synthetic", "rename", "max_tokens")
         return {"tasks": tasks, **{name: getattr(self, name) for name in names}}
 
     @property
     def near_twins(self) -> dict[str, str]:
         """Of the tasks in here, those that nearly are a held-out task, with that task's name."""
-        return {name: NEAR_TWINS[name] for name in self.lengths if name in NEAR_TWINS}
+        names = {name: name.partition("+")[0] for name in self.lengths}
+        return {name: NEAR_TWINS[base] for name, base in names.items() if base in NEAR_TWINS}
 
 
-def parse_tasks(tasks: str | Sequence[str], default_lengths: str | None) -> dict[str, list[int]]:
+RANDOM_LISTS_AS_A_NUMBER = f"{RANDOM_LISTS}:5-15"
+
+
+def _spread(total: int, weights: Sequence[float]) -> list[int]:
+    """Whole numbers that add up to ``total``, in the proportions of ``weights``."""
+    whole, reached, given = sum(weights), 0.0, 0
+    parts = []
+    for weight in weights:
+        reached += weight
+        parts.append(round(total * reached / whole) - given)
+        given += parts[-1]
+    return parts
+
+
+def parse_tasks(
+    tasks: str | Sequence[str], default_lengths: str | None, rename: bool = False
+) -> dict[str, Sequence[int] | Mapping[int, float]]:
     """The lengths of each task, from ``"coin_flip,last_letter"``, ``"coin_flip:1-10,last_letter:1-5,8"`` or splits.
 
     A split of tasks (train, test, extra), or one family of it (train/code), stands for all of its tasks. Lengths given
     with a task have to be valid ones; of ``default_lengths`` a task leaves out those that it lacks; of a split, a task
     may be left with none. Raises UserError for unknown tasks, invalid lengths, and named tasks left with none.
+
+    Lengths with shares (``parse_length_shares``) give a mapping: a length's weight stays as asked for where a task
+    lacks others. With ``rename``, the tasks come as those whose examples have names of their own.
     """
     # a comma also separates lengths: a part that starts with a digit continues the task before it
     parts = [part.strip() for part in re.split(r",(?!\s*\d)", tasks)] if isinstance(tasks, str) else list(tasks)
     groups = {part: task_group(part) for part in parts}
     in_groups = {name for group in groups.values() for name in group or ()}
-    chosen: dict[str, list[int]] = {}
+    chosen: dict[str, Sequence[int] | Mapping[int, float]] = {}
     for part in (name for word in parts for name in groups[word] or [word]):
         name, _, own = part.partition(":")
+        if rename and isinstance(load_task(name), Task):
+            name = renamed(name)
         if name in chosen:
             raise UserError(f"task {name} is named twice in {tasks!r}; give all its lengths at once: {name}:1-5,8")
         valid = load_task(name).valid_lengths
         if own:
-            chosen[name] = parse_lengths(own)
+            chosen[name] = _plain_if_even(parse_length_shares(own))
         elif default_lengths:
-            chosen[name] = [length for length in parse_lengths(default_lengths) if length in valid]
-            if not chosen[name] and name not in in_groups:
+            asked = parse_length_shares(default_lengths)
+            chosen[name] = _plain_if_even({length: weight for length, weight in asked.items() if length in valid})
+            if not chosen[name] and part not in in_groups:
                 described = describe_lengths(valid)
                 raise UserError(
                     f"task {name} has none of the lengths {default_lengths}; its valid_lengths: {described}"
@@ -116,3 +163,7 @@ def parse_tasks(tasks: str | Sequence[str], default_lengths: str | None) -> dict
         else:
             raise UserError(f"task {name} has no lengths; give --lengths, or write {name}:1-10")
     return chosen
+
+
+def _plain_if_even(weights: dict[int, float]) -> list[int] | dict[int, float]:
+    return list(weights) if set(weights.values()) <= {1.0} else weights

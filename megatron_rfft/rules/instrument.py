@@ -66,7 +66,7 @@ def instrument(function: ast.FunctionDef, style: str, filename: str) -> Callable
 
     It calls ``write`` with pieces of the trace, and changes its arguments. ``function`` is used up.
     """
-    traced = _Instrumenter(function, style_of(style, function)).build()
+    traced = Instrumenter(function, style_of(style, function)).build()
     return compile_function(traced, filename)
 
 
@@ -78,7 +78,9 @@ def compile_function(function: ast.FunctionDef, filename: str) -> Callable:
     return namespace[function.name]
 
 
-class _Instrumenter:
+class Instrumenter:
+    """Writes a function's statements as code that executes them and writes the trace."""
+
     def __init__(self, function: ast.FunctionDef, style: Style) -> None:
         self.function = function
         self.style = style
@@ -123,28 +125,33 @@ class _Instrumenter:
     def loop(self, code: Code, loop: ast.While, depth: int) -> None:
         self.sections += 1
         section = self.sections
-        if self.style.has_headers:
-            code.text(f"{section}. {'Inner' if depth else 'Main'} loop\n")
+        code.text(*self.loop_header(section, depth))
         body = Code(loop)
-        variables = self.variables(variable_names(loop.test)) if self.style.shows_tests else self.state(loop)
-        before = [self.style.recitation(loop), *variables]
-        test = self.test(body, loop.test, before, show=self.style.shows_reads and not is_plain(loop.test))
+        test = self.loop_test(body, loop)
         stop = Code(loop)
         stop.text(*self.outcome("do not enter"))
         stop.add(ast.Break())
         body.add(ast.If(ast.UnaryOp(ast.Not(), test), stop.close(), []))
         body.add(*ast.parse(f"{STEPS} += 1\nif {STEPS} > {LIMIT}: raise {EXCEEDED}").body)
-        body.text(*self.outcome("enter the loop"))
-        if self.style.has_headers:
-            body.text(f"{section}.1 One iteration\n")
+        body.text(*self.outcome("enter the loop"), *self.pass_header(section))
         leaves_early = any(isinstance(node, ast.Break | ast.Return) for node in ast.walk(loop))
         header = () if leaves_early else tuple(variable_names(loop.test))
         self.block(body, loop.body, depth + 1, header)
         code.add(ast.While(ast.Constant(True), body.close(), []))
 
+    def loop_header(self, section: int, depth: int) -> list[Piece]:
+        return [f"{section}. {'Inner' if depth else 'Main'} loop\n"] if self.style.has_headers else []
+
+    def pass_header(self, section: int) -> list[Piece]:
+        return [f"{section}.1 One iteration\n"] if self.style.has_headers else []
+
+    def loop_test(self, code: Code, loop: ast.While) -> ast.expr:
+        variables = self.variables(variable_names(loop.test)) if self.style.shows_tests else self.state(loop)
+        before = [self.style.recitation(loop), *variables]
+        return self.test(code, loop.test, before, show=self.style.shows_reads and not is_plain(loop.test))
+
     def branch(self, code: Code, branch: ast.If, depth: int, header: tuple[str, ...]) -> None:
-        variables = self.variables(variable_names(branch.test)) if self.style.shows_reads else []
-        test = self.test(code, branch.test, [self.style.recitation(branch), *variables], show=self.style.shows_reads)
+        test = self.branch_test(code, branch)
         taken, other = Code(branch), Code(branch)
         taken.text(*self.outcome("enter if"))
         self.block(taken, branch.body, depth, header)
@@ -157,6 +164,10 @@ class _Instrumenter:
             other.text(self.style.otherwise(branch))
             self.block(other, branch.orelse, depth, header)
         code.add(ast.If(test, taken.close(), other.close()))
+
+    def branch_test(self, code: Code, branch: ast.If) -> ast.expr:
+        variables = self.variables(variable_names(branch.test)) if self.style.shows_reads else []
+        return self.test(code, branch.test, [self.style.recitation(branch), *variables], show=self.style.shows_reads)
 
     def test(self, code: Code, test: ast.expr, before: list[Piece], show: bool) -> ast.expr:
         """Write the test of a loop or branch; return the expression to branch on."""

@@ -16,7 +16,7 @@ UNKNOWN = "unknown"
 
 _WIDER = {LIST: (SEQUENCE, CONTAINER), STRING: (SEQUENCE, CONTAINER), DICT: (CONTAINER,), SEQUENCE: (CONTAINER,)}
 _BUILTINS = {"abs": NUMBER, "bool": BOOL, "chr": STRING, "int": NUMBER, "len": NUMBER, "ord": NUMBER, "str": STRING}
-_LIST_METHODS = {"append", "extend", "insert", "remove", "reverse"}
+_LIST_METHODS = {"append", "extend", "insert", "remove", "reverse", "sort"}
 _ROUNDS = 20  # kinds settle after two or three; a bound, because a use may also take a kind back
 
 

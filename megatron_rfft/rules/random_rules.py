@@ -16,11 +16,15 @@ from functools import partial, reduce
 from random import Random
 
 from megatron_rfft.rules import random_snippets as snippets
+from megatron_rfft.rules.placeholders import ACCENTED, put_names
+from megatron_rfft.rules.random_names import draw_random_names
 from megatron_rfft.rules.rule import Rule
 
 LARGEST_ITEMS = (9, 9, 20, 50)  # in random arguments
 _SIZES = (5, 6, 6, 7, 7, 8, 8)  # statements in the loop, with nested ones and each `if`
 _INDENT = "    "
+_FUNCTION, *_NAMES = ACCENTED[:8]
+_LISTS, _ITEMS, _SUMS, _KEPT = _NAMES[:2], _NAMES[2:4], _NAMES[4:6], _NAMES[6]
 
 
 def random_rule(rng: Random) -> Rule:
@@ -33,7 +37,21 @@ def random_rule(rng: Random) -> Rule:
 
 def random_source(rng: Random) -> str:
     """The source of ``random_rule``, for where the source is enough: several times faster than making the rule."""
-    return _Writer(rng).write()
+    source, names = draw_list_rule(rng)
+    return put_names(source, names.items())
+
+
+def draw_list_rule(rng: Random, random_names: float = 0.0) -> tuple[str, dict[str, str]]:
+    """The source of a rule with stand-ins for its names, and a name for each; ``random_names`` is the share of rules
+    whose names are random strings.
+    """
+    names = dict(zip(_LISTS, rng.sample(snippets.LISTS, 2), strict=True))
+    names |= zip(_ITEMS, rng.sample(snippets.ITEMS, 2), strict=True)
+    names |= zip(_SUMS, rng.sample(snippets.SUMS, 2), strict=True)
+    names |= {_FUNCTION: rng.choice(snippets.FUNCTIONS), _KEPT: rng.choice(snippets.KEPT)}
+    if rng.random() < random_names:
+        names = dict(zip(names, draw_random_names(rng, len(names)), strict=True))
+    return _Writer(rng).write(), names
 
 
 def random_arguments(rng: Random, length: int) -> tuple[list[int], list[int]]:
@@ -108,11 +126,11 @@ class _Writer:
 
     def __init__(self, rng: Random) -> None:
         self.rng = rng
-        self.lists = rng.sample(snippets.LISTS, 2)
-        self.unused_items = rng.sample(snippets.ITEMS, 2)
+        self.lists = list(_LISTS)
+        self.unused_items = list(_ITEMS)
         num_sums, num_kept = rng.choice(snippets.RESULTS)
-        self.sums = rng.sample(snippets.SUMS, num_sums)
-        self.kept = rng.sample(snippets.KEPT, num_kept)
+        self.sums = list(_SUMS[:num_sums])
+        self.kept = [_KEPT] * num_kept
         self.items: list[str] = []  # variables that are certain to have a value
         self.grown: list[str] = []  # those that may be larger than what the lists hold
         self.growths = 0  # how often one was made larger: each may multiply it by 4
@@ -122,7 +140,7 @@ class _Writer:
 
     def write(self) -> str:
         rng = self.rng
-        header = f"def {rng.choice(snippets.FUNCTIONS)}({', '.join(self.lists)}):"
+        header = f"def {_FUNCTION}({', '.join(self.lists)}):"
         start = [f"{name} = {rng.choice(snippets.STARTS)}" for name in self.sums] + [
             f"{name} = []" for name in self.kept
         ]
@@ -216,6 +234,22 @@ class _Writer:
         taken = snippets.GUARDED + snippets.GUARDED_SUM * bool(self.sums) + snippets.GUARDED_KEPT * bool(self.kept)
         return [*guard, *_indented(self.put(taken, which))]
 
+    def change_end(self) -> list[str]:
+        """Something at the end of a list that has an item."""
+        which = self.rng.choice([which for which in (0, 1) if self.lengths.has_item(which)])
+        kind = self.rng.random()
+        if kind < 0.3:
+            return self.put(snippets.ADD, which)
+        if kind < 0.5 and self.lengths.may_add():
+            self.lengths.add(1 - which)
+            return self.put(snippets.COPY, 1 - which)
+        if kind < 0.65:
+            self.lengths.drop(which, 1)
+            return self.put(snippets.POP, which)
+        both = self.lengths.has_item(1 - which) and kind < 0.82
+        self.lengths.may_drop(which)
+        return self.put(snippets.POP_IF_BOTH if both else snippets.POP_IF, which)
+
     def arrange(self) -> list[str]:
         """Another order, or the two lists swapped."""
         kind = self.rng.random()
@@ -250,6 +284,7 @@ class _Writer:
             kinds[partial(self.put, snippets.KEEP_MORE)] = 6
         if self.lengths.has_item(0) or self.lengths.has_item(1):
             kinds[self.move] = 5
+            kinds[self.change_end] = 16
         if self.lengths.may_add():
             kinds[self.push] = 20
         return self.rng.choices(list(kinds), list(kinds.values()))[0]()

@@ -82,6 +82,19 @@ DROP_BOTH = (
     *("{a}, {b} = {a}[1:], {b}[2:]", "{a}, {b} = {a}[:-1], {b}[2:]", "{a}, {b} = {a}[1:], {b}[1:-1]"),
     *("{a} = {a}[1:]\n{b} = {b}[:-2]", "{b} = {b}[2:]\n{a} = {a}[:-1]"),
 )
+# One item leaves {a}, which has one, and is not kept.
+POP = ("{a}.pop()", "{a}.pop(0)")
+# An item of {b}, which has one, comes into {a}, too.
+COPY = ("{a}.append({b}[-1])", "{a}.insert(0, {b}[0])", "{a} = {b}[:1] + {a}", "{a} += {b}[-1:]")
+# An item leaves {a} under a test of it; {a} has one. The same for two lists that both have one.
+POP_IF = (
+    *("if {a}[0] % 2 == {r}:\n    {a}.pop(0)", "if {a}[0] > {t}:\n    {a}.pop(0)", "if {a}[0] < {t}:\n    {a}.pop(0)"),
+    *("if {a}[-1] % 2 == {r}:\n    {a}.pop()", "if len({a}) > len({b}):\n    {b}.insert(0, {a}.pop())"),
+)
+POP_IF_BOTH = (
+    *("if {a}[0] > {b}[0]:\n    {a}.pop(0)", "if {a}[-1] < {b}[-1]:\n    {a}.pop()"),
+    "if {a}[0] == {b}[-1]:\n    {a}.pop(0)",
+)
 # Items leave {a} if there are enough.
 GUARDS = ("if {a}:", "if len({a}) > {k}:", "if len({a}) > len({b}):")
 GUARDED = ("{x} = {a}.pop(0)", "{x} = {a}.pop()", "{a}.pop()", "{a}.pop(0)", "{a} = {a}[1:]")
@@ -89,8 +102,9 @@ GUARDED_SUM = ("{n} += {a}.pop()", "{n} += {a}.pop(0) % {m}", "{n} -= {a}.pop()"
 GUARDED_KEPT = ("{out}.append({a}.pop(0))", "{out}.append({a}.pop())", "{out}.insert(0, {a}.pop())")
 
 # The lengths stay.
-ARRANGE = ("{a}.reverse()", "{a} = {a}[::-1]", "{a} = {a}[1:] + {a}[:1]", "{a} = {a}[-1:] + {a}[:-1]")
-ARRANGE_KEPT = ("{out}.reverse()", "{out} = {out}[::-1]", "{out} = {out}[1:] + {out}[:1]")
+ADD = ("{a}[0] += {c}", "{a}[-1] += {c}", "{a}[0] = {a}[0] + {c}")  # {a} has an item
+ARRANGE = ("{a}.sort()", "{a}.reverse()", "{a} = {a}[::-1]", "{a} = {a}[1:] + {a}[:1]", "{a} = {a}[-1:] + {a}[:-1]")
+ARRANGE_KEPT = ("{out}.sort()", "{out}.reverse()", "{out} = {out}[::-1]", "{out} = {out}[1:] + {out}[:1]")
 SWAP = "{a}, {b} = {b}, {a}"
 # {x} may become larger than the items of the lists; or does not.
 ITEM_GROWN = (

@@ -168,6 +168,8 @@ class _Writer:
                 return f"Remove the first occurrence of {self.phrases.closed(value)} from {whole}."
             case "reverse", []:
                 return f"Reverse the order of the items of {whole}."
+            case "sort", []:
+                return f"Sort the items of {whole} from the smallest to the largest."
             case "clear", []:
                 return f"Remove everything from {whole}."
             case "pop", [key] if self.kinds.of(owner) == DICT:

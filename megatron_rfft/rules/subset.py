@@ -1,7 +1,8 @@
 """The Python that a rule may use: one small, visible step on each line.
 
 Comprehensions, ``for``, ``sorted`` or ``sum`` hide a loop, conditional expressions hide a branch; a trace can only
-recite what the rule spells out. Each refusal names the line and the mend.
+recite what the rule spells out. Each refusal names the line and the mend. ``xs.sort()`` is one step, like
+``xs.reverse()``, for the paper's random rules over short lists; a rule whose point is to sort spells it out.
 """
 
 import ast
@@ -21,7 +22,7 @@ BUILTINS = {
     "ord": ord,
     "str": str,
 }
-MUTATING_METHODS = frozenset({"append", "clear", "extend", "insert", "pop", "remove", "reverse"})
+MUTATING_METHODS = frozenset({"append", "clear", "extend", "insert", "pop", "remove", "reverse", "sort"})
 STRING_TESTS = {"endswith", "isalnum", "isalpha", "isdigit", "islower", "isspace", "isupper", "startswith"}
 PURE_METHODS = frozenset({"copy", "get", "lower", "upper", *STRING_TESTS})
 

@@ -3,11 +3,12 @@
 A task is a rule, a sampler of instances, question wordings and an independent reference solution.
 """
 
-from megatron_rfft.tasks.held_out import NEAR_TWINS
+from megatron_rfft.tasks.held_out import HELD_OUT, NEAR_TWINS
 from megatron_rfft.tasks.instances import SPLITS, NoInstanceError
 from megatron_rfft.tasks.prompts import FORMS, STYLE_OF_FORM
+from megatron_rfft.tasks.random_strings import RANDOM_STRINGS
+from megatron_rfft.tasks.random_tasks import RANDOM_LISTS
 from megatron_rfft.tasks.registry import (
-    SYNTHETIC,
     list_tasks,
     load_task,
     load_task_file,
@@ -20,10 +21,12 @@ from megatron_rfft.tasks.task import Example, Task
 
 __all__ = [
     "FORMS",
+    "HELD_OUT",
     "NEAR_TWINS",
+    "RANDOM_LISTS",
+    "RANDOM_STRINGS",
     "SPLITS",
     "STYLE_OF_FORM",
-    "SYNTHETIC",
     "Example",
     "NoInstanceError",
     "Task",

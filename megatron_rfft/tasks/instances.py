@@ -88,7 +88,7 @@ def _redraw(task: "Task", split: str, length: int, rng: Random) -> Arguments:
     """Draw until an instance of ``split`` comes."""
     for _ in range(_MAX_DRAWS):
         arguments = task.instance(rng, length)
-        if split_of(task, arguments) == split:
+        if split_of(task.name, arguments) == split:
             return arguments
     raise NoInstanceError(f"task {task.name} draws no {split} instance of length {length}; mend its sampler")
 
@@ -120,7 +120,7 @@ def _listed(task: "Task", length: int) -> dict[str, list[Arguments]] | None:
         found[key] = arguments
         if len(found) > FEW or (draws == _SCREENING and len(found) >= _SCREENING - _MOST_REPETITIONS):
             return None
-    ordered = sorted(found.values(), key=lambda arguments: _hash(task, arguments))
+    ordered = sorted(found.values(), key=lambda arguments: _hash(task.name, arguments))
     share = max(1, len(ordered) // 10)
     num_test = share if len(ordered) > 1 else 0
     num_validation = share if len(ordered) > 2 else 0
@@ -131,15 +131,15 @@ def _listed(task: "Task", length: int) -> dict[str, list[Arguments]] | None:
     }
 
 
-def split_of(task: "AnyTask", arguments: Arguments) -> str:
+def split_of(task_name: str, arguments: Arguments) -> str:
     """The split that an instance's hash puts it into."""
-    part = _hash(task, arguments) % 10
+    part = _hash(task_name, arguments) % 10
     return "test" if part == 0 else "validation" if part == 1 else "train"
 
 
-def _hash(task: "AnyTask", arguments: Arguments) -> int:
+def _hash(task_name: str, arguments: Arguments) -> int:
     """Without the version: a new version of a task must not move test instances into the training split."""
-    return _digest(task.name.encode() + b"|" + instance_key(arguments))
+    return _digest(task_name.encode() + b"|" + instance_key(arguments))
 
 
 def generator(task: "AnyTask", split: str, length: int, index: int) -> Random:

@@ -17,7 +17,10 @@ from typing import Any
 from megatron_rfft.common.errors import UserError
 from megatron_rfft.common.files import require_file
 from megatron_rfft.rules import Rule
-from megatron_rfft.tasks.synthetic import SYNTHETIC, SYNTHETIC_TASK
+from megatron_rfft.tasks.random_strings import RANDOM_STRINGS, random_strings
+from megatron_rfft.tasks.random_tasks import RANDOM_LISTS, RandomLists
+from megatron_rfft.tasks.renamed_tasks import SETTING as RENAME
+from megatron_rfft.tasks.renamed_tasks import RenamedTask
 from megatron_rfft.tasks.task import AnyTask, Sampler, Task
 
 FAMILIES = ("code", "numbers", "symbolic", "logic")
@@ -69,9 +72,9 @@ def register(
 
 
 def load_task(name: str) -> AnyTask:
-    """The task called ``name`` (SYNTHETIC: random rules). Raises UserError with similar names if there is none."""
-    if name == SYNTHETIC:
-        return SYNTHETIC_TASK
+    """The task called ``name``, random rules among them. Raises UserError with similar names if there is none."""
+    if name not in _tasks and (task := _variant(name)):
+        return task
     if name not in _tasks:
         files, installed = _task_files(), _entry_points()
         if name in files:
@@ -79,13 +82,28 @@ def load_task(name: str) -> AnyTask:
         elif name in installed:
             installed[name].load()
         else:
-            known = {*files, *installed, *_tasks}
+            known = {*files, *installed, *_tasks, RANDOM_LISTS, RANDOM_STRINGS}
             close = difflib.get_close_matches(name, known, n=3) or sorted(known)
             raise UserError(f"no task is called {name!r}; did you mean {', '.join(close)}?")
     if name not in _tasks:
         where = _task_files().get(name, f"the entry point {name}")
         raise UserError(f"{where} registers no task {name}; end the file in `register({name}, ...)`")
     return _tasks[name]
+
+
+@cache
+def _variant(name: str) -> AnyTask | None:
+    """A task that has no file of its own: random rules, a task with other names; None for other names."""
+    base, _, setting = name.partition("+")
+    if setting == RENAME and base in (RANDOM_LISTS, RANDOM_STRINGS):
+        raise UserError(f"{base} has other names in each example as it is; leave out +{RENAME}")
+    if base == RANDOM_LISTS:
+        return RandomLists(name)
+    if base == RANDOM_STRINGS:
+        return random_strings(name)
+    if setting != RENAME:
+        return None
+    return RenamedTask(load_task(base))
 
 
 def load_task_file(path: Path | str) -> Task:

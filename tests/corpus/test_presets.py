@@ -8,7 +8,7 @@ import yaml
 
 from megatron_rfft.common.errors import UserError
 from megatron_rfft.corpus import corpus_config, generate_corpus, load_preset, preset_names, read_records
-from megatron_rfft.tasks import FORMS, NEAR_TWINS, SYNTHETIC, list_tasks, load_task
+from megatron_rfft.tasks import FORMS, NEAR_TWINS, RANDOM_LISTS, list_tasks, load_task
 from tests.conftest import ROOT, run_python
 
 PRESETS = ROOT / "megatron_rfft/corpus/presets"
@@ -42,7 +42,7 @@ def test_rf_pretraining_is_the_paper_s():
 
 def test_the_one_shot_arm_adds_random_rules():
     cells = list(config("rf-pretrain-1shot").cells())
-    synthetic = [samples for task, _, samples in cells if task == SYNTHETIC]
+    synthetic = [samples for task, _, samples in cells if task == RANDOM_LISTS]
     assert sum(synthetic) == 100_000
     assert max(synthetic) - min(synthetic) <= 1
     assert config("rf-pretrain-1shot").form == "one-shot"

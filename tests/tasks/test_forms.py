@@ -5,7 +5,7 @@ from collections import Counter
 import pytest
 
 from megatron_rfft.rules import Rule, false_lines
-from megatron_rfft.tasks import FORMS, SPLITS, STYLE_OF_FORM, SYNTHETIC, list_tasks, load_task
+from megatron_rfft.tasks import FORMS, RANDOM_LISTS, SPLITS, STYLE_OF_FORM, list_tasks, load_task
 from megatron_rfft.tasks.exemplars import FEWER_STEPS_THAN
 
 FIRST = "Here is 1 example:\n"
@@ -72,7 +72,7 @@ def test_a_model_that_thinks_first_is_told_the_form_of_its_answer():
 
 @pytest.mark.parametrize("form", FORMS)
 def test_random_rules_in_every_form(form):
-    task = load_task(SYNTHETIC)
+    task = load_task(RANDOM_LISTS)
     for index in range(10):
         example = task.example(7, "train", index, form)
         assert example == task.example(7, "train", index, form)
@@ -87,8 +87,8 @@ def test_random_rules_in_every_form(form):
 
 
 def test_random_rules_are_distinct_and_their_splits_disjoint():
-    task = load_task(SYNTHETIC)
+    task = load_task(RANDOM_LISTS)
     keys = {split: {task.instance_key(split, 6, index) for index in range(300)} for split in SPLITS}
     assert [len(found) for found in keys.values()] == [300] * 3
     assert not keys["train"] & keys["test"]
-    assert SYNTHETIC not in list_tasks()
+    assert RANDOM_LISTS not in list_tasks()

@@ -10,8 +10,8 @@ from megatron_rfft.common.errors import UserError
 from megatron_rfft.common.files import require_file
 from megatron_rfft.corpus.config import CorpusConfig, parse_tasks
 
-KEYS = ("tasks", "lengths", "samples", "split", "form", "num_shards", "synthetic", "max_tokens")
-_NUMBERS = ("samples", "num_shards", "synthetic", "max_tokens")
+KEYS = ("tasks", "lengths", "samples", "split", "form", "num_shards", "synthetic", "rename", "max_tokens")
+_NUMBERS = ("samples", "num_shards", "max_tokens")
 
 
 def preset_names() -> list[str]:
@@ -41,16 +41,23 @@ def load_preset(name: str) -> dict[str, Any]:
 def corpus_config(settings: Mapping[str, Any]) -> CorpusConfig:
     """The corpus of a preset's settings, those left out or None at their defaults.
 
-    ``tasks`` is a list of names, a split of tasks, or text as ``parse_tasks`` reads it; ``lengths`` text or a number.
+    ``tasks`` is a list of names, a split of tasks, or text as ``parse_tasks`` reads it; ``lengths`` text or a number;
+    ``synthetic`` a number, or numbers by kinds of random rules with their lengths.
     """
     given = {key: value for key, value in settings.items() if value is not None}
-    for key in _NUMBERS:
-        if key in given and (not isinstance(given[key], int) or isinstance(given[key], bool)):
-            raise UserError(f"{key} is {given[key]!r}; give a whole number")
+    synthetic = given.get("synthetic", 0)
+    by_kind = {f"synthetic {kind}": number for kind, number in synthetic.items()} if isinstance(synthetic, dict) else {}
+    numbers = {key: given[key] for key in _NUMBERS if key in given} | (by_kind or {"synthetic": synthetic})
+    for key, number in numbers.items():
+        if not isinstance(number, int) or isinstance(number, bool):
+            raise UserError(f"{key} is {number!r}; give a whole number")
+    if not isinstance(given.get("rename", False), bool):
+        raise UserError(f"rename is {given['rename']!r}; give true or false")
     if "tasks" not in given:
         raise UserError("no tasks are named; give --tasks, for example --tasks add_int")
     tasks = given.pop("tasks")
     if not (isinstance(tasks, str) or (isinstance(tasks, list) and tasks and all(isinstance(t, str) for t in tasks))):
         raise UserError(f"tasks is {tasks!r}; give names, or one of train, test, extra")
     lengths = given.pop("lengths", None)
-    return CorpusConfig(parse_tasks(tasks, None if lengths is None else str(lengths)), **{"samples": 1000, **given})
+    chosen = parse_tasks(tasks, None if lengths is None else str(lengths), given.get("rename", False))
+    return CorpusConfig(chosen, **{"samples": 1000, **given})

@@ -1,0 +1,85 @@
+"""Which random rules are worth asking about: those that have something to teach and give away no held-out task.
+
+A rule is run on a few arguments, the same for all rules of its kind. It is refused
+
+- if its answers there are all one, or depend on the lengths and numbers alone, not on the characters;
+- if a test of it always comes out the same way;
+- if its answers are those of a held-out task, of one of the second held-out set, or of a near twin of these, whichever
+  of its arguments that task would be given. A rule that is such a task's under other names, in another order or with
+  idle statements between, gives the same answers and can't pass.
+"""
+
+from functools import cache
+from itertools import islice, permutations
+from random import Random
+from typing import Any
+
+from megatron_rfft.rules import RuleError
+from megatron_rfft.rules.assembled import AssembledRule
+from megatron_rfft.rules.random_strings import MARK, NUMBER, A, B, StringRule
+from megatron_rfft.rules.string_snippets import ALPHABETS
+from megatron_rfft.tasks.held_out import CROSS_DOMAIN, HELD_OUT, NEAR_TWINS
+from megatron_rfft.tasks.instances import Arguments
+
+# The lengths of the strings tried, and a number: those of a group differ in their characters alone.
+_LENGTHS = ((3, 3, 2), (3, 3, 2), (4, 4, 3), (4, 4, 3), (8, 6, 7), (4, 5, 1), (2, 3, 1))
+_GROUPS = (slice(0, 2), slice(2, 4))
+_SAME_AT_MOST = 5  # answers that are one and the same
+
+Answers = tuple[str, ...]
+
+
+def is_worth_asking(drawn: StringRule, rule: AssembledRule) -> bool:
+    """Whether the rule depends on its input, has no idle test, and is none of the tasks kept apart."""
+    found, come_out_both_ways = rule.try_out(_starts(drawn.alphabet, drawn.parameters))
+    if not come_out_both_ways:
+        return False
+    answers = tuple(map(_shown, found))
+    if max(map(answers.count, answers)) > _SAME_AT_MOST or all(len(set(answers[group])) == 1 for group in _GROUPS):
+        return False
+    return answers not in _refused(drawn.alphabet, drawn.parameters)
+
+
+@cache
+def probes(alphabet: str, parameters: tuple[str, ...]) -> tuple[Arguments, ...]:
+    """What rules with these parameters are tried on: all characters come in, second strings agree here and there."""
+    rng = Random(alphabet)
+    characters = ALPHABETS[alphabet][1]
+    dealt = iter("".join("".join(rng.sample(characters, len(characters))) for _ in range(40)))
+    found = []
+    for length, other, number in _LENGTHS:
+        text = "".join(islice(dealt, length))
+        second = "".join(islice(dealt, other))
+        second = "".join(a if rng.random() < 0.4 else b for a, b in zip(text, second, strict=False)) + second[length:]
+        second = (text[0] + second[1:])[:-1] + text[-1] if rng.random() < 0.5 else second
+        given = {A: text, B: second, MARK: text[rng.randrange(length)], NUMBER: number}
+        found.append(tuple(given[name] for name in parameters))
+    return tuple(found)
+
+
+@cache
+def _starts(alphabet: str, parameters: tuple[str, ...]) -> tuple[list[Any], ...]:
+    rule = AssembledRule(f"def f({', '.join(parameters)}):\n    return {parameters[0]}")
+    return tuple(map(rule.state_of, probes(alphabet, parameters)))
+
+
+@cache
+def _refused(alphabet: str, parameters: tuple[str, ...]) -> frozenset[Answers]:
+    """The answers of the tasks kept apart to ``probes``, for each way to give them some of the arguments."""
+    from megatron_rfft.tasks.registry import load_task  # which knows random rules, and so imports this module
+
+    found = set()
+    for name in (*HELD_OUT, *CROSS_DOMAIN, *NEAR_TWINS):
+        rule = load_task(name).rule
+        for places in permutations(range(len(parameters)), min(len(parameters), len(rule.parameters))):
+            try:
+                answers = [rule.run(*(arguments[i] for i in places)) for arguments in probes(alphabet, parameters)]
+            except RuleError:  # a task about something else
+                continue
+            found.add(tuple(map(_shown, answers)))
+    return frozenset(found)
+
+
+def _shown(answer: Any) -> str:
+    """An answer as it is compared: ``7`` and ``'7'`` are the same."""
+    return str(answer)

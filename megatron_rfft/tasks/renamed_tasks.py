@@ -1,0 +1,74 @@
+"""A task whose rule has other names in each example: ``add_int+rename``.
+
+The instances and the wordings are those of the task itself; names are drawn from the example's place (task, split,
+length, index). The rule is instrumented once, with stand-ins for its names.
+"""
+
+import ast
+from random import Random
+
+from megatron_rfft.common.errors import UserError
+from megatron_rfft.rules import Rule
+from megatron_rfft.rules.names import draw_name
+from megatron_rfft.rules.placeholders import YI, has_yi
+from megatron_rfft.rules.renamed import RenamedRule
+from megatron_rfft.rules.subset import parse_rule, source_of
+from megatron_rfft.tasks.instances import generator
+from megatron_rfft.tasks.prompts import Problem
+from megatron_rfft.tasks.task import AnyTask, Task
+
+SETTING = "rename"
+_RANDOM_NAMES = 0.25  # share of the examples whose names are random strings
+
+
+def renamed(name: str) -> str:
+    """The name of the task with this name whose examples have names of their own."""
+    return f"{name}+{SETTING}"
+
+
+class RenamedTask(AnyTask):
+    """``task`` with other names in each example."""
+
+    def __init__(self, task: Task) -> None:
+        if has_yi(task.rule.source):
+            raise UserError(f"task {task.name} has letters of the Yi script in its rule, which {SETTING} needs itself")
+        self.task = task
+        self.name = renamed(task.name)
+        self.family, self.split, self.version = task.family, task.split, task.version
+        self.valid_lengths, self.file = task.valid_lengths, task.file
+        self._rule, self._placeholders = with_placeholders(task.rule)
+
+    def draw(self, split: str, length: int, index: int) -> tuple[Problem, Random]:
+        problem, rng = self.task.draw(split, length, index)
+        return self._with_names(problem, generator(self, split, length, index)), rng
+
+    def draw_any(self, split: str, length: int, rng: Random) -> Problem:
+        return self._with_names(self.task.draw_any(split, length, rng), rng)
+
+    def instance_key(self, split: str, length: int, index: int) -> bytes:
+        return self.task.instance_key(split, length, index)
+
+    def _with_names(self, problem: Problem, rng: Random) -> Problem:
+        if has_yi(repr(problem.arguments)):
+            raise UserError(f"task {self.task.name} has an example in the Yi script, which {SETTING} needs itself")
+        function, *variables = self._placeholders
+        at_random = rng.random() < _RANDOM_NAMES
+        names = {function: draw_name(rng, (), at_random, is_function=True)}
+        for placeholder in variables:
+            names[placeholder] = draw_name(rng, names.values(), at_random)
+        return Problem(RenamedRule(self._rule, names), problem.arguments, problem.question)
+
+
+def with_placeholders(rule: Rule) -> tuple[Rule, tuple[str, ...]]:
+    """The rule with stand-ins for its names, and these: the function's, then the variables'."""
+    function = parse_rule(rule.source)
+    stores = (node for node in ast.walk(function) if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Store))
+    variables = dict.fromkeys([*rule.parameters, *(node.id for node in stores)])
+    places = dict(zip([*variables], YI[1:], strict=False))
+    for node in ast.walk(function):
+        if isinstance(node, ast.Name):
+            node.id = places.get(node.id, node.id)
+        elif isinstance(node, ast.arg):
+            node.arg = places[node.arg]
+    function.name = YI[0]
+    return Rule(source_of(function), rule.step_limit), (YI[0], *places.values())
