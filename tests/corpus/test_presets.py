@@ -23,6 +23,7 @@ def config(name: str, **changes):
 def test_names():
     assert preset_names() == [
         *("adapt", "rf-pretrain", "rf-pretrain-1shot", "rf-pretrain-leetcode", "rf-pretrain-one-task"),
+        *("rf-pretrain-random", "rf-pretrain-small"),
         *("test", "test-60", "test-cross-domain", "test-other-families", "validation"),
     ]
     for name in preset_names():
