@@ -6,7 +6,7 @@ from pathlib import Path
 
 from megatron_rfft.common.cli import make_parser, run_command
 from megatron_rfft.corpus.export import export_corpora
-from megatron_rfft.tasks import load_task_file
+from megatron_rfft.tasks import load_task_files
 
 
 def main() -> None:
@@ -17,12 +17,18 @@ def main() -> None:
     )
     parser.add_argument("--input", type=Path, nargs="+", metavar="FOLDER", required=True, help="corpus folders")
     parser.add_argument("--name", default="rule-following", help="the dataset's name on its card")
-    parser.add_argument("--task-file", type=Path, metavar="FILE", action="append", default=[], help="own task in there")
+    parser.add_argument(
+        "--task-file",
+        type=Path,
+        metavar="FILE",
+        action="append",
+        default=[],
+        help="own task in there, or a folder of them",
+    )
     parser.add_argument("--output", type=Path, metavar="FOLDER", required=True, help="folder of the dataset")
     parser.add_argument("--json", action="store_true", help="print the result as JSON")
     options = parser.parse_args()
-    for file in options.task_file:
-        load_task_file(file)
+    load_task_files(options.task_file)
     manifest = export_corpora(options.input, options.output, options.name)
     if options.json:
         print(json.dumps({"output": str(options.output), "records": manifest["counts"]}))

@@ -16,7 +16,7 @@ from megatron_rfft.common.cli import make_parser, run_command
 from megatron_rfft.corpus import Part, corpus_config, generate_corpus, load_preset, preset_names
 from megatron_rfft.corpus.config import RECORDS_PER_SHARD, CorpusConfig
 from megatron_rfft.corpus.presets import KEYS
-from megatron_rfft.tasks import FORMS, SPLITS, load_task_file
+from megatron_rfft.tasks import FORMS, SPLITS, load_task_files
 
 EXAMPLE = (
     "python data_prep/generate.py --preset rf-pretrain --workers 8 --output runs/rf-pretrain\n"
@@ -50,7 +50,14 @@ def _parser() -> ArgumentParser:
     parser.add_argument(
         "--num-shards", type=int, metavar="N", help=f"number of files (one per {RECORDS_PER_SHARD:,} examples)"
     )
-    parser.add_argument("--task-file", type=Path, metavar="FILE", action="append", default=[], help="own task to know")
+    parser.add_argument(
+        "--task-file",
+        type=Path,
+        metavar="FILE",
+        action="append",
+        default=[],
+        help="own task to know, or a folder of them",
+    )
     parser.add_argument("--output", type=Path, metavar="FOLDER", help="folder for the shards and manifest.json")
     parser.add_argument("--workers", type=int, metavar="N", default=1, help="processes")
     parser.add_argument("--shard", metavar="I/N", help="write part I of N (from 0): the rest is for other runs")
@@ -62,8 +69,7 @@ def _parser() -> ArgumentParser:
 def main() -> None:
     parser = _parser()
     options = parser.parse_args()
-    for file in options.task_file:
-        load_task_file(file)
+    load_task_files(options.task_file)
     settings = load_preset(options.preset) if options.preset else {}
     settings |= {key: value for key in KEYS if (value := getattr(options, key)) is not None}
     config = corpus_config(settings)

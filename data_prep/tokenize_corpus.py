@@ -19,7 +19,7 @@ from megatron_rfft.data.preview import preview
 from megatron_rfft.data.records import Fields
 from megatron_rfft.data.sources import Source, open_inputs, open_preset
 from megatron_rfft.data.tokenize import Options, tokenize
-from megatron_rfft.tasks import FORMS, SPLITS, load_task_file
+from megatron_rfft.tasks import FORMS, SPLITS, load_task_files
 
 EXAMPLE = (
     "data_prep/tokenize_corpus.py --input runs/corpus-rule --tokenizer runs/tokenizer.model --output runs/rule\n"
@@ -42,7 +42,14 @@ def _parser() -> ArgumentParser:
     add("--samples", type=int, metavar="N", help="of the preset, instead of its own")
     add("--split", choices=SPLITS, help="of the preset, instead of its own")
     add("--form", choices=FORMS, help="of the preset, instead of its own")
-    add("--task-file", type=Path, metavar="FILE", action="append", default=[], help="own task for the preset")
+    add(
+        "--task-file",
+        type=Path,
+        metavar="FILE",
+        action="append",
+        default=[],
+        help="own task for the preset, or a folder of them",
+    )
     add("--prompt-field", metavar="NAME", default="prompt", help="field of the prompt")
     add("--response-field", metavar="NAME", default="response", help="field of the response")
     add(
@@ -75,8 +82,7 @@ def _source(options: Namespace) -> Source:
         raise UserError("give either --input or --preset")
     overrides = {key: value for key in PRESET_KEYS if (value := getattr(options, key)) is not None}
     if options.preset is not None:
-        for file in options.task_file:
-            load_task_file(file)
+        load_task_files(options.task_file)
         return open_preset(corpus_config({**load_preset(options.preset), **overrides}))
     if overrides:
         raise UserError(f"--{next(iter(overrides))} is for a preset; give --preset, or leave it out")

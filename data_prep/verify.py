@@ -11,7 +11,7 @@ from megatron_rfft.corpus import corpus_config, load_preset
 from megatron_rfft.corpus.verify import verify_corpus
 from megatron_rfft.data.sources import open_inputs, open_preset
 from megatron_rfft.data.verify import verify_dataset
-from megatron_rfft.tasks import load_task_file
+from megatron_rfft.tasks import load_task_files
 
 EXAMPLE = (
     "data_prep/verify.py --input runs/corpus --samples 5000\n"
@@ -32,11 +32,17 @@ def main() -> int:
     add("--tokenizer", type=Path, metavar="PATH", help="the tokenizer that it was made with")
     add("--samples", type=int, metavar="N", default=1000, help="records or documents to make again")
     add("--seed", type=int, metavar="N", default=0, help="chooses these")
-    add("--task-file", type=Path, metavar="FILE", action="append", default=[], help="own task in there")
+    add(
+        "--task-file",
+        type=Path,
+        metavar="FILE",
+        action="append",
+        default=[],
+        help="own task in there, or a folder of them",
+    )
     add("--json", action="store_true", help="print the result as JSON")
     options = parser.parse_args()
-    for file in options.task_file:
-        load_task_file(file)
+    load_task_files(options.task_file)
     result, sound = _verify(options)
     problems = result["problems"]
     if options.json:

@@ -15,7 +15,7 @@ from megatron_rfft.evaluation.replicas import answer_in_replicas
 from megatron_rfft.evaluation.run_folder import RESULTS
 from megatron_rfft.evaluation.runner import EvaluationConfig, evaluate
 from megatron_rfft.evaluation.table import format_table, warn_of
-from megatron_rfft.tasks import FORMS, SPLITS, load_task_file, split_tasks
+from megatron_rfft.tasks import FORMS, SPLITS, load_task_files, split_tasks
 
 
 def parse_arguments() -> Namespace:
@@ -76,7 +76,9 @@ def parse_arguments() -> Namespace:
         default=1,
         help="processes that answer a part each, on --tensor-parallel GPUs of their own each",
     )
-    parser.add_argument("--task-file", type=Path, action="append", default=[], help="file of an own task to know")
+    parser.add_argument(
+        "--task-file", type=Path, action="append", default=[], help="own task to know, or a folder of them"
+    )
     parser.add_argument("--json", action="store_true", help="print results.json instead of a table")
     return parser.parse_args()
 
@@ -93,8 +95,7 @@ def main() -> None:
     arguments = parse_arguments()
     if arguments.replicas < 1 or (arguments.replicas > 1 and arguments.shard):
         raise UserError(f"--replicas is {arguments.replicas}; give at least 1, and more only without --shard")
-    for file in arguments.task_file:
-        load_task_file(file)
+    load_task_files(arguments.task_file)
     config = EvaluationConfig(
         model=arguments.model,
         tasks=tuple(split_tasks(arguments.tasks)),

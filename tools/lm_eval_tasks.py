@@ -7,7 +7,7 @@ from pathlib import Path
 
 from megatron_rfft.common.cli import make_parser, parse_lengths, run_command
 from megatron_rfft.evaluation.lm_eval_tasks import LmEvalConfig, write_lm_eval_tasks
-from megatron_rfft.tasks import FORMS, SPLITS, load_task_file, split_tasks
+from megatron_rfft.tasks import FORMS, SPLITS, load_task_files, split_tasks
 
 
 def parse_arguments() -> Namespace:
@@ -34,15 +34,16 @@ def parse_arguments() -> Namespace:
         help="HF folder in whose tokens the answers' budgets are reckoned; left out: in bytes, several times as much",
     )
     parser.add_argument("--max-tokens", type=int, help="budget of every answer; left out: 1.5 times the true one")
-    parser.add_argument("--task-file", type=Path, action="append", default=[], help="file of an own task to know")
+    parser.add_argument(
+        "--task-file", type=Path, action="append", default=[], help="own task to know, or a folder of them"
+    )
     parser.add_argument("--json", action="store_true", help="print the manifest instead of the groups")
     return parser.parse_args()
 
 
 def main() -> None:
     arguments = parse_arguments()
-    for file in arguments.task_file:
-        load_task_file(file)
+    load_task_files(arguments.task_file)
     config = LmEvalConfig(
         tasks=tuple(split_tasks(arguments.tasks)),
         lengths=tuple(parse_lengths(arguments.lengths)),

@@ -7,7 +7,7 @@ package names its module as an entry point of the group ``megatron_rfft.tasks``,
 import difflib
 import importlib.util
 import inspect
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from functools import cache
 from importlib import import_module
 from importlib.metadata import EntryPoint, entry_points
@@ -129,6 +129,19 @@ def load_task_file(path: Path | str) -> Task:
     if name not in _tasks:
         raise UserError(f"{path} registers no task {name}; end the file in `register({name}, ...)`")
     return _tasks[name]
+
+
+def load_task_files(paths: Iterable[Path | str]) -> None:
+    """``load_task_file`` for each of ``paths``: a file, or a folder for all Python files in it.
+
+    Raises UserError as that does, and for a folder without one.
+    """
+    for path in map(Path, paths):
+        files = sorted(path.glob("*.py")) if path.is_dir() else [path]
+        if not files:
+            raise UserError(f"{path} holds no .py file; give a task's file, or a folder of such files")
+        for file in files:
+            load_task_file(file)
 
 
 def own_task_files() -> list[str]:

@@ -1,0 +1,38 @@
+"""A number without one of its digits, from the last digit to the first. The length is the number of digits."""
+
+from random import Random
+
+from megatron_rfft.tasks import register
+from megatron_rfft.tasks.digits import random_digits
+
+
+def drop_digit_back(num, digit):
+    result = ""
+    while num:
+        if num[-1] != digit:
+            result = num[-1] + result
+        num = num[:-1]
+    return result
+
+
+def instance(rng: Random, length: int) -> tuple:
+    num = random_digits(rng, length)
+    return num, rng.choice(num) if rng.random() < 0.8 else str(rng.randrange(10))
+
+
+def reference(num: str, digit: str) -> str:
+    return num.replace(digit, "")
+
+
+register(
+    drop_digit_back,
+    source="own",
+    split="extra",
+    valid_lengths=range(1, 61),
+    instance=instance,
+    reference=reference,
+    questions=[
+        "Remove every {digit} from {num}. Begin at the last digit.",
+        "What is left of {num} without the digit {digit}? Begin at the last digit.",
+    ],
+)

@@ -1,0 +1,41 @@
+"""How many digits come before one? The length is the number of digits."""
+
+from random import Random
+
+from megatron_rfft.tasks import register
+from megatron_rfft.tasks.digits import random_digits
+
+
+def find_digit(num, digit):
+    result = 0
+    while num:
+        if num[0] == digit:
+            return result
+        result += 1
+        num = num[1:]
+    return result
+
+
+def instance(rng: Random, length: int) -> tuple:
+    """Often no digit equals ``digit`` before the last one looked at: counters reach the length, not a tenth of it."""
+    num, digit = random_digits(rng, length), str(rng.randrange(1, 10))
+    if rng.random() < 0.6:
+        num = num.replace(digit, str(1 + int(digit) % 9))
+        if rng.random() < 0.6:
+            num = num[:-1] + digit
+    return num, digit
+
+
+def reference(num: str, digit: str) -> int:
+    return num.index(digit) if digit in num else len(num)
+
+
+register(
+    find_digit,
+    source="own",
+    split="extra",
+    valid_lengths=range(1, 61),
+    instance=instance,
+    reference=reference,
+    questions=["Where in {num} is the first {digit}?", "At which place of {num} does {digit} come first?"],
+)

@@ -1,0 +1,32 @@
+"""A number without its first digits, as many as asked for. The length is the number of digits."""
+
+from random import Random
+
+from megatron_rfft.tasks import register
+from megatron_rfft.tasks.digits import random_digits
+
+
+def skip_digits(num, count):
+    while count:
+        num = num[1:]
+        count -= 1
+    return num
+
+
+def instance(rng: Random, length: int) -> tuple:
+    return random_digits(rng, length), rng.randint(0, length)
+
+
+def reference(num: str, count: int) -> str:
+    return num[count:]
+
+
+register(
+    skip_digits,
+    source="own",
+    split="extra",
+    valid_lengths=range(1, 61),
+    instance=instance,
+    reference=reference,
+    questions=["Drop the first {count} digits of {num}. What is left?"],
+)
