@@ -160,7 +160,7 @@ def test_wrong_tasks(tasks, lengths, message):
         ({"samples": 0}, "samples is 0; ask for at least 1"),
         ({"num_shards": 0}, "num_shards is 0; ask for at least 1"),
         ({"split": "dev"}, "split 'dev' is unknown; choose one of train, validation, test"),
-        ({"form": "chat"}, "form 'chat' is unknown; choose one of rule, lean, rule-nl, one-shot, scratchpad, "),
+        ({"form": "chat"}, "form 'chat' is unknown; choose one of rule, lean, rule-blocks, rule-nl, one-shot, "),
     ],
 )
 def test_wrong_settings(change, message):
