@@ -29,6 +29,8 @@ line ``name = value, name = value`` of the variables that the loop changes and t
 (``flow``); if there are none, it has no line. A rule without loops has one such line before the answer, of the
 variables that it has changed: without it nothing would come between the question and the answer. Last comes
 ``So the answer is value``.
+
+``blocks``, close to the paper's printing, has a builder and a grammar of its own (``instrument_blocks``).
 """
 
 import ast

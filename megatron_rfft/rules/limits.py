@@ -5,7 +5,7 @@ import ast
 from megatron_rfft.rules.subset import refusal
 
 MOST_LOOPS = 20  # within each other: CPython compiles no more
-MOST_PARTS = 60  # of an expression within each other: more would exhaust the stack where it is written as text
+MOST_PARTS = 100  # of an expression within each other: more would exhaust the stack where it is written as text
 
 _ARGUMENTS = {  # of methods: at least, at most
     "append": (1, 1),

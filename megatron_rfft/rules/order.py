@@ -9,7 +9,7 @@ import ast
 from collections.abc import Iterable
 
 from megatron_rfft.rules.sharing import Objects, Sharing, receivers
-from megatron_rfft.rules.subset import assignment_targets, in_order, is_mutation, refusal, unparse
+from megatron_rfft.rules.subset import assignment_targets, base_name, in_order, is_mutation, refusal, unparse
 
 _MEND = "do one of the two on a line before"
 
@@ -36,6 +36,9 @@ class _OrderChecker:
         targets = assignment_targets(statement)
         if len(targets) > 1:
             self.places(targets)
+        for target in targets:
+            if isinstance(target, ast.Subscript):
+                self.within_itself(statement, target)
         if not receivers(statement):
             return
         match statement:
@@ -99,6 +102,12 @@ class _OrderChecker:
                     what = f"`{unparse(node)}` with `{unparse(call)}`, which changes it, later on the same line"
                     raise refusal(self.function, call, what, _MEND)
 
+    def within_itself(self, statement: ast.Assign | ast.AugAssign, target: ast.Subscript) -> None:
+        """Refuse ``xs[0] = xs``: what it shows as the new value is another one as soon as it is stored."""
+        if self.sharing.surely(target.value) & self.sharing.reached([statement.value]):
+            what = f"`{ast.unparse(statement)}`, which puts {base_name(target)} into itself,"
+            raise refusal(self.function, statement, what, "store a copy")
+
     def places(self, targets: list[ast.expr]) -> None:
         """Refuse an index that an earlier place of the same assignment changes under another name."""
         stored: Objects = frozenset()
@@ -106,9 +115,8 @@ class _OrderChecker:
             if isinstance(target, ast.Subscript):
                 indices = _indices(target)
                 if stored and indices and stored & self.sharing.reached(indices):
-                    raise refusal(
-                        self.function, target, f"an index of `{unparse(target)}` that its line changes", _MEND
-                    )
+                    what = f"an index of `{unparse(target)}` that another place of its line may change"
+                    raise refusal(self.function, target, what, _MEND)
                 stored |= self.sharing.objects(target.value)
 
 

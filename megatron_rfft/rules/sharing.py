@@ -65,6 +65,10 @@ class Sharing:
                 return self._any(arguments)
         return _NONE
 
+    def surely(self, node: ast.expr) -> Objects:
+        """Those of ``objects`` that are one list or dict each, without what stands for all that lies in an argument."""
+        return frozenset(whole for whole in self.objects(node) if whole > 0)
+
     def items(self, node: ast.expr) -> Objects:
         """What those of ``node`` may contain."""
         return frozenset(item for whole in self.objects(node) for item in self._items.get(whole, ()))

@@ -3,6 +3,8 @@
 import ast
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from megatron_rfft.rules import STYLES, Rule, RuleError, false_lines
 from megatron_rfft.rules.sharing import Sharing, lookup_tables
@@ -49,6 +51,12 @@ def test_a_value_that_its_own_line_changes_is_refused(line):
         Rule(f"def f(x, xs, ys):\n    {line}\n    return x")
 
 
+@pytest.mark.parametrize("line", ["xs[0] = xs", "ys = xs\n    xs[0] = [1, ys]", "ys = [xs]\n    xs[x] = ys or x"])
+def test_a_list_within_itself_is_refused(line):
+    with pytest.raises(RuleError, match=r"rule f, line [23]: `xs.*which puts xs into itself.*store a copy"):
+        Rule(f"def f(x, xs, ys):\n    {line}\n    return x")
+
+
 @pytest.mark.parametrize("line", ALLOWED)
 def test_other_lines_are_traced_in_the_order_of_python(line):
     rule = Rule(f"def f(x, xs, ys):\n    {line}")
@@ -57,6 +65,52 @@ def test_other_lines_are_traced_in_the_order_of_python(line):
     for style in STYLES:
         trace = rule.trace(*arguments, style=style)
         assert trace.answer == ALLOWED[line]
+        assert false_lines(rule, trace.text, style, arguments) == []
+
+
+LEAVES = ["x", "1", "xs", "ys", "zs", "xs.pop()", "xs.pop(0)", "ys.pop()", "zs.pop()", "len(xs)", "zs[0]", "xs[0]"]
+TESTS = ["x in xs", "xs == zs", "not ys", "len(zs) > 2", "(xs or zs)", "(ys and ys.pop(0))", "{xs.pop(): ys.pop()}"]
+expression = st.deferred(
+    lambda: st.one_of(
+        st.sampled_from(LEAVES + TESTS),
+        st.builds("({} + {})".format, expression, expression),
+        st.builds("({} == {})".format, expression, expression),
+        st.builds("[{}, {}]".format, expression, expression),
+        st.builds("str({})".format, expression),
+        st.builds("({} {} {})".format, expression, st.sampled_from(["and", "or"]), expression),
+        st.builds("{{{}: {}, 2: {}}}".format, st.sampled_from(["x", "xs.pop()"]), expression, expression),
+    )
+)
+START = ["zs = xs", "zs = [xs, ys]", "zs = ys.copy()", "zs = [xs[:], 3]", "zs = [ys][0]"]
+statement = st.one_of(
+    st.builds("n = {}".format, expression),
+    st.builds("n, x = {}, {}".format, expression, expression),
+    st.builds("zs.append({})".format, expression),
+    st.builds("zs[{}] = {}".format, st.sampled_from(["0", "len(xs) - 1", "-1"]), expression),
+    st.builds("if {}: x = zs[-1]".format, expression),
+    st.sampled_from(["xs += ys", "ys = xs", "xs.insert(0, x)", "zs = xs + zs", "xs.reverse()", "x = len(zs)"]),
+)
+
+
+@settings(max_examples=200, deadline=None, derandomize=True)
+@given(st.sampled_from(START), st.lists(statement, min_size=1, max_size=4))
+def test_whatever_is_not_refused_is_traced_as_python_runs_it(start, statements):
+    lines = ["def f(x, xs, ys):", "n = 0", start, *statements, "return [n, x, xs, ys, zs]"]
+    arguments = (4, [1, 2, 3, 4, 5, 6], [7, 4, 5])
+    try:
+        rule = Rule("\n    ".join(lines))
+    except RuleError:
+        return
+    try:
+        answer = repr(rule.run(*arguments))
+    except RuleError:
+        for style in STYLES:
+            with pytest.raises(RuleError):
+                rule.trace(*arguments, style=style)
+        return
+    for style in STYLES:
+        trace = rule.trace(*arguments, style=style)
+        assert repr(trace.answer) == answer
         assert false_lines(rule, trace.text, style, arguments) == []
 
 

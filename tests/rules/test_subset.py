@@ -72,7 +72,7 @@ REFUSED = {
     "y = x.upper(1)": "`upper` with 1 arguments.*give it 0",
     "x.shuffle()": "`x.shuffle`.*write the steps out",
     "now, y = 1, 2": "`now` as the first of several variables.*another name",
-    "y = " + "1 + " * 70 + "x": "60 parts within each other.*on lines before",
+    "y = " + "1 + " * 120 + "x": "100 parts within each other.*on lines before",
 }
 
 
