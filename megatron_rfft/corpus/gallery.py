@@ -9,12 +9,13 @@ from pathlib import Path
 
 from megatron_rfft.common.files import atomic_write
 from megatron_rfft.corpus.tokens import estimate_tokens
-from megatron_rfft.tasks import NEAR_TWINS, NoInstanceError, Task, list_tasks, load_task
+from megatron_rfft.tasks import FORMS, NEAR_TWINS, STYLE_OF_FORM, NoInstanceError, Task, list_tasks, load_task
 from megatron_rfft.tasks.registry import FAMILIES, TASK_SPLITS
 from megatron_rfft.tasks.task import describe_lengths
 
 CURVE_LENGTHS = (1, 5, 10, 15, 20, 25, 30)
-FORMS_SHOWN = ("rule", "rule-nl", "scratchpad", "direct")
+FORMS_SHOWN = ("rule", "rule-blocks", "rule-nl", "scratchpad", "direct")
+COMPARED_LENGTHS = (5, 15, 30)
 COMMAND = "python tools/gallery.py"
 _BARS = "▁▂▃▄▅▆▇█"
 _SPLITS = {"train": "RF-pretraining", "test": "held out", "extra": "extra"}
@@ -62,10 +63,12 @@ def _index(curves: dict[str, dict[int, int]]) -> str:
     lines = [
         "# Gallery of tasks",
         "",
-        f"{len(curves)} tasks: {counts}. Each page shows the rule, a question in four prompt forms and the expected "
+        f"{len(curves)} tasks: {counts}. Each page shows the rule, a question in five prompt forms and the expected "
         "responses. Tokens are those of a trace in the form `rule`, estimated for Qwen2.5's tokenizer.",
         "",
         f"Made by `{COMMAND}`.",
+        "",
+        *_comparison(),
     ]
     for family in FAMILIES:
         lines += ["", f"## {family}", "", "| task | what | split | lengths | tokens at 5, 15, 30 | curve |"]
@@ -77,6 +80,28 @@ def _index(curves: dict[str, dict[int, int]]) -> str:
             cells += [describe_lengths(task.valid_lengths), tokens, sparkline(list(curve.values()))]
             lines.append("| " + " | ".join(cell.replace("|", "\\|") for cell in cells) + " |")
     return "\n".join(lines) + "\n"
+
+
+def _comparison() -> list[str]:
+    """How long documents get in each form and style."""
+    tasks = [load_task(name) for name in list_tasks(split="test")]
+    lines = [
+        "## Tokens of a document",
+        "",
+        f"Prompt and response, the mean of one example of each of the {len(tasks)} held-out tasks. The numbers are the "
+        "estimate of `corpus/tokens.py` for Qwen2.5's tokenizer, no count by the tokenizer itself.",
+        "",
+        "| form | style | " + " | ".join(f"length {length}" for length in COMPARED_LENGTHS) + " |",
+        "|---|---|" + "---:|" * len(COMPARED_LENGTHS),
+    ]
+    for form in FORMS:
+        means = []
+        for length in COMPARED_LENGTHS:
+            examples = [task.example(length, "train", 0, form) for task in tasks]
+            means.append(sum(estimate_tokens(e.prompt) + estimate_tokens(e.response) for e in examples) / len(tasks))
+        style = f"`{STYLE_OF_FORM[form]}`" if form in STYLE_OF_FORM else "no trace"
+        lines.append(f"| `{form}` | {style} | " + " | ".join(f"{mean:,.0f}" for mean in means) + " |")
+    return lines
 
 
 def _page(task: Task, curve: dict[int, int]) -> str:

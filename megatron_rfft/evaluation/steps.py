@@ -236,11 +236,11 @@ class _Judge:
         return self.members(due, stated)
 
     def members(self, due: Sequence[str], stated: Sequence[str]) -> str:
-        """Chains ``code = with numbers = value``, or without code in sentences and lean traces."""
+        """Chains ``code = with numbers = value``: no code in sentences and lean traces, no numbers in blocks."""
         if len(due) != len(stated) and due[-1] == stated[-1]:
             return FORMAT
-        first = next(i for i in range(len(due)) if i >= len(stated) or due[i] != stated[i])
-        has_code = self.vocabulary.style == "full" and len(due) > 1
+        first = next((i for i in range(len(due)) if i >= len(stated) or due[i] != stated[i]), len(due))
+        has_code = self.vocabulary.grammar.has_code and len(due) > 1
         if first == 0 and has_code:
             return WRONG_RECITATION if len(due) == len(stated) else FORMAT
         if first < len(due) - 1 and first < len(stated) and self.is_copied(due[first], stated[first]):

@@ -1,30 +1,36 @@
 """The lines of a true trace, one by one: what each is for, which loops it stands in, and which loops are done with.
 
-It reads the text alone, by the grammar in ``megatron_rfft.rules.instrument``, and the rule to know what may be recited.
-Where a trace shows the same text for two purposes (``result = ''`` is recited, and is an old value), its place decides.
+It walks through the rule as the trace does, taking the outcomes of tests from the text, by the grammars in
+``megatron_rfft.rules.instrument`` and ``instrument_blocks``. So a line's place says what it is for, and its text need
+not: ``result = ''`` may be recited or be an old value, ``seen[0] = True`` a test's evaluation or a statement.
 """
 
 import ast
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Generator, Iterable, Iterator
 from dataclasses import dataclass
 from difflib import SequenceMatcher
 from enum import Enum
 
 from megatron_rfft.rules import ANSWER_PREFIX, Rule
+from megatron_rfft.rules.blocks import Run, Segment
+from megatron_rfft.rules.sharing import lookup_tables
 from megatron_rfft.rules.styles import style_of
 from megatron_rfft.rules.subset import (
     assignment_targets,
+    base_name,
     chained_if,
     is_literal_assignment,
-    lookup_tables,
+    mutated_names,
+    names_read,
     parse_rule,
-    variable_names,
+    recite,
 )
 
 NOW = "now, "
 SHOWN = re.compile(r"([A-Za-z_]\w*) = ")
-OUTCOMES = ("enter the loop", "do not enter", "enter if", "do not enter if")
+ENTERED = ("enter the loop", "enter if")
+OUTCOMES = (*ENTERED, "do not enter", "do not enter if")
 ALIKE = 0.75  # share of characters in common, as difflib counts it
 Loops = tuple[int, ...]  # the loops around a line, outermost first, by their number in the rule
 
@@ -50,7 +56,7 @@ class TraceLine:
     text: str
     role: Role
     statement: ast.stmt | None
-    """The statement at work; where several read the same, any of them."""
+    """The statement at work; None for a line that is recited ahead of it, and for those of no statement."""
     active: Loops
     done: frozenset[int]
 
@@ -61,37 +67,21 @@ class Vocabulary:
     def __init__(self, rule: Rule, style: str):
         self.style = style
         self.parameters = rule.parameters
-        function = parse_rule(rule.source)
-        self.tables = lookup_tables(function)
-        self.statements: dict[str, ast.stmt] = {}
+        self.function = parse_rule(rule.source)
+        self.grammar = style_of(style, self.function)
+        self.tables = lookup_tables(self.function)
         self.recited: set[str] = set()
-        self.loop_of_header: dict[str, int] = {}
+        self.numbers: dict[int, int] = {}
+        """Of loops, by their id."""
         self.inside: dict[int, set[int]] = {}
         """For each loop the loops within it."""
         self._places: dict[str, set[Loops]] = {}
-        self._num_loops = 0
-        self._return_header = f"{2 + sum(isinstance(node, ast.While) for node in ast.walk(function))}. Return"
+        num_loops = sum(isinstance(node, ast.While) for node in ast.walk(self.function))
+        self._return_header = f"{2 + num_loops}. Return"
         self._literals: set[str] = set()
-        self._style = style_of(style, function)
         if style != "scratchpad":
-            self._place(self._style.start.removesuffix("\n"), ())
-            self._block(function.body, ())
-
-    def shown_before(self, statement: ast.stmt) -> list[str]:
-        """The variables whose old values follow the recitation of ``statement``."""
-        is_loop = isinstance(statement, ast.While)
-        if isinstance(statement, ast.While | ast.If):
-            read = [statement.test]
-        elif not hasattr(statement, "value") or is_literal_assignment(statement):
-            read = []
-        else:
-            own = [statement.target] if isinstance(statement, ast.AugAssign) else []
-            targets = [] if isinstance(statement, ast.Return) else assignment_targets(statement)
-            read = [*own, statement.value, *(target for target in targets if isinstance(target, ast.Subscript))]
-        if not (self._style.shows_reads or is_loop):
-            return []
-        names = dict.fromkeys(name for part in read for name in variable_names(part))
-        return [name for name in names if name not in self.tables]
+            self._place(self.grammar.start.removesuffix("\n"), ())
+            self._block(self.function.body, ())
 
     def knows(self, text: str) -> bool:
         """Whether ``text`` is a header or may be recited."""
@@ -114,48 +104,69 @@ class Vocabulary:
                 return True
         return False
 
+    def segments(self, body: list[ast.stmt]) -> Iterable[Segment | ast.stmt]:
+        """The statements of a block, in the style ``blocks`` as runs."""
+        return self.grammar.layout.segments(body) if self.grammar.layout else body
+
+    def recitation(self, statement: ast.stmt, is_chained: bool = False) -> list[str]:
+        """The lines that recite ``statement``; ``is_chained`` tells the ``elif`` from the ``if``."""
+        if self.grammar.layout and isinstance(statement, ast.If):
+            return self.grammar.layout.recited_with(statement, "elif" if is_chained else "if")
+        return [self.grammar.recitation(statement).removesuffix("\n")]
+
+    def otherwise(self, branch: ast.If) -> list[str]:
+        """The lines that recite the ``else`` of ``branch``."""
+        if self.grammar.layout:
+            return self.grammar.layout.recited_otherwise(branch)
+        return [self.grammar.otherwise(branch).removesuffix("\n")]
+
     def _place(self, text: str, loops: Loops) -> None:
         self._places.setdefault(text, set()).add(loops)
 
-    def _block(self, body: list[ast.stmt], loops: Loops) -> None:
-        for statement in body:
-            line = self._style.recitation(statement).removesuffix("\n")
-            self.statements.setdefault(line, statement)
+    def _recite(self, lines: list[str], loops: Loops) -> None:
+        for line in lines:
             self.recited.add(line)
-            if is_literal_assignment(statement) and self._style.has_code:
-                self._literals.add(line)
-            match statement:
-                case ast.While():
-                    self._loop(statement, line, loops)
-                case ast.If():
-                    self._place(line, loops)
-                    self._block(statement.body, loops)
-                    if statement.orelse and not chained_if(statement.orelse):
-                        otherwise = self._style.otherwise(statement).removesuffix("\n")
-                        self.recited.add(otherwise)
-                        self._place(otherwise, loops)
-                    self._block(statement.orelse, loops)
-                case ast.Return() if self._style.has_headers:
-                    self._place(line, loops)
-                    self._place(self._return_header, loops)
-                case _:
-                    self._place(line, loops)
+            self._place(line, loops)
 
-    def _loop(self, loop: ast.While, line: str, loops: Loops) -> None:
-        self._num_loops += 1
-        number = self._num_loops
+    def _block(self, body: list[ast.stmt], loops: Loops, is_recited: bool = False) -> None:
+        for segment in self.segments(body):
+            match segment:
+                case Run():
+                    if not is_recited:
+                        self._recite(segment.lines, loops)
+                        self._literals.update(map(recite, filter(is_literal_assignment, segment.statements)))
+                case ast.While():
+                    self._loop(segment, loops)
+                case ast.If():
+                    self._branch(segment, loops)
+                case _:
+                    self._recite(self.recitation(segment), loops)
+                    if is_literal_assignment(segment) and self.grammar.has_code:
+                        self._literals.add(recite(segment))
+                    if isinstance(segment, ast.Return) and self.grammar.has_headers:
+                        self._place(self._return_header, loops)
+            is_recited = False
+
+    def _branch(self, branch: ast.If, loops: Loops, is_chained: bool = False) -> None:
+        self._recite(self.recitation(branch, is_chained), loops)
+        self._block(branch.body, loops, is_recited=True)
+        chained = chained_if(branch.orelse)
+        if chained:
+            self._branch(chained, loops, is_chained=True)
+        elif branch.orelse:
+            self._recite(self.otherwise(branch), loops)
+            self._block(branch.orelse, loops, is_recited=True)
+
+    def _loop(self, loop: ast.While, loops: Loops) -> None:
+        number = self.numbers[id(loop)] = len(self.numbers) + 1
         inside = (*loops, number)
         self.inside[number] = set()
         for outer in loops:
             self.inside[outer].add(number)
-        if self._style.has_headers:
-            header = f"{number + 1}. {'Inner' if loops else 'Main'} loop"
-            self._place(header, loops)
-            self.loop_of_header[header] = number
+        if self.grammar.has_headers:
+            self._place(f"{number + 1}. {self.grammar.loop_title(loop, len(loops))}", loops)
             self._place(f"{number + 1}.1 One iteration", inside)
-        else:
-            self.loop_of_header[line] = number
-        self._place(line, inside)
+        self._recite(self.recitation(loop), inside)
         self._block(loop.body, inside)
 
 
@@ -169,68 +180,150 @@ def read_trace(vocabulary: Vocabulary, text: str) -> Iterator[TraceLine]:
     yield from _Reader(vocabulary, text.split("\n")).read()
 
 
+Lines = Generator[
+    TraceLine, None, str | None
+]  # yields lines, returns what leaves a block: break, continue, return, or None
+
+
 class _Reader:
-    """Follows the loops while it reads."""
+    """Follows the rule while it reads."""
 
     def __init__(self, vocabulary: Vocabulary, lines: list[str]):
         self.vocabulary = vocabulary
+        self.grammar = vocabulary.grammar
         self.lines = lines
         self.at = 0
         self.active: list[int] = []
         self.done: set[int] = set()
-        self.entered: int | None = None  # the loop whose header has come, but not yet its first test
 
     def read(self) -> Iterator[TraceLine]:
         yield self.take(Role.HEADER)
         for _ in self.vocabulary.parameters:
             yield self.take(Role.ARGUMENT)
-        while self.at < len(self.lines):
-            text = self.lines[self.at]
-            if text.startswith(ANSWER_PREFIX):
-                yield self.take(Role.ANSWER)
-            elif statement := self.vocabulary.statements.get(text):
-                yield from self.statement(text, statement)
+        yield from self.block(self.vocabulary.function.body)
+        yield self.take(Role.ANSWER)
+
+    def block(self, body: list[ast.stmt], is_recited: bool = False) -> Lines:
+        """``is_recited``: in the style ``blocks``, the first run has been recited with the ``if``."""
+        for segment in self.vocabulary.segments(body):
+            match segment:
+                case Run():
+                    leave = yield from self.run(segment, is_recited)
+                case ast.While():
+                    leave = yield from self.loop(segment)
+                case ast.If():
+                    leave = yield from self.branch(segment)
+                case ast.Return():
+                    if self.grammar.has_headers:
+                        yield self.take(Role.HEADER)
+                    yield from self.recited(self.vocabulary.recitation(segment), segment)
+                    yield from self.old_values(names_read(segment), segment)
+                    yield from self.until(lambda line: line.startswith(ANSWER_PREFIX), segment)
+                    return "return"
+                case _:
+                    yield from self.recited(self.vocabulary.recitation(segment), segment)
+                    yield from self.old_values(names_read(segment), segment)
+                    if not is_literal_assignment(segment):
+                        yield from self.results(segment)
+                    leave = _leaving(segment)
+            if leave:
+                return leave
+            is_recited = False
+        return None
+
+    def run(self, run: Run, is_recited: bool) -> Lines:
+        if not is_recited:
+            for statement in run.statements:
+                yield self.take(Role.RECITATION, statement if run.shows_itself else None)
+        for _ in run.shown:
+            yield self.take(Role.OLD, run.statements[0])
+        for statement in run.statements:
+            if is_literal_assignment(statement):
+                if is_recited or not run.shows_itself:
+                    yield self.take(Role.NEW, statement)
             else:
-                if not self.vocabulary.knows(text):
-                    raise AssertionError(f"line {self.at + 1} of a true trace has no place in it: {text!r}")
-                yield self.take(Role.RECITATION if text in self.vocabulary.recited else Role.HEADER)
-                self.entered = self.vocabulary.loop_of_header.get(text, self.entered)
+                yield from self.results(statement)
+        return _leaving(run.statements[-1])
 
-    def statement(self, text: str, statement: ast.stmt) -> Iterator[TraceLine]:
-        """A recited line and all that belongs to it."""
-        is_loop = isinstance(statement, ast.While)
-        if is_loop:
-            self.begin_test(text)
-        yield self.take(Role.RECITATION, statement)
-        for _ in self.vocabulary.shown_before(statement):
-            yield self.take(Role.OLD, statement)
-        while not self.is_boundary():
-            new = self.lines[self.at].startswith(NOW)
-            yield self.take(Role.NEW if new else Role.CHAIN, statement)
-        if isinstance(statement, ast.While | ast.If):
-            left = is_loop and self.lines[self.at] == "do not enter"
-            yield self.take(Role.OUTCOME, statement)
-            if left:
-                self.leave_loop()
-        elif isinstance(statement, ast.Break):
-            self.leave_loop()
-
-    def begin_test(self, text: str) -> None:
-        """A loop is tested for the first time after its header, or in sentences after its number."""
-        loop = self.vocabulary.loop_of_header.get(text, self.entered)
-        self.entered = None
-        if loop is not None and loop not in self.active:
-            self.active.append(loop)
-            self.done.discard(loop)
-        self.done -= self.vocabulary.inside[self.active[-1]]  # they may be entered again in this pass
-
-    def leave_loop(self) -> None:
+    def loop(self, loop: ast.While) -> Lines:
+        number = self.vocabulary.numbers[id(loop)]
+        if self.grammar.has_headers:
+            yield self.take(Role.HEADER)
+        self.active.append(number)
+        self.done.discard(number)
+        leave = None
+        while leave != "break":
+            self.done -= self.vocabulary.inside[number]  # they may be entered again in this pass
+            yield from self.recited(self.vocabulary.recitation(loop), loop)
+            yield from self.old_values(names_read(loop), loop, is_loop=True)
+            if not (yield from self.outcome(loop)):
+                break
+            if self.grammar.has_headers:
+                yield self.take(Role.HEADER)
+            leave = yield from self.block(loop.body)
+            if leave == "return":
+                return leave
         self.done.add(self.active.pop())
+        return None
 
-    def is_boundary(self) -> bool:
-        text = self.lines[self.at]
-        return text in OUTCOMES or text.startswith(ANSWER_PREFIX) or self.vocabulary.knows(text)
+    def branch(self, branch: ast.If, is_chained: bool = False) -> Lines:
+        yield from self.recited(self.vocabulary.recitation(branch, is_chained), branch)
+        yield from self.old_values(names_read(branch), branch)
+        if (yield from self.outcome(branch)):
+            return (yield from self.block(branch.body, is_recited=True))
+        if chained := chained_if(branch.orelse):
+            return (yield from self.branch(chained, is_chained=True))
+        if branch.orelse:
+            yield from self.recited(self.vocabulary.otherwise(branch), None)
+        return (yield from self.block(branch.orelse, is_recited=True))
+
+    def recited(self, lines: list[str], statement: ast.stmt | None) -> Iterator[TraceLine]:
+        for _ in lines:
+            yield self.take(Role.RECITATION, statement)
+            statement = None
+
+    def old_values(self, names: list[str], statement: ast.stmt, is_loop: bool = False) -> Iterator[TraceLine]:
+        if self.grammar.shows_reads or is_loop:
+            for _ in (name for name in names if name not in self.vocabulary.tables):
+                yield self.take(Role.OLD, statement)
+
+    def outcome(self, statement: ast.While | ast.If) -> Generator[TraceLine, None, bool]:
+        yield from self.until(lambda line: line in OUTCOMES, statement)
+        line = self.take(Role.OUTCOME, statement)
+        yield line
+        return line.text in ENTERED
+
+    def results(self, statement: ast.stmt) -> Iterator[TraceLine]:
+        """The lines of new values, and of the evaluations that lead to them."""
+        if not self.grammar.shows_reads:
+            while self.lines[self.at].startswith(NOW):
+                yield self.take(Role.NEW, statement)
+            return
+        for _ in range(_num_results(statement)):
+            yield from self.until(lambda line: line.startswith(NOW), statement)
+            yield self.take(Role.NEW, statement)
+
+    def until(self, is_end: Callable[[str], bool], statement: ast.stmt) -> Iterator[TraceLine]:
+        while not is_end(self.lines[self.at]):
+            yield self.take(Role.NEW if self.lines[self.at].startswith(NOW) else Role.CHAIN, statement)
 
     def take(self, role: Role, statement: ast.stmt | None = None) -> TraceLine:
         self.at += 1
         return TraceLine(self.lines[self.at - 1], role, statement, tuple(self.active), frozenset(self.done))
+
+
+def _leaving(statement: ast.stmt) -> str | None:
+    return type(statement).__name__.lower() if isinstance(statement, ast.Break | ast.Continue) else None
+
+
+def _num_results(statement: ast.stmt) -> int:
+    """Lines of new values that a statement has where all are shown."""
+    if not isinstance(statement, ast.Assign | ast.AugAssign | ast.Expr):
+        return 0
+    targets = assignment_targets(statement)
+    inside = [target for target in targets if isinstance(target, ast.Subscript)]
+    is_unpacking = isinstance(statement, ast.Assign) and isinstance(statement.targets[0], ast.Tuple)
+    if is_unpacking and isinstance(statement.value, ast.Tuple) and len(statement.value.elts) == len(targets) > 1:
+        is_unpacking = False
+    told = len(targets) - len(inside) if is_unpacking else len(targets)
+    return told + len({*map(base_name, inside), *mutated_names(statement.value)})

@@ -108,7 +108,7 @@ class AssembledRule:
 
     @cached_property
     def tables(self) -> frozenset[str]:
-        """As ``subset.lookup_tables``, from what is known of the lines."""
+        """As ``sharing.lookup_tables``, from what is known of the lines."""
         facts = [facts_of(line) for line in self.lines]
         written = [name for line in facts for name in line.written]
         constant = {line.literal for line in facts if line.literal and written.count(line.literal) == 1}
@@ -407,7 +407,8 @@ class _Words(NamedTuple):
 def _words(style: str, section: int, depth: int) -> _Words:
     function = _function("pass")
     instrumenter = Instrumenter(function, style_of(style, function))
-    loop, entry = instrumenter.loop_header(section, depth), instrumenter.pass_header(section)
+    title = "Inner loop" if depth else "Main loop"
+    loop, entry = instrumenter.loop_header(section, title), instrumenter.pass_header(section)
     texts = [instrumenter.outcome(words) for words in ("enter the loop", "do not enter", "enter if", "do not enter if")]
     enter, stop, enter_if, no_if = ("".join(pieces) for pieces in texts)
     return _Words(instrumenter.style.start, "".join(loop), enter + "".join(entry), stop, enter_if, no_if)

@@ -100,8 +100,8 @@ class _Plan:
             case ast.Tuple():
                 return self.display(node.elts, lambda elements: ast.Tuple(elements, ast.Load()))
             case ast.Dict():
-                size = len(node.keys)
-                return self.display(node.keys + node.values, lambda parts: ast.Dict(parts[:size], parts[size:]))
+                pairs = [part for pair in zip(node.keys, node.values, strict=True) for part in pair]
+                return self.display(pairs, lambda parts: ast.Dict(parts[::2], parts[1::2]))
         # An access; `and` and `or` within an expression are one, too: Python itself leaves out what it doesn't need.
         value = self.keep(node)
         mark = self.mark(value)

@@ -13,7 +13,7 @@ One mechanism writes all styles (``styles``). The grammar of ``full`` (paper, ru
 - ``and`` and ``or`` show one line for each operand that was evaluated, and none for those that were not.
 - ``N. Return`` recites the line and shows the value; last comes ``So the answer is value``.
 
-A table that never changes (``subset.lookup_tables``) is shown where it is set only.
+A table that never changes (``sharing.lookup_tables``) is shown where it is set only.
 
 ``lean`` keeps recitations, loop headers and the answer; of each statement it shows the new values only, and not even
 these if the next test of the enclosing loop is sure to show them.
@@ -29,6 +29,8 @@ line ``name = value, name = value`` of the variables that the loop changes and t
 (``flow``); if there are none, it has no line. A rule without loops has one such line before the answer, of the
 variables that it has changed: without it nothing would come between the question and the answer. Last comes
 ``So the answer is value``.
+
+``blocks``, close to the paper's printing, has a builder and a grammar of its own (``instrument_blocks``).
 """
 
 import ast
@@ -38,7 +40,8 @@ from typing import Any
 
 from megatron_rfft.rules.code import WRITE, Code, assign, load
 from megatron_rfft.rules.expressions import Evaluation, Names, Piece, evaluate, is_plain
-from megatron_rfft.rules.styles import Style, style_of
+from megatron_rfft.rules.sharing import lookup_tables
+from megatron_rfft.rules.styles import Style
 from megatron_rfft.rules.subset import (
     BUILTINS,
     assignment_targets,
@@ -46,40 +49,52 @@ from megatron_rfft.rules.subset import (
     chained_if,
     is_literal,
     is_literal_assignment,
-    lookup_tables,
     mutated_names,
+    names_read,
     target_names,
     unparse,
     variable_names,
 )
 
 ANSWER_PREFIX = "So the answer is "
-LIMIT, STEPS, EXCEEDED = "_limit", "_steps", "_exceeded"  # names in a traced function
+LIMIT, STEPS, EXCEEDED, EXTENDS = "_limit", "_steps", "_exceeded", "_extends"  # names in a traced function
 
 
 class StepLimitExceeded(Exception):
     """Raised inside a traced function whose loops made more passes than allowed."""
 
 
-def instrument(function: ast.FunctionDef, style: str, filename: str) -> Callable:
-    """Compile the traced function ``(*arguments, write, limit) -> (answer, passes through loops)``.
-
-    It calls ``write`` with pieces of the trace, and changes its arguments. ``function`` is used up.
-    """
-    traced = Instrumenter(function, style_of(style, function)).build()
-    return compile_function(traced, filename)
-
-
 def compile_function(function: ast.FunctionDef, filename: str) -> Callable:
     """Compile a function with the builtins of the subset and no others."""
     module = ast.fix_missing_locations(ast.Module([function], []))
-    namespace: dict[str, Any] = {"__builtins__": BUILTINS, EXCEEDED: StepLimitExceeded}
+    namespace: dict[str, Any] = {"__builtins__": BUILTINS, EXCEEDED: StepLimitExceeded, EXTENDS: _require_list}
     exec(compile(module, filename, "exec"), namespace)
     return namespace[function.name]
 
 
+def _require_list(place: Any, value: Any) -> None:
+    """``xs += 'ab'`` would be told as ``xs = xs + 'ab'``, which is no Python."""
+    if isinstance(place, list) and not isinstance(value, list):
+        raise TypeError(f"`+=` adds the {type(value).__name__} {value!r:.50} to a list; write `extend`")
+
+
+def _may_extend_a_list(statement: ast.AugAssign) -> bool:
+    """Whether ``x += y`` may give a list the items of a string, tuple or dict."""
+    match statement.value:
+        case ast.Constant(value=value):
+            fits = not isinstance(value, str)
+        case ast.Call(func=ast.Name(id=name)):
+            fits = name in ("abs", "int", "len", "ord")
+        case _:
+            fits = isinstance(statement.value, ast.List | ast.Compare | ast.UnaryOp)
+    return isinstance(statement.op, ast.Add) and not fits
+
+
 class Instrumenter:
-    """Writes a function's statements as code that executes them and writes the trace."""
+    """Builds the traced function ``(*arguments, write, limit) -> (answer, passes through loops)``.
+
+    It calls ``write`` with pieces of the trace, and changes its arguments. ``function`` is used up.
+    """
 
     def __init__(self, function: ast.FunctionDef, style: Style) -> None:
         self.function = function
@@ -125,7 +140,7 @@ class Instrumenter:
     def loop(self, code: Code, loop: ast.While, depth: int) -> None:
         self.sections += 1
         section = self.sections
-        code.text(*self.loop_header(section, depth))
+        code.text(*self.loop_header(section, self.style.loop_title(loop, depth)))
         body = Code(loop)
         test = self.loop_test(body, loop)
         stop = Code(loop)
@@ -139,8 +154,8 @@ class Instrumenter:
         self.block(body, loop.body, depth + 1, header)
         code.add(ast.While(ast.Constant(True), body.close(), []))
 
-    def loop_header(self, section: int, depth: int) -> list[Piece]:
-        return [f"{section}. {'Inner' if depth else 'Main'} loop\n"] if self.style.has_headers else []
+    def loop_header(self, section: int, title: str) -> list[Piece]:
+        return [f"{section}. {title}\n"] if self.style.has_headers else []
 
     def pass_header(self, section: int) -> list[Piece]:
         return [f"{section}.1 One iteration\n"] if self.style.has_headers else []
@@ -208,11 +223,11 @@ class Instrumenter:
             code.text(self.style.recitation(statement))
             code.add(statement)
             return
+        self.tell(code, statement, [self.style.recitation(statement), *self.variables(names_read(statement))])
+
+    def tell(self, code: Code, statement: ast.Assign | ast.AugAssign | ast.Expr, before: list[Piece]) -> None:
+        """Execute the statement; write ``before`` and how its values come about."""
         targets = assignment_targets(statement)
-        read = [statement.target] if isinstance(statement, ast.AugAssign) else []
-        read += [statement.value, *(target for target in targets if isinstance(target, ast.Subscript))]
-        names = dict.fromkeys(name for part in read for name in variable_names(part))
-        before = [self.style.recitation(statement), *self.variables(names)]
         match statement:
             case ast.Expr(value=call):
                 self.method_call(code, before, call)
@@ -221,8 +236,7 @@ class Instrumenter:
             case ast.Assign(value=ast.Tuple(elts=values)) if len(targets) == len(values) > 1:
                 self.assignment(code, before, targets, values)
             case ast.Assign(targets=[ast.Tuple()]):
-                code.text(*before)
-                code.add(statement)
+                self.unpacking(code, before, statement)
                 code.text(*self.changes(target.id for target in targets if isinstance(target, ast.Name)))
             case ast.Assign():
                 self.assignment(code, before, targets, [statement.value])
@@ -242,6 +256,10 @@ class Instrumenter:
         else:
             code.add(ast.Assign([ast.Tuple(stores, ast.Store())], ast.Tuple(results, ast.Load())))
 
+    def unpacking(self, code: Code, before: list[Piece], statement: ast.Assign) -> None:
+        code.text(*before)
+        code.add(statement)
+
     def augmented_assignment(self, code: Code, before: list[Piece], statement: ast.AugAssign) -> None:
         """``x += y`` is told as ``x = x + y`` but executed as it stands: on a list the two are not the same."""
         source = ast.parse(ast.unparse(statement.target), mode="eval").body
@@ -254,8 +272,14 @@ class Instrumenter:
             code.add(*evaluation.steps)
             code.text(*before)
         code.text("now, ", *text, " = ", *evaluation.chain)
-        code.add(ast.AugAssign(store, statement.op, evaluation.value.right))
-        code.text(source if isinstance(store, ast.Name) else ast.Subscript(store.value, store.slice, ast.Load()), "\n")
+        now = source if isinstance(store, ast.Name) else ast.Subscript(store.value, store.slice, ast.Load())
+        right = evaluation.value.right
+        if _may_extend_a_list(statement):
+            if not isinstance(right, ast.Name | ast.Constant):
+                right = self.keep(code, right)
+            code.add(ast.Expr(ast.Call(load(EXTENDS), [now, right], [])))
+        code.add(ast.AugAssign(store, statement.op, right))
+        code.text(now, "\n")
 
     def place(self, code: Code, target: ast.expr) -> tuple[ast.expr, list[Piece]]:
         """The target with its indices evaluated, and its text: ``counts[c]`` is told as ``counts['a']``."""

@@ -1,8 +1,9 @@
 """Proof-reading a trace: Python itself executes every recited line again, and every printed value is compared.
 
-Where code is recited, that code is executed. Sentences and scratchpads don't recite it: there the rule is executed
-again on the arguments (``retell``), and the trace must have the lines that this gives. The instrumentation, which this
-checks, has no part in it. It executes what it reads: give it traces of rules, never a model's output.
+Where each line of code is recited as it is executed, that code is executed. For blocks, sentences and scratchpads the
+rule is executed again on the arguments (``retell``), and the trace must have the lines that this gives. The
+instrumentation, which this checks, has no part in it. It executes what it reads: give it traces of rules, never a
+model's output.
 """
 
 import ast
@@ -12,19 +13,23 @@ from collections.abc import Iterable, Sequence
 from itertools import islice, zip_longest
 from typing import Any
 
+from megatron_rfft.rules.expressions import is_plain
 from megatron_rfft.rules.instrument import ANSWER_PREFIX
 from megatron_rfft.rules.retell import retell_sentences, retell_states
+from megatron_rfft.rules.retell_blocks import retell_blocks
 from megatron_rfft.rules.rule import Rule
+from megatron_rfft.rules.sharing import lookup_tables
 from megatron_rfft.rules.styles import check_style
 from megatron_rfft.rules.subset import (
     BUILTINS,
     RuleError,
     assignment_targets,
+    base_name,
+    is_literal,
     is_literal_assignment,
-    lookup_tables,
     mutated_names,
+    names_read,
     parse_rule,
-    target_names,
     unparse,
     variable_names,
 )
@@ -33,6 +38,7 @@ _HEADER = re.compile(r"\d+\. (Initialize|Main loop|Inner loop|Return)|\d+\.1 One
 _OUTCOMES = {"enter the loop": True, "enter if": True, "do not enter": False, "do not enter if": False}
 _STRING = re.compile(r"'(?:[^'\\]|\\.)*'|\"(?:[^\"\\]|\\.)*\"")
 _NOW = "now, "
+_RETOLD = {"sentences": retell_sentences, "blocks": retell_blocks}
 
 
 def false_lines(rule: Rule, text: str, style: str = "full", arguments: Sequence[Any] | None = None) -> list[str]:
@@ -41,9 +47,8 @@ def false_lines(rule: Rule, text: str, style: str = "full", arguments: Sequence[
     ``arguments`` are those that the trace is about. A scratchpad does not show them, so that there they must be given.
     """
     check_style(style)
-    if arguments is not None and len(arguments) != len(rule.parameters):
-        what = f"rule {rule.name} has {len(rule.parameters)} arguments, not {len(arguments)}"
-        raise RuleError(f"{what}; give one for each of {', '.join(rule.parameters)}")
+    if arguments is not None:
+        rule.check_arguments(arguments)
     given = None if arguments is None else dict(zip(rule.parameters, arguments, strict=True))
     if style == "scratchpad" and given is None:
         raise RuleError("a scratchpad does not show its arguments; give them as false_lines(..., arguments=...)")
@@ -55,8 +60,8 @@ def false_lines(rule: Rule, text: str, style: str = "full", arguments: Sequence[
         return [shown]
     misstated = [name for name in given or {} if repr(given[name]) != repr(shown[name])]
     problems = [f"the argument {name} is {given[name]!r}" for name in misstated]
-    if style == "sentences":
-        return problems + _compare(lines, _told(lambda: retell_sentences(rule.source, shown, ANSWER_PREFIX)))
+    if style in _RETOLD:
+        return problems + _compare(lines, _told(lambda: _RETOLD[style](rule.source, shown, ANSWER_PREFIX)))
     return problems + _Proofreader(rule, text, style).read()
 
 
@@ -105,8 +110,7 @@ class _Proofreader:
         self.at = 0
         self.problems: list[str] = []
         self.state: dict[str, Any] = {}
-        self.before: dict[str, Any] = {}  # the state before the statement at hand
-        self.partial: dict[str, Any] = {}  # and while its parts are evaluated one by one
+        self.partial: dict[str, Any] = {}  # as it is while the parts of the statement at hand are evaluated one by one
         self.answer = ""
 
     def read(self) -> list[str]:
@@ -129,67 +133,106 @@ class _Proofreader:
         return self.problems
 
     def recited(self, line: str) -> None:
-        self.before = copy.deepcopy(self.state)
         self.partial = copy.deepcopy(self.state)
         keyword = line.split()[0].rstrip(":")
         if keyword in ("while", "if", "elif"):
-            self.test(line[len(keyword) : -1].strip(), shows_variables=not self.lean or keyword == "while")
+            self.test(line[len(keyword) : -1].strip(), is_loop=keyword == "while")
             return
         statement = ast.parse(line).body[0]
         if isinstance(statement, ast.Return):
             if not self.lean:
-                self.variables([statement.value])
-                self.chains(statement.value)
+                self.variables(names_read(statement))
+                self.shown(statement.value)
             self.answer = repr(self.evaluate(unparse(statement.value), self.state))
         elif isinstance(statement, ast.Assign | ast.AugAssign | ast.Expr):
             self.statement(statement)
 
-    def test(self, source: str, shows_variables: bool) -> None:
+    def test(self, source: str, is_loop: bool) -> None:
         test = ast.parse(source, mode="eval").body
-        if shows_variables:
-            self.variables([test])
+        if is_loop or not self.lean:
+            self.variables(variable_names(test))
         value = self.evaluate(source, self.state)
-        self.chains(test)
+        if not self.lean and not (is_loop and is_plain(test)):
+            self.shown(test)
+        self.changes(mutated_names(test))
         line = self.next()
         self.expect(_OUTCOMES.get(line) is bool(value), f"the test gives {value!r}")
 
     def statement(self, statement: ast.Assign | ast.AugAssign | ast.Expr) -> None:
+        tells = not self.lean and not is_literal_assignment(statement)
         targets = assignment_targets(statement)
-        if not self.lean and not is_literal_assignment(statement):
-            read = [statement.target] if isinstance(statement, ast.AugAssign) else []
-            self.variables([*read, statement.value, *(t for t in targets if isinstance(t, ast.Subscript))])
+        if tells:
+            self.variables(names_read(statement))
+        places = [self.place(target) for target in targets]
         exec(compile(ast.Module([statement], []), "<trace>", "exec"), {"__builtins__": BUILTINS}, self.state)
-        shown = self.chains(statement.value)
-        if not self.lean and not is_literal_assignment(statement):
-            changed = {*target_names(statement), *mutated_names(statement.value)}
-            self.expect(changed <= shown, f"the new value of {', '.join(changed - shown)} is missing")
+        if not tells:
+            while self.lines[self.at].startswith(_NOW):
+                self.new_value(None)
+            return
+        match statement:
+            case ast.Expr(value=call):
+                for argument in call.args:
+                    self.shown(argument)
+            case ast.AugAssign(target=target, op=operator, value=value):
+                source = ast.parse(ast.unparse(target), mode="eval").body
+                self.shown(ast.BinOp(source, operator, value), places[0])
+            case ast.Assign(value=ast.Tuple(elts=values)) if len(targets) == len(values) > 1:
+                for place, value in zip(places, values, strict=True):
+                    self.shown(value, place)
+            case ast.Assign(targets=[ast.Tuple()]):
+                self.changes(target.id for target in targets if isinstance(target, ast.Name))
+            case ast.Assign(value=value):
+                self.shown(value, places[0])
+        inside = [base_name(target) for target in targets if isinstance(target, ast.Subscript)]
+        self.changes(dict.fromkeys([*inside, *mutated_names(statement.value)]))
 
-    def variables(self, expressions: list[ast.expr]) -> None:
-        """The lines ``name = value`` that show what ``expressions`` are about to read."""
-        for name in dict.fromkeys(name for expression in expressions for name in variable_names(expression)):
+    def place(self, target: ast.expr) -> str:
+        """How a trace names what is assigned to: with its indices evaluated."""
+        if isinstance(target, ast.Name):
+            return target.id
+        return f"{self.place(target.value)}[{self.evaluate(ast.unparse(target.slice), self.state)!r}]"
+
+    def variables(self, names: Iterable[str]) -> None:
+        """The lines ``name = value`` that show what is about to be read."""
+        for name in names:
             if name not in self.tables:
                 self.require(f"{name} = {self.state[name]!r}")
 
-    def chains(self, whole: ast.expr) -> set[str]:
-        """The lines that evaluate ``whole`` and show what has changed; returns the names that they show."""
-        shown = set()
-        while self.at < len(self.lines) - 1 and self.is_chain(self.lines[self.at]):
-            line = self.next()
-            members = split_chain(line.removeprefix(_NOW))
-            if line.startswith(_NOW):
-                target = members.pop(0)
-                shown.add(re.match(r"\w+", target).group())
-                actual = repr(self.evaluate(target, self.state))
-                self.expect(actual == members[-1], f"{target} is {actual}")
-            if len(members) > 1:
-                scope = copy.deepcopy(self.before) if members[0] == unparse(whole) else self.partial
-                for member in members[:-1]:
-                    actual = repr(self.evaluate(member, scope))
-                    self.expect(actual == members[-1], f"{member} is {actual}")
-        return shown
+    def changes(self, names: Iterable[str]) -> None:
+        for name in names:
+            self.require(f"{_NOW}{name} = {self.state[name]!r}")
 
-    def is_chain(self, line: str) -> bool:
-        return line.startswith(_NOW) or not (line in self.source or line in _OUTCOMES or _HEADER.fullmatch(line))
+    def shown(self, node: ast.expr, place: str | None = None) -> Any:
+        """The lines that evaluate ``node``, for the new value of ``place`` if there is one; the value.
+
+        It is evaluated once, on the state before the statement, which it may change for what is evaluated next.
+        """
+        code = unparse(node)
+        if isinstance(node, ast.BoolOp):
+            for operand in node.values:
+                value = self.shown(operand)
+                if bool(value) is isinstance(node.op, ast.Or):
+                    break
+        else:
+            value = self.evaluate(code, self.partial)
+            if place is None and (isinstance(node, ast.Name) or is_literal(node)):
+                return value
+        found = self.next()
+        start = [code] if place is None else [f"{_NOW}{place}"] + [code] * (not is_literal(node))
+        members = split_chain(found)
+        self.expect(members[: len(start)] == start, f"this shows {' = '.join(start)}")
+        self.expect(members[-1] == repr(value), f"{code} is {value!r}")
+        for member in members[len(start) : -1]:
+            self.expect(repr(self.evaluate(member, self.partial)) == members[-1], f"{member} is not {members[-1]}")
+        if place is not None:
+            self.new_value(found)
+        return value
+
+    def new_value(self, line: str | None) -> None:
+        """Whether the line, or the next one, ends in the value that its place has in the end."""
+        place, *_, value = split_chain((line or self.next()).removeprefix(_NOW))
+        actual = self.evaluate(place, self.state)
+        self.expect(repr(actual) == value, f"{place} is {actual!r}")
 
     def evaluate(self, source: str, scope: dict[str, Any]) -> Any:
         try:

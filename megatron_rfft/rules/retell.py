@@ -1,7 +1,8 @@
 """A rule executed once more, apart from the instrumentation, to tell which lines a trace must have.
 
-``retell_sentences`` walks the syntax tree and evaluates it piece by piece; ``retell_states`` lets Python run the plain
-rule with a probe at each loop test. Both yield lines as they go, so that a rule that does not end does no harm.
+``retell_sentences`` walks the syntax tree and evaluates it piece by piece, as ``retell_blocks`` does in a file of its
+own; ``retell_states`` lets Python run the plain rule with a probe at each loop test. All yield lines as they go, so
+that a rule that does not end does no harm.
 """
 
 import ast
@@ -13,6 +14,7 @@ from typing import Any
 from megatron_rfft.rules.expressions import is_plain
 from megatron_rfft.rules.flow import shown_states
 from megatron_rfft.rules.sentences import sentences
+from megatron_rfft.rules.sharing import lookup_tables
 from megatron_rfft.rules.subset import (
     BUILTINS,
     assignment_targets,
@@ -20,7 +22,6 @@ from megatron_rfft.rules.subset import (
     chained_if,
     is_literal,
     is_literal_assignment,
-    lookup_tables,
     mutated_names,
     parse_rule,
     variable_names,
@@ -59,23 +60,27 @@ def retell_states(source: str, arguments: dict[str, Any], answer_prefix: str, li
 
 def retell_sentences(source: str, arguments: dict[str, Any], answer_prefix: str) -> Iterator[str]:
     """The lines of a trace in sentences."""
-    teller = _Teller(parse_rule(source), copy.deepcopy(arguments))
+    teller = Teller(parse_rule(source), copy.deepcopy(arguments))
     yield "Start"
     yield from (f"{name} = {value!r}" for name, value in arguments.items())
     answer = yield from teller.block(teller.function.body)
     yield f"{answer_prefix}{answer[1]!r}"
 
 
-class _Teller:
-    """Executes statements on ``state`` and yields their lines."""
+class Teller:
+    """Executes statements on ``state`` and yields their lines, in sentences."""
 
     def __init__(self, function: ast.FunctionDef, state: dict[str, Any]) -> None:
         self.function = function
         self.state = state
         self.tables = lookup_tables(function)
-        self.lines = {(id(line.statement), line.otherwise): line.text for line in sentences(function)}
+        self.lines = self.recited()
         self.shown: list[tuple[ast.Name, Any]] = []
         self.compiled: dict[int, tuple[ast.expr, CodeType]] = {}  # by the node's id, which the node itself keeps alive
+
+    def recited(self) -> dict[tuple[int, bool], str]:
+        """The line of each statement, and of each ``else``."""
+        return {(id(line.statement), line.otherwise): line.text for line in sentences(self.function)}
 
     # Statements. Each returns what leaves the block: ("break",), ("continue",), ("return", value), or None.
 
@@ -242,9 +247,8 @@ class _Teller:
             case ast.List(elts=elements) | ast.Tuple(elts=elements):
                 return self.combine(node, elements, lambda parts: type(node)(list(parts), ast.Load()))
             case ast.Dict(keys=keys, values=values):
-                size = len(keys)
-                build = lambda parts: ast.Dict(list(parts[:size]), list(parts[size:]))  # noqa: E731
-                return self.combine(node, [*keys, *values], build)
+                pairs = [part for pair in zip(keys, values, strict=True) for part in pair]
+                return self.combine(node, pairs, lambda parts: ast.Dict(list(parts[::2]), list(parts[1::2])))
             case ast.Constant(value=value):
                 return value, node, node
         return self.known(self.value(node))

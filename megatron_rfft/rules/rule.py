@@ -1,15 +1,19 @@
 """A rule: a short Python function that can be run, and run with every step written down."""
 
 import ast
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
-from megatron_rfft.rules.instrument import StepLimitExceeded, compile_function, instrument
+from megatron_rfft.rules.blocks import loop_title
+from megatron_rfft.rules.instrument import Instrumenter, StepLimitExceeded, compile_function
+from megatron_rfft.rules.instrument_blocks import BlockInstrumenter
+from megatron_rfft.rules.limits import check_limits
+from megatron_rfft.rules.order import check_order
 from megatron_rfft.rules.sentences import sentences
-from megatron_rfft.rules.styles import check_style
-from megatron_rfft.rules.subset import RuleError, parse_function, parse_rule, source_of
+from megatron_rfft.rules.styles import check_style, style_of
+from megatron_rfft.rules.subset import RuleError, parse_function, parse_rule, source_of, too_deep
 
 STEP_LIMIT = 10_000
 
@@ -41,12 +45,17 @@ class Rule:
     """
 
     def __init__(self, source: str, step_limit: int = STEP_LIMIT) -> None:
-        function = parse_rule(source)
+        try:
+            function = parse_rule(source)
+            check_limits(function)
+            check_order(function)
+            self.source: str = source_of(function)
+        except RecursionError:
+            raise too_deep() from None
         self._text = source
         self.step_limit = step_limit
         self.name: str = function.name
         self.parameters: tuple[str, ...] = tuple(argument.arg for argument in function.args.args)
-        self.source: str = source_of(function)
         self._traced: dict[str, Callable] = {}
 
     def trace(self, *arguments: Any, style: str = "full") -> Trace:
@@ -54,6 +63,7 @@ class Rule:
 
         The caller's arguments are not changed. Raises StepLimitError, or RuleError if the rule fails on them.
         """
+        self.check_arguments(arguments)
         traced = self._traced.get(style) or self._instrument(style)
         pieces: list[str] = []
         try:
@@ -69,14 +79,26 @@ class Rule:
 
     def run(self, *arguments: Any) -> Any:
         """The answer alone, from the function as it stands. The caller's arguments are not changed."""
+        self.check_arguments(arguments)
         try:
             return self._plain(*map(copy_value, arguments))
         except Exception as error:
             raise self._failure(error, arguments) from error
 
+    def check_arguments(self, arguments: Sequence[Any]) -> None:
+        """Raise RuleError unless there is one argument for each parameter."""
+        if len(arguments) != len(self.parameters):
+            what = f"rule {self.name} has {len(self.parameters)} arguments, not {len(arguments)}"
+            raise RuleError(f"{what}; give one for each of {', '.join(self.parameters)}")
+
     @cached_property
     def _plain(self):
         return compile_function(self._function(), self._filename)
+
+    @cached_property
+    def commented(self) -> str:
+        """The source with a comment at each loop that says what a trace in the style ``blocks`` calls it."""
+        return source_of(self._function(), loop_title)
 
     @cached_property
     def sentences(self) -> str:
@@ -86,7 +108,13 @@ class Rule:
     def _instrument(self, style: str) -> Callable:
         """The traced function of a style, built when the style is first asked for."""
         check_style(style)
-        self._traced[style] = instrument(self._function(), style, self._filename)
+        function = self._function()
+        instrumenter = BlockInstrumenter if style == "blocks" else Instrumenter
+        try:
+            traced = instrumenter(function, style_of(style, function)).build()
+            self._traced[style] = compile_function(traced, self._filename)
+        except RecursionError:
+            raise too_deep() from None
         return self._traced[style]
 
     def _function(self) -> ast.FunctionDef:

@@ -4,11 +4,12 @@ import ast
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
+from megatron_rfft.rules.blocks import Layout, loop_title
 from megatron_rfft.rules.flow import States, shown_states
 from megatron_rfft.rules.sentences import sentences
 from megatron_rfft.rules.subset import RuleError, chained_if, recite
 
-STYLES = ("full", "lean", "sentences", "scratchpad")
+STYLES = ("full", "lean", "blocks", "sentences", "scratchpad")
 
 
 def check_style(name: str) -> None:
@@ -31,10 +32,14 @@ class Style:
     has_code: bool = True  # a chain begins with the expression
     value_prefix: str = ""  # of a line that shows a value which no variable takes
     states: States = field(default_factory=dict)  # the variables that a loop's test shows all in one line
+    loop_title: Callable[[ast.While, int], str] = lambda loop, depth: "Inner loop" if depth else "Main loop"
+    layout: Layout | None = None  # of a style that recites several statements together
 
 
 def style_of(name: str, function: ast.FunctionDef) -> Style:
     """The style ``name``, one of STYLES, for the rule."""
+    if name == "blocks":
+        return Style(lambda statement: f"{recite(statement)}\n", loop_title=loop_title, layout=Layout(function))
     if name in ("full", "lean"):
         lines = dict(_code_lines(function))
         return Style(lambda statement: lines[id(statement)], shows_reads=name == "full")

@@ -7,7 +7,7 @@ recite what the rule spells out. Each refusal names the line and the mend. ``xs.
 
 import ast
 import textwrap
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 from megatron_rfft.common.errors import UserError
 
@@ -31,6 +31,7 @@ _EXPRESSIONS = (
     *(ast.Constant, ast.Name, ast.BinOp, ast.UnaryOp, ast.BoolOp, ast.Compare),
     *(ast.Subscript, ast.Slice, ast.Call, ast.List, ast.Tuple, ast.Dict),
 )
+_INDENT = "    "
 _LOOP = "write `while xs:` with `x = xs.pop(0)` in it, so that the remaining work shows at every test"
 _BRANCH = "write `if` and `else` on lines of their own"
 _MENDS = {
@@ -69,6 +70,11 @@ class RuleError(UserError):
     """A rule that can't be traced: names the line and the mend."""
 
 
+def too_deep() -> RuleError:
+    """The error for a rule that exhausts Python\'s stack."""
+    return RuleError("a rule is nested too deeply; name parts of long expressions on lines before, use fewer elif")
+
+
 def parse_rule(source: str) -> ast.FunctionDef:
     """Parse and check a rule; return its function without docstring, comments and annotations.
 
@@ -84,7 +90,11 @@ def parse_function(source: str) -> ast.FunctionDef:
     try:
         module = ast.parse(textwrap.dedent(source))
     except SyntaxError as error:
-        raise RuleError(f"rule, line {error.lineno}: {error.msg}; mend the Python syntax") from error
+        raise RuleError(f"rule, line {error.lineno or 1}: {error.msg}; mend the Python syntax") from error
+    except ValueError as error:  # a NUL byte
+        raise RuleError(f"rule: {error}; mend the Python syntax") from error
+    except (RecursionError, MemoryError):
+        raise too_deep() from None
     if len(module.body) != 1 or not isinstance(module.body[0], ast.FunctionDef):
         line = module.body[1].lineno if len(module.body) > 1 else 1
         raise RuleError(f"rule, line {line}: a rule is exactly one function; start with `def name(arguments):`")
@@ -97,10 +107,13 @@ def parse_function(source: str) -> ast.FunctionDef:
     return function
 
 
-def source_of(function: ast.FunctionDef) -> str:
-    """The canonical source: one statement a line, single quotes, as the trace recites it."""
+def source_of(function: ast.FunctionDef, comment: Callable[[ast.While, int], str] | None = None) -> str:
+    """The canonical source: one statement a line, single quotes, as the trace recites it.
+
+    ``comment(loop, depth)`` is what a line ``# ...`` above each loop says, within ``depth`` others.
+    """
     parameters = ", ".join(argument.arg for argument in function.args.args)
-    return "\n".join([f"def {function.name}({parameters}):", *_block_lines(function.body, "    ")])
+    return "\n".join([f"def {function.name}({parameters}):", *_block_lines(function.body, _INDENT, comment, 0)])
 
 
 def recite(statement: ast.stmt) -> str:
@@ -191,28 +204,15 @@ def variable_names(expression: ast.expr) -> list[str]:
     return list(names)
 
 
-def lookup_tables(function: ast.FunctionDef) -> set[str]:
-    """Variables that never change and are only looked things up in: ``table[key]``, ``x in table``, ``table.get(x)``.
-
-    A trace shows them once, where they are set, and not again at every reading.
-    """
-    nodes = list(in_order(function))
-    written = [name for node in nodes for name in target_names(node)]
-    mutated = {base_name(node.func.value) for node in nodes if is_mutation(node)}
-    literals = {
-        s.targets[0].id
-        for s in function.body
-        if is_literal_assignment(s) and written.count(base_name(s.targets[0])) == 1
-    }
-    constant = literals | {argument.arg for argument in function.args.args if argument.arg not in written}
-    looked_up = set()
-    for node in nodes:
-        if isinstance(node, ast.Subscript | ast.Attribute):
-            looked_up.add(id(node.value))
-        elif isinstance(node, ast.Compare) and isinstance(node.ops[0], ast.In | ast.NotIn):
-            looked_up.add(id(node.comparators[0]))
-    reads = (node for node in nodes if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Load))
-    return constant - mutated - {node.id for node in reads if id(node) not in looked_up}
+def names_read(statement: ast.stmt) -> list[str]:
+    """Variables that the statement reads or changes, in order: for a loop or branch, those of its test."""
+    if isinstance(statement, ast.While | ast.If):
+        return variable_names(statement.test)
+    if not hasattr(statement, "value") or is_literal_assignment(statement):
+        return []
+    own = [statement.target] if isinstance(statement, ast.AugAssign) else []
+    places = [target for target in assignment_targets(statement) if isinstance(target, ast.Subscript)]
+    return list(dict.fromkeys(name for part in (*own, statement.value, *places) for name in variable_names(part)))
 
 
 def is_literal_assignment(statement: ast.stmt) -> bool:
@@ -236,17 +236,26 @@ def _bare(expression: ast.expr) -> str:
     return unparse(expression)
 
 
-def _block_lines(body: list[ast.stmt], indent: str) -> Iterator[str]:
+def _block_lines(body: list[ast.stmt], indent: str, comment, depth: int) -> Iterator[str]:
     for statement in body:
+        is_loop = isinstance(statement, ast.While)
+        if is_loop and comment:
+            yield f"{indent}# {comment(statement, depth)}"
         yield indent + recite(statement)
         if isinstance(statement, ast.While | ast.If):
-            yield from _block_lines(statement.body, indent + "    ")
+            yield from _block_lines(statement.body, indent + _INDENT, comment, depth + is_loop)
         if isinstance(statement, ast.If) and statement.orelse:
             if chained_if(statement.orelse):
-                first, *rest = _block_lines(statement.orelse, indent)
+                first, *rest = _block_lines(statement.orelse, indent, comment, depth)
                 yield from [f"{indent}el{first.strip()}", *rest]
             else:
-                yield from [f"{indent}else:", *_block_lines(statement.orelse, indent + "    ")]
+                yield from [f"{indent}else:", *_block_lines(statement.orelse, indent + _INDENT, comment, depth)]
+
+
+def refusal(function: ast.FunctionDef, node: ast.AST, what: str, mend: str) -> RuleError:
+    """The error for ``what`` at ``node``."""
+    line = getattr(node, "lineno", function.lineno)
+    return RuleError(f"rule {function.name}, line {line}: {what} is outside the subset of rules; {mend}")
 
 
 class _Checker:
@@ -258,8 +267,7 @@ class _Checker:
         self.variables = {node.id for node in stores} | {argument.arg for argument in function.args.args}
 
     def refuse(self, node: ast.AST, what: str, mend: str) -> None:
-        line = getattr(node, "lineno", self.function.lineno)
-        raise RuleError(f"rule {self.function.name}, line {line}: {what} is outside the subset of rules; {mend}")
+        raise refusal(self.function, node, what, mend)
 
     def check(self) -> None:
         signature = self.function.args
@@ -296,6 +304,8 @@ class _Checker:
             self.operator(statement)
             self.target(statement.target)
         elif isinstance(statement, ast.Expr):
+            if isinstance(statement.value, ast.Call):
+                self.expression(statement.value)
             if not is_mutation(statement.value):
                 self.refuse_node(statement.value, ("an expression that changes nothing", "assign it, or leave it out"))
         elif isinstance(statement, ast.Return) and statement.value is None:

@@ -5,6 +5,8 @@ form             the prompt shows                            the response is
 ===============  ==========================================  =============================================
 ``rule``         the rule as code, the question              the trace, reciting lines of code
 ``lean``         the same                                    a shorter trace: each value once
+``rule-blocks``  the rule as code with its loops named in    a trace that recites statements together,
+                 comments, the question                      close to the paper's printing
 ``rule-nl``      the rule as numbered sentences, question    the trace, reciting sentences
 ``one-shot``     an exemplar in the form ``rule`` with its   the trace, as in ``rule``
                  trace, then as ``rule``
@@ -29,7 +31,14 @@ if TYPE_CHECKING:
     from megatron_rfft.tasks.task import AnyTask
 
 Parts = tuple[str, str, str]  # prompt, response, answer
-STYLE_OF_FORM = {"rule": "full", "lean": "lean", "rule-nl": "sentences", "one-shot": "full", "scratchpad": "scratchpad"}
+STYLE_OF_FORM = {
+    "rule": "full",
+    "lean": "lean",
+    "rule-blocks": "blocks",
+    "rule-nl": "sentences",
+    "one-shot": "full",
+    "scratchpad": "scratchpad",
+}
 """The trace style of each form whose response is a trace."""
 
 
@@ -48,9 +57,10 @@ def build_prompt(task: "AnyTask", form: str, problem: Problem, rng: Random) -> P
 
 
 def _follow_rule(task: "AnyTask", form: str, problem: Problem, rng: Random) -> Parts:
-    rule = problem.rule.sentences if form == "rule-nl" else problem.rule.source
-    prompt = f"Follow the given rule to solve the question.\nrule:\n{rule}\n\nQ: {problem.question}\n"
-    trace = problem.rule.trace(*problem.arguments, style=STYLE_OF_FORM[form])
+    rule = problem.rule
+    written = rule.sentences if form == "rule-nl" else rule.commented if form == "rule-blocks" else rule.source
+    prompt = f"Follow the given rule to solve the question.\nrule:\n{written}\n\nQ: {problem.question}\n"
+    trace = rule.trace(*problem.arguments, style=STYLE_OF_FORM[form])
     return prompt, trace.text, repr(trace.answer)
 
 
@@ -80,6 +90,7 @@ def _think_first(task: "AnyTask", form: str, problem: Problem, rng: Random) -> P
 _BUILDERS: dict[str, Callable[["AnyTask", str, Problem, Random], Parts]] = {
     "rule": _follow_rule,
     "lean": _follow_rule,
+    "rule-blocks": _follow_rule,
     "rule-nl": _follow_rule,
     "one-shot": _one_shot,
     "scratchpad": _scratchpad,

@@ -8,6 +8,7 @@ import difflib
 import importlib.util
 import inspect
 from collections.abc import Callable, Iterable, Sequence
+from contextlib import suppress
 from functools import cache
 from importlib import import_module
 from importlib.metadata import EntryPoint, entry_points
@@ -17,6 +18,8 @@ from typing import Any
 from megatron_rfft.common.errors import UserError
 from megatron_rfft.common.files import require_file
 from megatron_rfft.rules import Rule
+from megatron_rfft.tasks.gate import prove_rule
+from megatron_rfft.tasks.instances import NoInstanceError
 from megatron_rfft.tasks.random_strings import RANDOM_STRINGS, random_strings
 from megatron_rfft.tasks.random_tasks import RANDOM_LISTS, RandomLists
 from megatron_rfft.tasks.renamed_tasks import SETTING as RENAME
@@ -81,6 +84,8 @@ def load_task(name: str) -> AnyTask:
             import_module(f"{__package__}.{files[name].parent.name}.{name}")
         elif name in installed:
             installed[name].load()
+            if name in _tasks:
+                _prove(_tasks[name])
         else:
             known = {*files, *installed, *_tasks, RANDOM_LISTS, RANDOM_STRINGS}
             close = difflib.get_close_matches(name, known, n=3) or sorted(known)
@@ -128,6 +133,11 @@ def load_task_file(path: Path | str) -> Task:
         raise UserError(f"{path} fails with {type(error).__name__}: {error}; mend the file") from error
     if name not in _tasks:
         raise UserError(f"{path} registers no task {name}; end the file in `register({name}, ...)`")
+    try:
+        _prove(_tasks[name])
+    except UserError as error:
+        del _tasks[name]
+        raise UserError(f"{path}: {error}") from error
     return _tasks[name]
 
 
@@ -142,6 +152,13 @@ def load_task_files(paths: Iterable[Path | str]) -> None:
             raise UserError(f"{path} holds no .py file; give a task's file, or a folder of such files")
         for file in files:
             load_task_file(file)
+
+
+def _prove(task: Task) -> None:
+    """Look at two instances of a task of one's own; those of the package are looked at by the tests."""
+    for length in task.valid_lengths[:2]:
+        with suppress(NoInstanceError):
+            prove_rule(task.rule, task.draw("train", length, 0)[0].arguments)
 
 
 def own_task_files() -> list[str]:

@@ -16,6 +16,7 @@ import pytest
 from megatron_rfft.common.errors import UserError
 from megatron_rfft.common.manifest import verify_manifest
 from megatron_rfft.corpus import CorpusConfig, corpus_manifest, generate_corpus, parse_tasks, read_records
+from megatron_rfft.rules import Rule
 from megatron_rfft.tasks import load_task
 from tests.conftest import ROOT, run_python
 
@@ -72,6 +73,13 @@ def test_the_bytes_do_not_depend_on_workers(small, tmp_path):
     done = run_python(COMMAND, "--tasks", tasks, *options, "--output", tmp_path)
     assert contents(tmp_path) == contents(small)
     assert json.loads(done.stdout)["records"] == 168
+
+
+def test_rules_that_answer_otherwise_in_their_traces_are_not_written(tmp_path, monkeypatch):
+    monkeypatch.setattr(Rule, "run", lambda rule, *arguments: "another")
+    with pytest.raises(UserError, match="rule length_int answers 2 in a trace and 'another' when it is run, on"):
+        generate_corpus(CorpusConfig({"length_int": [2]}, samples=2), tmp_path)
+    assert not list(tmp_path.glob("shard*"))
 
 
 def test_killed_and_run_again_it_ends_in_the_same_bytes(tmp_path):
@@ -160,7 +168,7 @@ def test_wrong_tasks(tasks, lengths, message):
         ({"samples": 0}, "samples is 0; ask for at least 1"),
         ({"num_shards": 0}, "num_shards is 0; ask for at least 1"),
         ({"split": "dev"}, "split 'dev' is unknown; choose one of train, validation, test"),
-        ({"form": "chat"}, "form 'chat' is unknown; choose one of rule, lean, rule-nl, one-shot, scratchpad, "),
+        ({"form": "chat"}, "form 'chat' is unknown; choose one of rule, lean, rule-blocks, rule-nl, one-shot, "),
     ],
 )
 def test_wrong_settings(change, message):

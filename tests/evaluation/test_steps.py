@@ -8,11 +8,13 @@ from hypothesis import strategies as st
 
 from megatron_rfft.evaluation import steps
 from megatron_rfft.evaluation.steps import StepError, category, count_errors, find_error, review_answer
-from megatron_rfft.rules import Rule
+from megatron_rfft.evaluation.trace_lines import Vocabulary, read_trace
+from megatron_rfft.rules import STYLES, Rule, RuleError
 from megatron_rfft.tasks import list_tasks, load_task
 from megatron_rfft.tasks.prompts import STYLE_OF_FORM
+from tests.rules.test_random_programs import programs
 
-FORMS = ("rule", "lean", "rule-nl")
+FORMS = ("rule", "lean", "rule-blocks", "rule-nl")
 TASKS = [*list_tasks(split="test"), *list_tasks(split="train")[::6]]
 FLIPS = {
     "enter the loop": ("do not enter", steps.STOPPED_EARLY),
@@ -47,6 +49,7 @@ def other_value(value: str) -> str:
 def injections(rule: Rule, form: str, lines: list[str]):
     """Every place where the text alone tells what an error of which kind would be: (line number, its text, kind)."""
     recited = recited_lines(rule, form)
+    source = {line.strip() for line in rule.source.split("\n")}
     arguments = len(rule.parameters)
     for at, line in enumerate(lines):
         head, _, value = line.rpartition(" = ")
@@ -56,11 +59,13 @@ def injections(rule: Rule, form: str, lines: list[str]):
             yield at, f"{line.split(' = ')[0]} = {other_value(line.split(' = ', 1)[1])}", steps.COPY_ERROR
         elif line.startswith("now, ") and " = " not in value:
             yield at, f"{head} = {other_value(value)}", steps.WRONG_UPDATE
-        elif line in recited:
+        elif line.strip() in recited:
             yield at, f"{line[: len(line) // 2]}?{line[len(line) // 2 + 1 :]}", steps.WRONG_RECITATION
             yield at, "Let me think about this first.", steps.FORMAT
         elif line.startswith("So the answer is "):
             yield at, "So the answer is nothing of this kind", steps.WRONG_ANSWER
+        elif form == "rule-blocks" and line in source:
+            continue  # one of several recited lines, or a shown value
         elif re.match(r"\w+ = ", line) and lines[at - 1] in recited and form != "lean":
             yield at, f"{line.split(' = ')[0]} = {other_value(line.split(' = ', 1)[1])}", steps.COPY_ERROR
 
@@ -89,6 +94,34 @@ def test_a_cut_trace_is_cut_off_where_it_ends(name, form, index, data):
     error = find_error(rule, style, trace, trace[:place], stopped=False)
     assert error.kind == steps.CUT_OFF
     assert error.line == trace[: place + 1].count("\n") + 1  # at the end of a line: the next one
+
+
+@settings(deadline=None, max_examples=60, derandomize=True)
+@given(
+    programs(),
+    st.integers(-5, 50),
+    st.text("a7'\"\\=\n ", max_size=5),
+    st.lists(st.integers(-9, 30), max_size=5),
+    st.data(),
+)
+def test_any_answer_to_any_rule_is_judged(source, n, s, xs, data):
+    rule = Rule(source)
+    for style in STYLES:
+        try:
+            true = rule.trace(n, s, xs, style=style).text
+        except RuleError:
+            return
+        read = read_trace(Vocabulary(rule, style), true)
+        lines = true.split("\n")
+        assert [line.text for line in read] == lines
+        assert find_error(rule, style, true, true) is None
+        at = data.draw(st.integers(0, len(lines) - 1))
+        wrong = data.draw(
+            st.sampled_from([*lines, "", "x", "now, a", f"{lines[at]} = 1", lines[at][1:], lines[at] + "1"])
+        )
+        for text in ([*lines[:at], wrong, *lines[at + 1 :]], [*lines[:at], wrong], [*lines[:at], *lines[at + 1 :]]):
+            error = find_error(rule, style, true, "\n".join(text))
+            assert error is None or error.kind in steps.KINDS
 
 
 COUNT = Rule("def f(xs):\n  n = 0\n  while len(xs) > 0:\n    x = xs.pop(0)\n    if x > 2:\n      n += x\n  return n")
@@ -147,6 +180,23 @@ def test_the_loop_is_left_or_goes_on_without_a_test():
 def test_a_recited_value_and_an_old_value_of_the_same_text():
     wrong, number = change("n = 0", "n = 7", occurrence=1)  # the first n = 0 recites the rule, the second is read
     assert judged(wrong) == (steps.COPY_ERROR, number)
+
+
+@pytest.mark.parametrize("style", ["full", "blocks"])
+def test_an_evaluation_that_reads_like_a_statement(style):
+    rule = Rule("def f(seen, at):\n  if seen[at]:\n    at += 1\n  seen[at] = True\n  return seen[at]")
+    lines = rule.trace([True, False], 0, style=style).text.split("\n")
+    at = lines.index("seen[at] = True")  # the test's evaluation; the statement comes later
+    assert judged(lines, rule, style, lines) is None
+    wrong = [*lines[:at], "seen[at] = False", *lines[at + 1 :]]
+    assert judged(wrong, rule, style, lines) == (steps.WRONG_BRANCH, at + 1)
+    again = lines.index("seen[at] = True", at + 1)
+    assert judged([*lines[:again], "at += 1"], rule, style, lines) == (steps.WRONG_BRANCH, again + 1)
+
+
+def test_a_chain_with_a_member_too_many():
+    lines, number = change("x > 2 = 12 > 2 = True", "x > 2 = 12 > 2 = True = 1")
+    assert judged(lines) == (steps.WRONG_UPDATE, number)
 
 
 def test_ends():

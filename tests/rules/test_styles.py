@@ -195,7 +195,7 @@ def test_each_changed_value_is_found(style):
         assert false_lines(rule, text, style, [[7, 4], 5]) != [], text
 
 
-@pytest.mark.parametrize("style", ["sentences", "scratchpad"])
+@pytest.mark.parametrize("style", ["blocks", "sentences", "scratchpad"])
 def test_each_missing_doubled_or_swapped_line_is_found(style):
     rule = Rule(COUNT)
     lines = rule.trace([7, 4], 5, style=style).text.split("\n")

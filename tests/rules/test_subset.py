@@ -3,7 +3,7 @@
 import pytest
 
 from megatron_rfft.common.errors import UserError
-from megatron_rfft.rules import Rule, RuleError
+from megatron_rfft.rules import STYLES, Rule, RuleError
 
 REFUSED = {
     "y = [i for i in x]": "a list comprehension.*write `while xs:`",
@@ -64,6 +64,15 @@ REFUSED = {
     "y = b'1'": "the constant b'1'",
     "return": "return without a value",
     "match x:\n        case 1: y = 1": "match",
+    "break": "`break` outside a loop.*in a loop's body",
+    "if x: continue": "`continue` outside a loop",
+    "x.append()": "`append` with 0 arguments.*give it 1",
+    "x.insert(1)": "`insert` with 1 arguments.*give it 2",
+    "y = x.get()": "`get` with 0 arguments.*give it 1 to 2",
+    "y = x.upper(1)": "`upper` with 1 arguments.*give it 0",
+    "x.shuffle()": "`x.shuffle`.*write the steps out",
+    "now, y = 1, 2": "`now` as the first of several variables.*another name",
+    "y = " + "1 + " * 120 + "x": "100 parts within each other.*on lines before",
 }
 
 
@@ -72,6 +81,13 @@ def test_refusals(line):
     source = f"def f(x):\n    a = 1\n    {line}\n    return x"
     with pytest.raises(RuleError, match=f"(?s)rule f, line [34]: .*{REFUSED[line]}"):
         Rule(source)
+
+
+def nested(count: int) -> str:
+    """A rule with so many loops within each other, each left in its first pass."""
+    loops = "".join(f"{' ' * at}while True:\n" for at in range(1, count + 1))
+    leaves = "".join(f"{' ' * at}break\n" for at in range(count + 1, 1, -1))
+    return f"def f(x):\n{loops}{leaves} return x"
 
 
 @pytest.mark.parametrize(
@@ -86,12 +102,23 @@ def test_refusals(line):
         ("@g\ndef f(x):\n    return x", "a decorator"),
         ("def f(x):\n    x = 1", "line 2: a rule without a last return"),
         ('def f(x):\n    """Only words."""', "without a last return"),
+        ("def f(x, x):\n    return x", "line 1: two arguments called 'x'"),
+        ("def f(x):\n    return 'a\0b'", "null bytes"),
+        ("def f(x):\n    y = " + " + ".join(["x"] * 3000) + "\n    return y", "nested too deeply|within each other"),
+        (nested(21), "line 22: a loop within 20 others.*one behind the other"),
     ],
 )
 def test_refused_shapes(source, message):
     with pytest.raises(RuleError, match=message):
         Rule(source)
     assert issubclass(RuleError, UserError)
+
+
+def test_twenty_loops_and_many_elifs_are_traced():
+    many = "".join(f"  elif x == {n}:\n    x = 0\n" for n in range(30))
+    for source in (nested(20), f"def f(x):\n  if x == 50:\n    x = 1\n{many}  return x"):
+        for style in STYLES:
+            assert Rule(source).trace(50, style=style).answer == Rule(source).run(50)
 
 
 def test_a_builtins_name_may_be_a_variable():

@@ -239,6 +239,15 @@ def test_lean_shows_what_the_next_test_may_not():
     assert "now, x = 1\nnow, a = [2, 3]" in traced(body, [1, 2, 3], style="lean").text
 
 
+def test_a_value_line_may_read_like_a_statement():
+    body = "if a[b]:\n    a[b] = True\nd.append(a[b])\na[b] = True\nreturn a[b] and (c or d.pop())"
+    text = traced(body, [True], 0, False, [3]).text
+    assert "if a[b]:\na = [True]\nb = 0\na[b] = True\nenter if\na[b] = True\n" in text
+    assert text.endswith(
+        "a[b] = True\nd.pop() = True\nc or d.pop() = True\na[b] and (c or d.pop()) = True\nSo the answer is True"
+    )
+
+
 def test_step_limit():
     source = "def f(n):\n    while n:\n        n = n + 1\n    return n"
     with pytest.raises(StepLimitError, match=r"rule f: more than 50 passes.*step_limit"):
@@ -253,12 +262,13 @@ def test_failures_name_the_line(style):
         rule.trace([1], style=style)
     with pytest.raises(RuleError, match="rule f, line 4: IndexError"):
         rule.run([1])
-    with pytest.raises(RuleError, match="missing 1 required"):
-        rule.run()
+    for call in (rule.run, rule.trace):
+        with pytest.raises(RuleError, match="rule f has 1 arguments, not 0; give one for each of xs"):
+            call()
 
 
 def test_unknown_style():
-    with pytest.raises(RuleError, match="'short' is unknown; choose one of full, lean, sentences, scratchpad"):
+    with pytest.raises(RuleError, match="'short' is unknown; choose one of full, lean, blocks, sentences, scratchpad"):
         Rule(COUNT).trace([1], 1, style="short")
 
 

@@ -1,6 +1,6 @@
-"""An oracle for traces: Python itself runs the plain rule under ``sys.settrace``, and every state shown is compared.
+"""Oracles for traces: Python itself runs the plain rule under ``sys.settrace``, and every state shown is compared.
 
-It shares no code with the instrumentation and knows nothing of expressions: it sees lines and variables only.
+They share no code with the instrumentation and know nothing of its temporaries: they see lines and variables only.
 """
 
 import re
@@ -72,6 +72,77 @@ def disagreements(rule: Rule, arguments: tuple, text: str) -> list[str]:
     if not text.endswith(f"\n{ANSWER_PREFIX}{answer!r}"):
         problems.append(f"Python's answer is {answer!r}")
     return problems
+
+
+_CHANGING = r"\.(pop|append|insert|extend|remove|reverse|clear)\("
+_SILENT = ("break", "continue", "pass")
+
+
+def disagreements_in_blocks(rule: Rule, arguments: tuple, text: str) -> list[str]:
+    """What a trace in blocks says otherwise than Python: tests and new values in their order, old values, the answer.
+
+    Results are told apart from where their statements are recited: each new value is matched with the next executed
+    line that changes its variable, and no line may be left without one.
+    """
+    events, answer = execute(rule, arguments)
+    source = {line.strip() for line in rule.source.split("\n")}
+    problems: list[str] = []
+    at, told = 0, set()  # the event whose new values come next, and those of the event before that have come
+    for number, line in enumerate(text.split("\n"), 1):
+        target = line.removeprefix("now, ").partition(" = ")[0] if line.startswith("now, ") else ""
+        if target and at and target not in told and _changes(events[at - 1].line, target):
+            told.add(target)
+            problems += _compare(number, line.removeprefix("now, "), events[at].state)
+            continue
+        ahead = at
+        while ahead < len(events) and _is_silent(events[ahead].line) and line != f"now, {events[ahead].line}":
+            ahead += 1
+        if ahead == len(events):
+            return [*problems, f"line {number}: Python has finished"]
+        event = events[ahead]
+        if line in _OUTCOMES:
+            keyword, _, test = event.line.rstrip(":").partition(" ")
+            if keyword not in (("if", "elif") if line.endswith("if") else ("while",)):
+                return [*problems, f"line {number}: {line} after {event.line}"]
+            if bool(eval(test, {"__builtins__": BUILTINS}, copy_value(event.state))) == line.startswith("do not"):
+                problems.append(f"line {number}: {line} after {event.line}")
+            at, told = ahead + 1, set()
+        elif target:
+            if not _changes(event.line, target):
+                return [*problems, f"line {number}: {event.line} does not change {target}"]
+            at, told = ahead + 1, {target}
+            problems += _compare(number, line.removeprefix("now, "), events[at].state)
+        elif line.strip() not in source and not line[:1].isdigit() and " = " in line:
+            problems += _shown(number, line, [event, *([events[at - 1]] if told else [])])
+    if any(not _is_silent(event.line) for event in events[at:-1]):
+        problems.append(f"the trace tells {at + 1} of {len(events)} executed lines")
+    return problems if text.endswith(f"\n{ANSWER_PREFIX}{answer!r}") else [*problems, f"Python's answer is {answer!r}"]
+
+
+def _shown(number: int, line: str, events: list[Event]) -> list[str]:
+    """A variable's old value, or the value of a sub-expression, before one of ``events``."""
+    code, _, value = line.partition(" = ")
+    if "'" in code or (".pop(" in events[0].line and code not in events[0].state):
+        return []  # ` = ` may stand in a string; a call may have changed the state since
+    for event in events:
+        try:
+            if repr(eval(code, {"__builtins__": BUILTINS}, copy_value(event.state))) == value:
+                return []
+        except Exception:  # a statement that is not this line's
+            continue
+    return [f"line {number}: {code} is not {value}"]
+
+
+def _is_silent(line: str) -> bool:
+    return line in _SILENT or (_LITERAL.fullmatch(line) is not None and rule_shows_nothing(line))
+
+
+def _changes(line: str, target: str) -> bool:
+    """Whether the executed line changes the variable that ``target`` belongs to."""
+    name = re.match(r"\w+", target).group()
+    left = re.split(r" \S*= ", line)[0] if re.search(r" \S*= ", line) else ""
+    places = re.sub(r"\[[^,]*", "", left).split(", ")
+    return name in places or re.search(rf"\b{name}\b[^ ]*?{_CHANGING}", line) is not None
 
 
 def rule_shows_nothing(line: str) -> bool:

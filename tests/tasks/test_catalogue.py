@@ -117,6 +117,7 @@ def test_every_form_asks_the_same_and_is_judged_right(name):
     rule = by_form["rule"].prompt
     assert rule == f"Follow the given rule to solve the question.\nrule:\n{task.rule.source}\n\nQ: {question}"
     assert by_form["lean"].prompt == rule
+    assert by_form["rule-blocks"].prompt == rule.replace(task.rule.source, task.rule.commented)
     assert by_form["rule-nl"].prompt == rule.replace(task.rule.source, task.rule.sentences)
     assert by_form["one-shot"].prompt.endswith(f"answer the following question:\n{rule}")
     assert by_form["one-shot"].response == by_form["rule"].response
@@ -252,7 +253,7 @@ def test_unknown_names_are_answered_with_similar_ones():
         ({"length": 5, "split": "dev"}, "split 'dev' is unknown; choose one of train, validation, test"),
         (
             {"length": 5, "form": "chat"},
-            "form 'chat' is unknown; choose one of rule, lean, rule-nl, one-shot, scratchpad, ",
+            "form 'chat' is unknown; choose one of rule, lean, rule-blocks, rule-nl, one-shot, ",
         ),
         ({"length": 5, "index": -1}, "index -1 is negative"),
     ],

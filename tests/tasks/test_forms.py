@@ -78,7 +78,7 @@ def test_random_rules_in_every_form(form):
         assert example == task.example(7, "train", index, form)
         assert task.check(example.response, example.answer)
         query = split_one_shot(example.prompt)[1] if form == "one-shot" else example.prompt
-        if form in ("rule", "lean", "one-shot"):
+        if form in ("rule", "lean", "rule-blocks", "one-shot"):
             rule = Rule(query.split("rule:\n")[1].split("\n\nQ: ")[0])
             assert false_lines(rule, example.response, STYLE_OF_FORM[form], example.arguments) == []
             assert repr(rule.run(*example.arguments)) == example.answer

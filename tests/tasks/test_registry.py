@@ -8,6 +8,7 @@ from importlib.metadata import EntryPoint
 import pytest
 
 from megatron_rfft.common.errors import UserError
+from megatron_rfft.rules import Rule
 from megatron_rfft.tasks import NEAR_TWINS, list_tasks, load_task, load_task_file, own_task_files, registry, split_tasks
 from tests.conftest import ROOT, run_python
 
@@ -69,6 +70,15 @@ def test_faults_of_a_task_file_are_named(tmp_path, name, change, message):
         load_task_file(write(tmp_path / name, **change))
     with pytest.raises(UserError, match="no such file"):
         load_task_file(tmp_path / "absent.py")
+
+
+def test_a_rule_that_answers_otherwise_in_its_trace_is_refused(tmp_path, monkeypatch):
+    path = write(tmp_path / "total.py")
+    monkeypatch.setattr(Rule, "run", lambda rule, *arguments: "another")
+    with pytest.raises(UserError, match=r"total.py: rule total answers \d+ in a trace and 'another' when it is run"):
+        load_task_file(path)
+    with pytest.raises(UserError, match="no task is called 'total'"):
+        load_task("total")
 
 
 def test_an_installed_task_is_found_by_its_name(tmp_path, monkeypatch):
