@@ -98,6 +98,11 @@ class AssembledRule:
         return answers, all(yes and no for yes, no in running.outcomes)
 
     @property
+    def commented(self) -> str:
+        """As ``Rule.commented``."""
+        return self._rule.commented
+
+    @property
     def sentences(self) -> str:
         """As ``Rule.sentences``."""
         return self._rule.sentences

@@ -28,9 +28,16 @@ class RenamedRule:
         return put_names(self._rule.source, self._names)
 
     @cached_property
+    def commented(self) -> str:
+        """As ``Rule.commented``, under the names."""
+        return put_names(self._rule.commented, self._names)
+
+    @cached_property
     def sentences(self) -> str:
         """The rule in words under the names."""
         return put_names(self._rule.sentences, self._names)
+
+    check_arguments = Rule.check_arguments
 
     def trace(self, *arguments: Any, style: str = "full") -> Trace:
         """As ``Rule.trace``."""
