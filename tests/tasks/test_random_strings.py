@@ -28,7 +28,7 @@ def drawn(index: int, length: int = 8, task=TASK, split: str = "train"):
 
 def test_traces_equal_the_interpreter_s():
     """Text for text what ``Rule`` writes for the rule under its names, in every style."""
-    for index in range(150):
+    for index in range(100):
         problem = drawn(index, 1 + index % 12)
         rule = Rule(problem.rule.source)
         assert rule.source == problem.rule.source
@@ -47,9 +47,9 @@ def test_thousands_of_traces_equal_the_interpreter_s():
             assert rule.trace(*problem.arguments, style=style) == problem.rule.trace(*problem.arguments, style=style)
 
 
-@pytest.mark.parametrize("length", [1, 2, 7, 30, 60])
+@pytest.mark.parametrize("length", [1, 2, 7, 60])
 def test_the_oracles_find_nothing_false(length):
-    for index in range(12):
+    for index in range(8):
         problem = drawn(index, length)
         for style in STYLES:
             text = problem.rule.trace(*problem.arguments, style=style).text
@@ -115,25 +115,32 @@ def violations(indices: range) -> list[str]:
     found = []
     for index in indices:
         rule, arguments = TASK.draw_rule("train", 9, generator(TASK, "train", 9, index))
-        if canonical(rule.source) in forms or any(_agree(rule, other, arguments, index) for other in KEPT_APART):
+        answer = str(rule.run(*arguments))
+        others = [other for other in KEPT_APART if _answer(other, arguments) == answer]
+        if canonical(rule.source) in forms or any(_agree(rule, other, arguments, index) for other in others):
             found.append(rule.source)
     return found
 
 
+def _answer(rule: Rule, arguments: tuple) -> str | None:
+    """The answer as text, None if the rule is about something else."""
+    if len(rule.parameters) != len(arguments):
+        return None
+    try:
+        return str(rule.trace(*arguments, style="scratchpad").answer)
+    except RuleError:
+        return None
+
+
 def _agree(rule, other: Rule, arguments: tuple, seed: int) -> bool:
-    """Whether the two give equal answers on the arguments and 30 variations of them, not always the same one."""
-    if len(other.parameters) != len(arguments):
-        return False
-    rng, answers, drawn_with = Random(seed), set(), arguments
-    for _ in range(31):
-        try:
-            answer = str(other.trace(*arguments, style="scratchpad").answer)
-        except RuleError:
-            return False
-        if str(rule.run(*arguments)) != answer:
+    """Whether the two give equal answers on 30 variations of the arguments, and not always the same one."""
+    rng, answers = Random(seed), set()
+    for _ in range(30):
+        varied = _varied(rng, arguments)
+        answer = _answer(other, varied)
+        if answer is None or str(rule.run(*varied)) != answer:
             return False
         answers.add(answer)
-        arguments = _varied(rng, drawn_with)
     return len(answers) > 1
 
 
