@@ -17,6 +17,7 @@ from megatron_rfft.rules.instrument import STEPS, Instrumenter, compile_function
 from megatron_rfft.rules.placeholders import ACCENTED
 from megatron_rfft.rules.styles import style_of
 from megatron_rfft.rules.subset import (
+    BUILTINS,
     base_name,
     in_order,
     is_literal_assignment,
@@ -30,6 +31,7 @@ NUM_SLOTS = 24  # names in a rule, at most
 STEPS_SLOT = 0  # of the number of passes through loops: the place of the function's own name, which is not a variable
 BREAK, CONTINUE = "break", "continue"
 _STATE = "_state"
+_STATE_ITEMS = {ord(name): f"{_STATE}[{place}]" for name, place in SLOTS.items()}
 
 State = list[Any]
 Step = Callable[[State, Callable[[str], Any] | None], Any]
@@ -103,13 +105,17 @@ def traced_line(line: str, style: str, header: tuple[str, ...], tables: tuple[st
 @cache
 def plain_line(line: str) -> Step:
     """The function of a statement or of a test, without a trace."""
-    statement = _statement(_function(line), line)
-    match statement:
-        case ast.While(test=test) | ast.If(test=test):
-            statement = ast.Return(test)
-        case ast.Return(value=value):
-            statement = ast.Return(ast.Tuple([value, load(STEPS)], ast.Load()))
-    return _over_state([statement])
+    text = line.translate(_STATE_ITEMS)  # no text constant of a rule has a stand-in in it
+    word, _, rest = text.partition(" ")
+    if word in ("while", "if", "elif"):
+        text = f"return {rest[:-1]}"
+    elif word == "return":
+        text = f"return ({rest}), {_STATE}[{STEPS_SLOT}]"
+    elif word in (BREAK, CONTINUE):
+        text = f"return {word!r}"
+    scope: dict[str, Any] = {"__builtins__": BUILTINS}
+    exec(f"def line({_STATE}, {WRITE}):\n {text}", scope)
+    return scope["line"]
 
 
 def _over_state(statements: list[ast.stmt]) -> Step:
