@@ -1,8 +1,9 @@
 #!/usr/bin/env python3
 """Benchmark of data_prep/generate.py: the whole command, sampling, tracing and writing, beside reasoning-gym.
 
-Both run in this process's environment, one after the other, on one core each; the figures are per second of CPU time,
-so that a busy machine changes little, and the ratio compares like with like.
+Random rules, each drawn, tried out and traced for one example only, are measured on their own (form lean). All run in
+this process's environment, one after the other, on one core each; the figures are per second of CPU time, so that a
+busy machine changes little, and the ratio compares like with like.
 """
 
 import json
@@ -23,6 +24,7 @@ ROOT = Path(__file__).resolve().parents[1]
 
 # Tasks of reasoning-gym that are nearest to ours: algorithmic, generated without solving hard puzzles.
 PEERS = ("basic_arithmetic", "caesar_cipher", "chain_sum", "count_bits", "letter_counting", "spell_backward")
+RANDOM = ("random_strings+digits", "random_strings", "random_lists")
 _PEER_SCRIPT = """
 import json, sys, time
 import reasoning_gym
@@ -36,11 +38,10 @@ print(json.dumps({"cpu_seconds": time.process_time() - started, "items": items, 
 """
 
 
-def measure_ours(preset: str, samples: int | None) -> dict[str, float]:
-    """Run the command with one worker; CPU seconds of the whole process, records and bytes of the shards."""
+def measure_ours(*options: str) -> dict[str, float]:
+    """Run the command with one worker and these options: CPU seconds of the process, records and bytes of shards."""
     with tempfile.TemporaryDirectory() as folder:
-        command = [sys.executable, ROOT / "data_prep/generate.py", "--preset", preset, "--output", folder]
-        command += [] if samples is None else ["--samples", str(samples)]
+        command = [sys.executable, ROOT / "data_prep/generate.py", *options, "--output", folder]
         before, started = resource.getrusage(resource.RUSAGE_CHILDREN), time.monotonic()
         subprocess.run(command, cwd=ROOT, check=True, stdout=subprocess.DEVNULL, env=_environment())
         after, wall = resource.getrusage(resource.RUSAGE_CHILDREN), time.monotonic() - started
@@ -96,13 +97,18 @@ def main() -> None:
     parser = make_parser(__doc__, "python tools/bench_generate.py --json")
     parser.add_argument("--preset", default="rf-pretrain", help="preset to write")
     parser.add_argument("--samples", type=int, help="examples per task and length, instead of the preset's")
+    parser.add_argument("--random-items", type=int, default=2000, help="random rules of each length 1-16; 0: skip")
     parser.add_argument("--peer-items", type=int, default=5000, help="items of each of reasoning-gym's tasks; 0: skip")
     parser.add_argument("--json", action="store_true", help="print the result as JSON")
     options = parser.parse_args()
-    result = {"ours": rates(measure_ours(options.preset, options.samples))}
+    samples = [] if options.samples is None else ["--samples", str(options.samples)]
+    result = {"ours": rates(measure_ours("--preset", options.preset, *samples))}
     result["traces_alone"] = rates(measure_traces(options.preset))
     whole, alone = (result[name]["items_per_cpu_second"] for name in ("ours", "traces_alone"))
     result["share_of_traces"] = round(whole / alone, 2)
+    for name in RANDOM if options.random_items else ():
+        number = str(options.random_items)
+        result[name] = rates(measure_ours("--tasks", f"{name}:1-16", "--samples", number, "--form", "lean"))
     if options.peer_items:
         result["reasoning_gym"] = rates(measure_peer(options.peer_items))
         ours, peer = (result[name]["mb_per_cpu_second"] for name in ("ours", "reasoning_gym"))
@@ -110,7 +116,7 @@ def main() -> None:
     if options.json:
         print(json.dumps(result, indent=2))
         return
-    for name in ("ours", "traces_alone", "reasoning_gym"):
+    for name in ("ours", "traces_alone", *RANDOM, "reasoning_gym"):
         if name in result:
             row = result[name]
             print(

@@ -74,8 +74,9 @@ def parse_length_shares(text: str) -> dict[int, float]:
     for part in text.split(","):
         bounds, colon, share = part.strip().rpartition(":")
         if colon and "." in share:
+            lengths = parse_lengths(bounds)
             try:
-                ranges.append((parse_lengths(bounds), float(share)))
+                ranges.append((lengths, float(share)))
             except ValueError as error:
                 raise UserError(f"lengths {text!r}: {share!r} is not a share; write for example 1-12:0.9") from error
         else:

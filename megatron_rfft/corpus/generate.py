@@ -5,8 +5,11 @@ the checksum of each finished shard; the manifest comes last and takes its place
 shards, may write one corpus: the one that finishes last writes the manifest.
 """
 
+import gc
 import hashlib
 import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
 from itertools import repeat
 from pathlib import Path
 from typing import Any
@@ -147,10 +150,23 @@ def shard_lines(config: CorpusConfig, plan: Plan, number: int) -> list[bytes]:
     encode = msgspec.json.Encoder().encode
     places = sorted((plan.locate(position), number) for number, position in enumerate(positions))
     lines = [b""] * len(places)
-    for (task, length, index), number in places:
-        record = load_task(task).example(length, config.split, index, config.form).record()
-        lines[number] = encode(record) + b"\n"
+    with _no_collector():
+        for (task, length, index), number in places:
+            record = load_task(task).example(length, config.split, index, config.form).record()
+            lines[number] = encode(record) + b"\n"
     return lines
+
+
+@contextmanager
+def _no_collector() -> Iterator[None]:
+    """Without Python's search for cycles, a tenth of the time: examples leave next to none."""
+    was_enabled = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if was_enabled:
+            gc.enable()
 
 
 def _proof(shard: Path) -> Path:

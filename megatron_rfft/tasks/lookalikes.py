@@ -4,9 +4,9 @@ A rule is run on a few arguments, the same for all rules of its kind. It is refu
 
 - if its answers there are all one, or depend on the lengths and numbers alone, not on the characters;
 - if a test of it always comes out the same way;
-- if its answers are those of a held-out task, of one of the second held-out set, or of a near twin of these, whichever
-  of its arguments that task would be given. A rule that is such a task's under other names, in another order or with
-  idle statements between, gives the same answers and can't pass.
+- if its answers, all but one, are those of a held-out task, of one of the second held-out set, or of a near twin of
+  these, whichever of its arguments that task would be given. A rule that is such a task's under other names, in
+  another order or with idle statements between gives the same answers and can't pass.
 """
 
 from functools import cache
@@ -39,7 +39,8 @@ def is_worth_asking(drawn: StringRule, rule: AssembledRule) -> bool:
     answers = tuple(map(_shown, found))
     if max(map(answers.count, answers)) > _SAME_AT_MOST or all(len(set(answers[group])) == 1 for group in _GROUPS):
         return False
-    return answers[_EQUAL] not in _refused(drawn.alphabet, drawn.parameters)
+    refused = _refused(drawn.alphabet, drawn.parameters)
+    return not any(pattern in refused for pattern in _patterns(answers[_EQUAL]))
 
 
 @cache
@@ -79,8 +80,18 @@ def _refused(alphabet: str, parameters: tuple[str, ...]) -> frozenset[Answers]:
                 answers = [rule.trace(*arguments, style="scratchpad").answer for arguments in given]
             except RuleError:  # a task about something else
                 continue
-            found.add(tuple(map(_shown, answers[_EQUAL])))
+            found.update(_patterns(tuple(map(_shown, answers[_EQUAL]))))
     return frozenset(found)
+
+
+def _patterns(answers: Answers) -> list[Answers]:
+    """The answers, and the answers without one of them: a rule that differs in one of them is a lookalike, too.
+
+    Of yes and no there is too little in four to tell anything.
+    """
+    if set(answers) <= {"True", "False"}:
+        return [answers]
+    return [answers, *((*answers[:place], "", *answers[place + 1 :]) for place in range(len(answers)))]
 
 
 def _shown(answer: Any) -> str:

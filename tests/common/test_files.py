@@ -1,10 +1,12 @@
 """Files are whole or absent; manifests notice every change; length ranges parse."""
 
+import re
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from megatron_rfft.common.cli import parse_lengths
+from megatron_rfft.common.cli import parse_length_shares, parse_lengths
 from megatron_rfft.common.errors import UserError
 from megatron_rfft.common.files import atomic_write, read_json
 from megatron_rfft.common.manifest import read_manifest, verify_manifest, write_manifest
@@ -71,3 +73,28 @@ def test_length_ranges():
 def test_wrong_lengths_are_refused(text):
     with pytest.raises(UserError, match="lengths"):
         parse_lengths(text)
+
+
+def test_shares_of_lengths():
+    assert parse_length_shares("1-3,7") == {1: 1.0, 2: 1.0, 3: 1.0, 7: 1.0}
+    weights = parse_length_shares("1-12:0.9, 14-32:2:0.1")
+    assert list(weights) == [*range(1, 13), *range(14, 33, 2)]
+    assert sum(weights.values()) == pytest.approx(22)
+    assert sum(weights[length] for length in range(1, 13)) == pytest.approx(22 * 0.9)
+    assert parse_length_shares("2-6:2") == {2: 1.0, 4: 1.0, 6: 1.0}
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("1-4:0.9,9-10:0.2", "the shares add up to 1.1; make them positive, with the sum 1"),
+        ("1-4:1.5,9-10:-0.5", "the shares add up to 1; make them positive"),
+        ("1-4:0.9,4-10:0.1", "4 is in two ranges; leave it out of one"),
+        ("1-4:0.9,5-10", "some ranges have a share and some have none; give one to each"),
+        ("1-4:0.x", "'0.x' is not a share; write for example 1-12:0.9"),
+        ("4-1:1.0", "'4-1' is empty or below 1"),
+    ],
+)
+def test_wrong_shares_are_named(text, message):
+    with pytest.raises(UserError, match=re.escape(message)):
+        parse_length_shares(text)

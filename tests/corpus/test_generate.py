@@ -15,7 +15,15 @@ import pytest
 
 from megatron_rfft.common.errors import UserError
 from megatron_rfft.common.manifest import verify_manifest
-from megatron_rfft.corpus import CorpusConfig, corpus_manifest, generate_corpus, parse_tasks, read_records
+from megatron_rfft.corpus import (
+    CorpusConfig,
+    corpus_config,
+    corpus_manifest,
+    generate_corpus,
+    parse_tasks,
+    read_records,
+)
+from megatron_rfft.corpus.verify import verify_corpus
 from megatron_rfft.rules import Rule
 from megatron_rfft.tasks import load_task
 from tests.conftest import ROOT, run_python
@@ -195,3 +203,34 @@ def test_reading_names_what_is_wrong(tmp_path):
     path.unlink()
     with pytest.raises(UserError, match="no such file"):
         list(read_records(tmp_path))
+
+
+def test_lengths_with_shares():
+    config = CorpusConfig(parse_tasks("coin_flip,find_winner_on_tic_tac_toe", "1-8:0.9,9-20:0.1"), samples=100)
+    cells = {(task, length): samples for task, length, samples in config.cells()}
+    assert {cells["coin_flip", length] for length in range(1, 9)} == {225}  # 20 lengths * 100 * 0.9 / 8
+    assert {cells["coin_flip", length] for length in range(9, 21)} == {17}
+    assert {length for task, length in cells if task != "coin_flip"} == set(range(1, 10))  # it has no others
+    assert cells["find_winner_on_tic_tac_toe", 9] == 17
+    record = config.record()["tasks"]["coin_flip"]
+    assert record["samples"] == [225] * 8 + [17] * 12
+    assert "samples" not in CorpusConfig({"coin_flip": [2, 3]}, samples=5).record()["tasks"]["coin_flip"]
+
+
+def test_a_corpus_with_names_of_its_own_is_proven(tmp_path):
+    config = corpus_config({"tasks": "coin_flip,random_strings", "lengths": "2-3", "samples": 20, "rename": True})
+    manifest = generate_corpus(config, tmp_path)
+    assert manifest["counts"]["cells"] == {
+        "coin_flip+rename": {"2": 20, "3": 20},
+        "random_strings": {"2": 20, "3": 20},
+    }
+    assert verify_corpus(tmp_path)["problems"] == []
+    prompts = [record["prompt"] for record in read_records(tmp_path) if record["task"] == "coin_flip+rename"]
+    assert not any("coin_flip" in prompt for prompt in prompts)
+    names = {prompt.split("def ")[1].split("(")[0] for prompt in prompts}
+    assert len(names) > 25
+
+
+def test_a_renamed_twin_is_a_twin():
+    config = corpus_config({"tasks": "lc_27:3", "samples": 2, "rename": True})
+    assert config.near_twins == {"lc_27+rename": "move_zeroes"}

@@ -13,7 +13,7 @@ from tests.conftest import ROOT, run_python
 
 PRESETS = ROOT / "megatron_rfft/corpus/presets"
 FROZEN = Path(__file__).with_name("frozen_test_set.json")
-TRAINING = ("rf-pretrain", "rf-pretrain-1shot", "adapt")
+TRAINING = ("rf-pretrain", "rf-pretrain-1shot", "rf-pretrain-random", "rf-pretrain-small", "adapt")
 
 
 def config(name: str, **changes):
@@ -47,6 +47,25 @@ def test_the_one_shot_arm_adds_random_rules():
     assert sum(synthetic) == 100_000
     assert max(synthetic) - min(synthetic) <= 1
     assert config("rf-pretrain-1shot").form == "one-shot"
+
+
+def test_random_rules_beside_the_tasks():
+    cells = list(config("rf-pretrain-random").cells())
+    random = {name: [c for c in cells if c[0] == name] for name in ("random_strings", RANDOM_LISTS)}
+    assert {name: sum(samples for _, _, samples in found) for name, found in random.items()} == {
+        "random_strings": 60_000,
+        RANDOM_LISTS: 40_000,
+    }
+    longer = sum(samples for name, length, samples in cells if name == "random_strings" and length > 15)
+    assert longer == 6000
+    assert {c[0] for c in cells} - set(random) == set(list_tasks(split="train"))
+
+
+def test_the_small_preset_has_a_tenth_of_longer_examples():
+    cells = list(config("rf-pretrain-small").cells())
+    total, longer = (sum(n for _, length, n in cells if length > least) for least in (0, 20))
+    assert abs(longer / total - 0.1) < 0.001
+    assert abs(total - 32_000) <= 32
 
 
 def test_the_ablations_are_parts_of_the_74_tasks():
@@ -167,6 +186,13 @@ def test_a_preset_of_one_s_own(tmp_path):
         ("tasks: [\n", "is not valid YAML"),
         ("tasks: train\nlengths: 31\nsamples: 1\nmax_tokens: 10\n", "every example takes more than max_tokens 10"),
         ("tasks: train\nlengths: 31\nsynthetic: -1\n", "synthetic is -1; ask for 0 or more"),
+        (
+            "tasks: train\nlengths: 31\nsynthetic: {random_lists:5: x}\n",
+            "synthetic random_lists:5 is 'x'; give a whole",
+        ),
+        ("tasks: train\nlengths: 31\nsynthetic: {random_lists: 5}\n", "task random_lists has no lengths"),
+        ("tasks: train\nlengths: 31\nsynthetic: {coin_flip:5: 5}\n", "synthetic has 'coin_flip'; name random rules"),
+        ("tasks: coin_flip:2\nrename: 1\n", "rename is 1; give true or false"),
     ],
 )
 def test_faults_are_named(tmp_path, text, message):

@@ -28,7 +28,7 @@ def drawn(index: int, length: int = 8, task=TASK, split: str = "train"):
 
 def test_traces_equal_the_interpreter_s():
     """Text for text what ``Rule`` writes for the rule under its names, in every style."""
-    for index in range(150):
+    for index in range(100):
         problem = drawn(index, 1 + index % 12)
         rule = Rule(problem.rule.source)
         assert rule.source == problem.rule.source
@@ -47,9 +47,9 @@ def test_thousands_of_traces_equal_the_interpreter_s():
             assert rule.trace(*problem.arguments, style=style) == problem.rule.trace(*problem.arguments, style=style)
 
 
-@pytest.mark.parametrize("length", [1, 2, 7, 30, 60])
+@pytest.mark.parametrize("length", [1, 2, 7, 60])
 def test_the_oracles_find_nothing_false(length):
-    for index in range(12):
+    for index in range(8):
         problem = drawn(index, length)
         for style in STYLES:
             text = problem.rule.trace(*problem.arguments, style=style).text
@@ -115,32 +115,47 @@ def violations(indices: range) -> list[str]:
     found = []
     for index in indices:
         rule, arguments = TASK.draw_rule("train", 9, generator(TASK, "train", 9, index))
-        if canonical(rule.source) in forms or any(_agree(rule, other, arguments, index) for other in KEPT_APART):
+        answer = str(rule.run(*arguments))
+        others = [other for other in KEPT_APART if _answer(other, arguments) == answer]
+        if canonical(rule.source) in forms or any(_agree(rule, other, arguments, index) for other in others):
             found.append(rule.source)
     return found
 
 
+def _answer(rule: Rule, arguments: tuple) -> str | None:
+    """The answer as text, None if the rule is about something else."""
+    if len(rule.parameters) != len(arguments):
+        return None
+    try:
+        return str(rule.trace(*arguments, style="scratchpad").answer)
+    except RuleError:
+        return None
+
+
 def _agree(rule, other: Rule, arguments: tuple, seed: int) -> bool:
-    """Whether the two give equal answers on the arguments and 30 variations of them, not always the same one."""
-    if len(other.parameters) != len(arguments):
-        return False
-    rng, answers, drawn_with = Random(seed), set(), arguments
-    for _ in range(31):
-        try:
-            answer = str(other.trace(*arguments, style="scratchpad").answer)
-        except RuleError:
+    """Whether the two give equal answers on 30 variations of the arguments, and not always the same one."""
+    rng, answers, pool = Random(seed), Counter(), _alphabet_of(rule.source, arguments)
+    for _ in range(30):
+        varied = _varied(rng, arguments, pool)
+        answer = _answer(other, varied)
+        if answer is None or str(rule.run(*varied)) != answer:
             return False
-        if str(rule.run(*arguments)) != answer:
-            return False
-        answers.add(answer)
-        arguments = _varied(rng, drawn_with)
-    return len(answers) > 1
+        answers[answer] += 1
+    return max(answers.values()) < 25  # of 30: else they agree in saying next to nothing
 
 
-def _varied(rng: Random, arguments: tuple) -> tuple:
-    """Other arguments of the kind: strings of the same characters, all of one length, and a number below that."""
-    pool, length = "".join(value for value in arguments if isinstance(value, str)), rng.randint(2, 9)
-    pool += "01" if set(pool) <= {"0", "1"} else "0123456789" if pool.isdigit() else "abcdefghijklmnopqrstuvwxyz"
+def _alphabet_of(source: str, arguments: tuple) -> str:
+    """The characters that a rule over strings like these may meet, those of the strings more often."""
+    given = "".join(value for value in arguments if isinstance(value, str))
+    if not given.isdigit():
+        return given + "abcdefghijklmnopqrstuvwxyz"
+    is_about_bits = {*given, *"".join(re.findall(r"'(\w+)'", source))} <= {"0", "1"} and "% 3" not in source
+    return given + ("01" if is_about_bits else "0123456789")
+
+
+def _varied(rng: Random, arguments: tuple, pool: str) -> tuple:
+    """Other arguments of the kind: strings of characters of ``pool``, all of one length, and a number below that."""
+    length = rng.randint(2, 9)
     return tuple(
         rng.randrange(length)
         if isinstance(value, int)

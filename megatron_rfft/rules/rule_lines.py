@@ -1,0 +1,174 @@
+"""Single lines of rules: what is known of each, and the functions that execute and trace it, whatever the rule.
+
+The names of a rule are stand-ins (``placeholders.ACCENTED``), each with its place in a *state*, the list of the
+variables' values. What a trace says of a line depends on the line, on its loop's test (``lean`` leaves out what that is
+sure to show) and on the tables among its names: these are the key to the compiled lines. They are compiled by the
+instrumenter of whole rules, so that there is one grammar.
+"""
+
+import ast
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import cache
+from typing import Any, NamedTuple
+
+from megatron_rfft.rules.code import WRITE, Code, load
+from megatron_rfft.rules.instrument import STEPS, Instrumenter, compile_function
+from megatron_rfft.rules.placeholders import ACCENTED
+from megatron_rfft.rules.styles import style_of
+from megatron_rfft.rules.subset import (
+    BUILTINS,
+    base_name,
+    in_order,
+    is_literal_assignment,
+    is_mutation,
+    target_names,
+    variable_names,
+)
+
+SLOTS = {name: place for place, name in enumerate(ACCENTED)}
+NUM_SLOTS = 24  # names in a rule, at most
+STEPS_SLOT = 0  # of the number of passes through loops: the place of the function's own name, which is not a variable
+BREAK, CONTINUE = "break", "continue"
+_STATE = "_state"
+_STATE_ITEMS = {ord(name): f"{_STATE}[{place}]" for name, place in SLOTS.items()}
+
+State = list[Any]
+Step = Callable[[State, Callable[[str], Any] | None], Any]
+"""Executes a statement; returns None, BREAK, CONTINUE or (answer, passes). A test's returns its value."""
+
+
+@dataclass(frozen=True, slots=True)
+class Facts:
+    """What a line does to names."""
+
+    written: tuple[str, ...]
+    changed: tuple[str, ...]
+    """Written, or changed by a method."""
+    read: frozenset[str]
+    """Changed, or read otherwise than by looking something up in them."""
+    literal: str | None
+    """The variable, if the line sets it to a literal."""
+    shown: tuple[str, ...]
+    """The variables of a test."""
+
+
+@cache
+def facts_of(line: str) -> Facts:
+    """The facts of a line without its indentation."""
+    if line == "else:":
+        return Facts((), (), frozenset(), None, ())
+    function = _function(line)
+    nodes = list(in_order(function))
+    statement = _statement(function, line)
+    looked_up = set()
+    for node in nodes:
+        if isinstance(node, ast.Subscript | ast.Attribute):
+            looked_up.add(id(node.value))
+        elif isinstance(node, ast.Compare) and isinstance(node.ops[0], ast.In | ast.NotIn):
+            looked_up.add(id(node.comparators[0]))
+    loads = (node for node in nodes if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Load))
+    read = {node.id for node in loads if id(node) not in looked_up}
+    mutated = [base_name(node.func.value) for node in nodes if is_mutation(node)]
+    written = tuple(target_names(statement))
+    literal = statement.targets[0].id if is_literal_assignment(statement) else None
+    shown = tuple(variable_names(statement.test)) if isinstance(statement, ast.While) else ()
+    return Facts(written, (*written, *mutated), frozenset([*read, *mutated]), literal, shown)
+
+
+@cache
+def changed_of(line: str, header: tuple[str, ...]) -> tuple[str, ...]:
+    """Those of a loop's test that the line changes."""
+    changed = facts_of(line).changed if header else ()
+    return tuple(name for name in header if name in changed)
+
+
+@cache
+def traced_line(line: str, style: str, header: tuple[str, ...], tables: tuple[str, ...], section: int) -> Step:
+    """The function of a statement, or of the test of a loop or branch; ``section`` is that of a return."""
+    function = _function(line)
+    statement = _statement(function, line)
+    code = Code(statement)
+    instrumenter = Instrumenter(function, style_of(style, function))
+    instrumenter.tables = set(tables)
+    instrumenter.return_section = section
+    match statement:
+        case ast.While():
+            code.add(ast.Return(instrumenter.loop_test(code, statement)))
+        case ast.If():
+            code.add(ast.Return(instrumenter.branch_test(code, statement)))
+        case _:
+            instrumenter.block(code, [statement], 0, header)
+    return _over_state(code.close())
+
+
+@cache
+def plain_line(line: str) -> Step:
+    """The function of a statement or of a test, without a trace."""
+    text = line.translate(_STATE_ITEMS)  # no text constant of a rule has a stand-in in it
+    word, _, rest = text.partition(" ")
+    if word in ("while", "if", "elif"):
+        text = f"return {rest[:-1]}"
+    elif word == "return":
+        text = f"return ({rest}), {_STATE}[{STEPS_SLOT}]"
+    elif word in (BREAK, CONTINUE):
+        text = f"return {word!r}"
+    scope: dict[str, Any] = {"__builtins__": BUILTINS}
+    exec(f"def line({_STATE}, {WRITE}):\n {text}", scope)
+    return scope["line"]
+
+
+def _over_state(statements: list[ast.stmt]) -> Step:
+    """The function that executes the statements on a state."""
+    body = [_OverState().visit(part) for part in statements]
+    signature = ast.arguments([], [ast.arg(_STATE), ast.arg(WRITE)], None, [], [], None, [])
+    return compile_function(ast.FunctionDef("line", signature, body, [], lineno=1, col_offset=0), "<line of a rule>")
+
+
+class _OverState(ast.NodeTransformer):
+    """Variables become items of the state, and what leaves a block is returned."""
+
+    def visit_Name(self, node: ast.Name) -> ast.expr:
+        slot = STEPS_SLOT if node.id == STEPS else SLOTS.get(node.id)
+        return node if slot is None else ast.Subscript(load(_STATE), ast.Constant(slot), node.ctx)
+
+    def visit_Break(self, node: ast.Break) -> ast.stmt:
+        return ast.Return(ast.Constant(BREAK))
+
+    def visit_Continue(self, node: ast.Continue) -> ast.stmt:
+        return ast.Return(ast.Constant(CONTINUE))
+
+
+def _function(line: str) -> ast.FunctionDef:
+    """A function around the line; ``elif`` follows an ``if``."""
+    lines = [line]
+    if line.startswith(("while ", "if ", "elif ")):
+        lines = ["if True:", " pass"] * line.startswith("elif ") + [line, " pass"]
+    return ast.parse("def f():\n" + "\n".join(f" {text}" for text in lines)).body[0]
+
+
+def _statement(function: ast.FunctionDef, line: str) -> ast.stmt:
+    return function.body[0].orelse[0] if line.startswith("elif ") else function.body[0]
+
+
+class Words(NamedTuple):
+    """The lines of a trace around those of the statements."""
+
+    start: str
+    loop: str
+    enter: str
+    stop: str
+    enter_if: str
+    no_if: str
+
+
+@cache
+def words_of(style: str, section: int, depth: int) -> Words:
+    """The words of a style, for the loop that opens a section at this depth."""
+    function = _function("pass")
+    instrumenter = Instrumenter(function, style_of(style, function))
+    title = "Inner loop" if depth else "Main loop"
+    loop, entry = instrumenter.loop_header(section, title), instrumenter.pass_header(section)
+    texts = [instrumenter.outcome(words) for words in ("enter the loop", "do not enter", "enter if", "do not enter if")]
+    enter, stop, enter_if, no_if = ("".join(pieces) for pieces in texts)
+    return Words(instrumenter.style.start, "".join(loop), enter + "".join(entry), stop, enter_if, no_if)
