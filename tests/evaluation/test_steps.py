@@ -191,7 +191,7 @@ def test_an_evaluation_that_reads_like_a_statement(style):
     wrong = [*lines[:at], "seen[at] = False", *lines[at + 1 :]]
     assert judged(wrong, rule, style, lines) == (steps.WRONG_BRANCH, at + 1)
     again = lines.index("seen[at] = True", at + 1)
-    assert judged([*lines[:again], "at += 1"], rule, style, lines) == (steps.WRONG_BRANCH, again + 1)
+    assert judged([*lines[:again], "return seen[at]"], rule, style, lines) == (steps.WRONG_BRANCH, again + 1)
 
 
 def test_a_chain_with_a_member_too_many():

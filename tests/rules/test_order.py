@@ -92,7 +92,7 @@ statement = st.one_of(
 )
 
 
-@settings(max_examples=200, deadline=None, derandomize=True)
+@settings(max_examples=80, deadline=None, derandomize=True)
 @given(st.sampled_from(START), st.lists(statement, min_size=1, max_size=4))
 def test_whatever_is_not_refused_is_traced_as_python_runs_it(start, statements):
     lines = ["def f(x, xs, ys):", "n = 0", start, *statements, "return [n, x, xs, ys, zs]"]
