@@ -193,12 +193,13 @@ def test_jobs_on_slurm_are_not_run_a_second_time_here(tmp_path, monkeypatch):
 
 def test_all_processes_of_a_command_end_with_it(tmp_path):
     """Those that it leaves behind, too."""
+    others = descendants(os.getpid())  # of tests before this one
     words = [sys.executable, "-m", "megatron_rfft.common.supervise", str(os.getpid())]
     script = f"setsid sleep 600 & echo $! >{tmp_path}/pid; exit 7"
     done = subprocess.run([*words, "bash", "-c", script], env={**os.environ, "PYTHONPATH": str(ROOT)}, timeout=60)
     assert done.returncode == 7
     assert not is_alive(int((tmp_path / "pid").read_text()))
-    assert descendants(os.getpid()) == []
+    assert set(descendants(os.getpid())) <= set(others)
 
 
 def test_a_task_that_needs_more_is_not_passed_for_ever():

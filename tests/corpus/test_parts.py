@@ -90,8 +90,10 @@ def test_more_parts_than_shards(tmp_path):
 def test_a_worker_that_dies_is_reported(tmp_path):
     task = tmp_path / "dies.py"
     task.write_text(
-        "import os\nfrom megatron_rfft.tasks import register\n\n\ndef dies(xs):\n    return xs\n\n\n"
-        "def instance(rng, length):\n    if length == 2:\n        os._exit(9)\n    return ([rng.random()],)\n\n\n"
+        "import multiprocessing\nimport os\nfrom megatron_rfft.tasks import register\n\n\n"
+        "def dies(xs):\n    return xs\n\n\n"
+        "def instance(rng, length):\n    if length == 2 and multiprocessing.parent_process():\n        os._exit(9)\n"
+        "    return ([rng.random()],)\n\n\n"
         "register(dies, source='own', split='extra', valid_lengths=[1, 2], instance=instance, questions=['{xs}?'],\n"
         "         reference=lambda xs: xs)\n"
     )

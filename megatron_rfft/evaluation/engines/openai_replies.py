@@ -16,7 +16,8 @@ PASSING = {408, 409, 425, 429}  # and all of 5xx
 ENDED = {"stop", "eos", "eos_token", "end_turn", "stop_sequence"}
 CUT = {"length", "max_tokens"}
 _CONTEXT = re.compile(r"context.?(length|window|size)|maximum (model|input) length|prompt is too long", re.IGNORECASE)
-_LIMIT = re.compile(r"(?:context|model|input) (?:length|window|size)(?: is| of)?[ (:]+(\d+)", re.IGNORECASE)
+# "Input length (1100)" alone is the prompt's, not the context's.
+_LIMIT = re.compile(r"(?:context|model|maximum input) (?:length|window|size)(?: is| of)?[ (:]+(\d+)", re.IGNORECASE)
 _SURROGATE = re.compile("[\ud800-\udfff]")
 
 
