@@ -4,7 +4,7 @@
 import json
 from pathlib import Path
 
-from megatron_rfft.common.cli import make_parser, run_command
+from megatron_rfft.common.cli import add_task_file, make_parser, run_command
 from megatron_rfft.corpus.export import export_corpora
 from megatron_rfft.tasks import load_task_files
 
@@ -17,14 +17,7 @@ def main() -> None:
     )
     parser.add_argument("--input", type=Path, nargs="+", metavar="FOLDER", required=True, help="corpus folders")
     parser.add_argument("--name", default="rule-following", help="the dataset's name on its card")
-    parser.add_argument(
-        "--task-file",
-        type=Path,
-        metavar="FILE",
-        action="append",
-        default=[],
-        help="own task in there, or a folder of them",
-    )
+    add_task_file(parser, "in there")
     parser.add_argument("--output", type=Path, metavar="FOLDER", required=True, help="folder of the dataset")
     parser.add_argument("--json", action="store_true", help="print the result as JSON")
     options = parser.parse_args()

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import yaml
 
-from megatron_rfft.common.cli import make_parser, run_command
+from megatron_rfft.common.cli import add_task_file, make_parser, run_command
 from megatron_rfft.corpus import Part, corpus_config, generate_corpus, load_preset, preset_names
 from megatron_rfft.corpus.config import RECORDS_PER_SHARD, CorpusConfig
 from megatron_rfft.corpus.presets import KEYS
@@ -50,14 +50,7 @@ def _parser() -> ArgumentParser:
     parser.add_argument(
         "--num-shards", type=int, metavar="N", help=f"number of files (one per {RECORDS_PER_SHARD:,} examples)"
     )
-    parser.add_argument(
-        "--task-file",
-        type=Path,
-        metavar="FILE",
-        action="append",
-        default=[],
-        help="own task to know, or a folder of them",
-    )
+    add_task_file(parser)
     parser.add_argument("--output", type=Path, metavar="FOLDER", help="folder for the shards and manifest.json")
     parser.add_argument("--workers", type=int, metavar="N", default=1, help="processes")
     parser.add_argument("--shard", metavar="I/N", help="write part I of N (from 0): the rest is for other runs")

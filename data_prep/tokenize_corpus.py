@@ -10,7 +10,7 @@ import json
 from argparse import ArgumentParser, Namespace
 from pathlib import Path
 
-from megatron_rfft.common.cli import make_parser, run_command
+from megatron_rfft.common.cli import add_task_file, make_parser, run_command
 from megatron_rfft.common.errors import UserError
 from megatron_rfft.common.parts import Part
 from megatron_rfft.corpus import corpus_config, load_preset, preset_names
@@ -42,14 +42,7 @@ def _parser() -> ArgumentParser:
     add("--samples", type=int, metavar="N", help="of the preset, instead of its own")
     add("--split", choices=SPLITS, help="of the preset, instead of its own")
     add("--form", choices=FORMS, help="of the preset, instead of its own")
-    add(
-        "--task-file",
-        type=Path,
-        metavar="FILE",
-        action="append",
-        default=[],
-        help="own task for the preset, or a folder of them",
-    )
+    add_task_file(parser, "for the preset")
     add("--prompt-field", metavar="NAME", default="prompt", help="field of the prompt")
     add("--response-field", metavar="NAME", default="response", help="field of the response")
     add(

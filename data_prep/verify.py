@@ -6,7 +6,7 @@ from argparse import Namespace
 from pathlib import Path
 from typing import Any
 
-from megatron_rfft.common.cli import EXIT_FAILED, EXIT_OK, make_parser, run_command
+from megatron_rfft.common.cli import EXIT_FAILED, EXIT_OK, add_task_file, make_parser, run_command
 from megatron_rfft.corpus import corpus_config, load_preset
 from megatron_rfft.corpus.verify import verify_corpus
 from megatron_rfft.data.sources import open_inputs, open_preset
@@ -32,14 +32,7 @@ def main() -> int:
     add("--tokenizer", type=Path, metavar="PATH", help="the tokenizer that it was made with")
     add("--samples", type=int, metavar="N", default=1000, help="records or documents to make again")
     add("--seed", type=int, metavar="N", default=0, help="chooses these")
-    add(
-        "--task-file",
-        type=Path,
-        metavar="FILE",
-        action="append",
-        default=[],
-        help="own task in there, or a folder of them",
-    )
+    add_task_file(parser, "in there")
     add("--json", action="store_true", help="print the result as JSON")
     options = parser.parse_args()
     load_task_files(options.task_file)

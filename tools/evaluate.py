@@ -8,7 +8,7 @@ import sys
 from argparse import Namespace
 from pathlib import Path
 
-from megatron_rfft.common.cli import make_parser, parse_lengths, run_command
+from megatron_rfft.common.cli import add_task_file, make_parser, parse_lengths, run_command
 from megatron_rfft.common.errors import UserError
 from megatron_rfft.evaluation.engines import DTYPES, ENGINES
 from megatron_rfft.evaluation.replicas import answer_in_replicas
@@ -76,9 +76,7 @@ def parse_arguments() -> Namespace:
         default=1,
         help="processes that answer a part each, on --tensor-parallel GPUs of their own each",
     )
-    parser.add_argument(
-        "--task-file", type=Path, action="append", default=[], help="own task to know, or a folder of them"
-    )
+    add_task_file(parser)
     parser.add_argument("--json", action="store_true", help="print results.json instead of a table")
     return parser.parse_args()
 

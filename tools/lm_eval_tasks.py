@@ -5,7 +5,7 @@ import json
 from argparse import Namespace
 from pathlib import Path
 
-from megatron_rfft.common.cli import make_parser, parse_lengths, run_command
+from megatron_rfft.common.cli import add_task_file, make_parser, parse_lengths, run_command
 from megatron_rfft.evaluation.lm_eval_tasks import LmEvalConfig, write_lm_eval_tasks
 from megatron_rfft.tasks import FORMS, SPLITS, load_task_files, split_tasks
 
@@ -34,9 +34,7 @@ def parse_arguments() -> Namespace:
         help="HF folder in whose tokens the answers' budgets are reckoned; left out: in bytes, several times as much",
     )
     parser.add_argument("--max-tokens", type=int, help="budget of every answer; left out: 1.5 times the true one")
-    parser.add_argument(
-        "--task-file", type=Path, action="append", default=[], help="own task to know, or a folder of them"
-    )
+    add_task_file(parser)
     parser.add_argument("--json", action="store_true", help="print the manifest instead of the groups")
     return parser.parse_args()
 

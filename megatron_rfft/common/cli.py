@@ -4,6 +4,7 @@ import argparse
 import os
 import sys
 from collections.abc import Callable
+from pathlib import Path
 
 from megatron_rfft.common.errors import CommandFailed, UserError
 
@@ -23,6 +24,12 @@ def make_parser(description: str, example: str) -> argparse.ArgumentParser:
     """An argument parser whose help ends in ``example`` and the exit codes."""
     epilog = f"example:\n  {example}\n\nexit codes: 0 done, 1 failed, 2 wrong input"
     return argparse.ArgumentParser(description=description, epilog=epilog, formatter_class=_Formatter)
+
+
+def add_task_file(parser: argparse.ArgumentParser, use: str = "to know") -> None:
+    """The option ``--task-file``: own tasks as ``tasks.load_task_files`` takes them; ``use`` says what for."""
+    look = {"type": Path, "metavar": "FILE", "action": "append", "default": []}
+    parser.add_argument("--task-file", help=f"own task {use}, or a folder of them", **look)
 
 
 def run_command(main: Callable[[], int | None]) -> None:

@@ -9,7 +9,16 @@ import pytest
 
 from megatron_rfft.common.errors import UserError
 from megatron_rfft.rules import Rule
-from megatron_rfft.tasks import NEAR_TWINS, list_tasks, load_task, load_task_file, own_task_files, registry, split_tasks
+from megatron_rfft.tasks import (
+    NEAR_TWINS,
+    list_tasks,
+    load_task,
+    load_task_file,
+    load_task_files,
+    own_task_files,
+    registry,
+    split_tasks,
+)
 from tests.conftest import ROOT, run_python
 
 TASK_FILE = """
@@ -52,6 +61,13 @@ def test_a_task_file(tmp_path):
     assert example.answer == str(sum(example.arguments[0]))
     with pytest.raises(UserError, match="no length 3; its valid_lengths are 2, 4"):
         task.example(3)
+
+
+def test_a_folder_stands_for_all_files_in_it(tmp_path):
+    load_task_files([ROOT / "examples/quickstart/rules"])
+    assert len(own_task_files()) == len(list((ROOT / "examples/quickstart/rules").glob("*.py"))) > 1
+    with pytest.raises(UserError, match=r"holds no \.py file"):
+        load_task_files([tmp_path])
 
 
 @pytest.mark.parametrize(
