@@ -15,6 +15,7 @@ from typing import Any, NamedTuple
 from megatron_rfft.rules.code import WRITE, Code, load
 from megatron_rfft.rules.instrument import STEPS, Instrumenter, compile_function
 from megatron_rfft.rules.placeholders import ACCENTED
+from megatron_rfft.rules.sharing import names_used
 from megatron_rfft.rules.styles import style_of
 from megatron_rfft.rules.subset import (
     BUILTINS,
@@ -61,19 +62,11 @@ def facts_of(line: str) -> Facts:
     function = _function(line)
     nodes = list(in_order(function))
     statement = _statement(function, line)
-    looked_up = set()
-    for node in nodes:
-        if isinstance(node, ast.Subscript | ast.Attribute):
-            looked_up.add(id(node.value))
-        elif isinstance(node, ast.Compare) and isinstance(node.ops[0], ast.In | ast.NotIn):
-            looked_up.add(id(node.comparators[0]))
-    loads = (node for node in nodes if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Load))
-    read = {node.id for node in loads if id(node) not in looked_up}
     mutated = [base_name(node.func.value) for node in nodes if is_mutation(node)]
     written = tuple(target_names(statement))
     literal = statement.targets[0].id if is_literal_assignment(statement) else None
     shown = tuple(variable_names(statement.test)) if isinstance(statement, ast.While) else ()
-    return Facts(written, (*written, *mutated), frozenset([*read, *mutated]), literal, shown)
+    return Facts(written, (*written, *mutated), frozenset([*names_used(nodes), *mutated]), literal, shown)
 
 
 @cache

@@ -189,11 +189,17 @@ def _looked_up_only(function: ast.FunctionDef) -> set[str]:
         s.targets[0].id for s in function.body if is_literal_assignment(s) and written.count(s.targets[0].id) == 1
     }
     constant = literals | {argument.arg for argument in function.args.args if argument.arg not in written}
-    looked_up = set()
+    return constant - mutated - names_used(nodes)
+
+
+def names_used(nodes: Iterable[ast.AST]) -> set[str]:
+    """Names that the nodes read otherwise than by looking something up in them."""
+    looked_up, read = set(), []
     for node in nodes:
         if isinstance(node, ast.Subscript | ast.Attribute):
             looked_up.add(id(node.value))
         elif isinstance(node, ast.Compare) and isinstance(node.ops[0], ast.In | ast.NotIn):
             looked_up.add(id(node.comparators[0]))
-    reads = (node for node in nodes if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Load))
-    return constant - mutated - {node.id for node in reads if id(node) not in looked_up}
+        elif isinstance(node, ast.Name) and isinstance(node.ctx, ast.Load):
+            read.append(node)
+    return {node.id for node in read if id(node) not in looked_up}
