@@ -35,7 +35,8 @@ def draw_name(rng: Random, taken: Collection[str], at_random: bool, is_function:
 
 
 def _draw(rng: Random, pool: tuple[str, ...], taken: Collection[str], at_random: bool) -> str:
-    while True:
-        name = random_name(rng) if at_random else rng.choice(pool)
-        if name not in taken:
-            return name
+    if at_random:
+        return random_name(rng, taken)
+    while (name := rng.choice(pool)) in taken:
+        pass
+    return name

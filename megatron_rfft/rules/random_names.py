@@ -1,24 +1,18 @@
 """Random strings as names, as the paper's synthetic rules have them."""
 
+import keyword
+from collections.abc import Collection
 from random import Random
 
+from megatron_rfft.rules.subset import BUILTINS, MUTATING_METHODS, PURE_METHODS
+
 _LETTERS, _LETTERS_AND_DIGITS = "abcdefghijklmnopqrstuvwxyz", "abcdefghijklmnopqrstuvwxyz0123456789"
-_PYTHON = "and as assert async await break class def del elif else except for from if import in is not or pass try with"
-_BUILTINS = "abs bool case chr copy get int len lower match max min ord pop str type upper while raise yield"
-_TAKEN = frozenset(f"{_PYTHON} {_BUILTINS}".split())
+_TAKEN = frozenset([*keyword.kwlist, *keyword.softkwlist, *BUILTINS, *MUTATING_METHODS, *PURE_METHODS])
 
 
-def random_name(rng: Random) -> str:
-    """Two to six letters and digits, a letter first; no word of Python's or of the subset's."""
+def random_name(rng: Random, others: Collection[str] = ()) -> str:
+    """Two to six letters and digits, a letter first; no word of Python's or of the subset's, and none of ``others``."""
     while True:
         name = rng.choice(_LETTERS) + "".join(rng.choices(_LETTERS_AND_DIGITS, k=rng.randint(1, 5)))
-        if name not in _TAKEN:
+        if name not in _TAKEN and name not in others:
             return name
-
-
-def draw_random_names(rng: Random, number: int) -> list[str]:
-    """So many names, all different."""
-    names: dict[str, None] = {}
-    while len(names) < number:
-        names[random_name(rng)] = None
-    return list(names)

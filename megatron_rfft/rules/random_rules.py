@@ -17,7 +17,7 @@ from random import Random
 
 from megatron_rfft.rules import random_snippets as snippets
 from megatron_rfft.rules.placeholders import ACCENTED, put_names
-from megatron_rfft.rules.random_names import draw_random_names
+from megatron_rfft.rules.random_names import random_name
 from megatron_rfft.rules.rule import Rule
 
 LARGEST_ITEMS = (9, 9, 20, 50)  # in random arguments
@@ -50,7 +50,10 @@ def draw_list_rule(rng: Random, random_names: float = 0.0) -> tuple[str, dict[st
     names |= zip(_SUMS, rng.sample(snippets.SUMS, 2), strict=True)
     names |= {_FUNCTION: rng.choice(snippets.FUNCTIONS), _KEPT: rng.choice(snippets.KEPT)}
     if rng.random() < random_names:
-        names = dict(zip(names, draw_random_names(rng, len(names)), strict=True))
+        drawn: dict[str, str] = {}
+        for stand_in in names:
+            drawn[stand_in] = random_name(rng, drawn.values())
+        names = drawn
     return _Writer(rng).write(), names
 
 
