@@ -7,20 +7,12 @@ from megatron_rfft.rules.subset import refusal
 MOST_LOOPS = 20  # within each other: CPython compiles no more
 MOST_PARTS = 100  # of an expression within each other: more would exhaust the stack where it is written as text
 
-_ARGUMENTS = {  # of methods: at least, at most
-    "append": (1, 1),
-    "clear": (0, 0),
-    "copy": (0, 0),
-    "endswith": (1, 3),
-    "extend": (1, 1),
+_ARGUMENTS = {  # of methods: at least, at most; the others take none
+    **dict.fromkeys(("append", "extend", "remove"), (1, 1)),
+    **dict.fromkeys(("endswith", "startswith"), (1, 3)),
     "get": (1, 2),
     "insert": (2, 2),
-    "lower": (0, 0),
     "pop": (0, 2),
-    "remove": (1, 1),
-    "reverse": (0, 0),
-    "startswith": (1, 3),
-    "upper": (0, 0),
 }
 
 

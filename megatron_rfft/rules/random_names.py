@@ -4,10 +4,10 @@ import keyword
 from collections.abc import Collection
 from random import Random
 
-from megatron_rfft.rules.subset import BUILTINS, MUTATING_METHODS, PURE_METHODS
+from megatron_rfft.rules.subset import BUILTINS, METHODS
 
 _LETTERS, _LETTERS_AND_DIGITS = "abcdefghijklmnopqrstuvwxyz", "abcdefghijklmnopqrstuvwxyz0123456789"
-_TAKEN = frozenset([*keyword.kwlist, *keyword.softkwlist, *BUILTINS, *MUTATING_METHODS, *PURE_METHODS])
+_TAKEN = frozenset([*keyword.kwlist, *keyword.softkwlist, *BUILTINS, *METHODS])
 
 
 def random_name(rng: Random, others: Collection[str] = ()) -> str:

@@ -25,6 +25,7 @@ BUILTINS = {
 MUTATING_METHODS = frozenset({"append", "clear", "extend", "insert", "pop", "remove", "reverse", "sort"})
 STRING_TESTS = {"endswith", "isalnum", "isalpha", "isdigit", "islower", "isspace", "isupper", "startswith"}
 PURE_METHODS = frozenset({"copy", "get", "lower", "upper", *STRING_TESTS})
+METHODS = MUTATING_METHODS | PURE_METHODS
 
 _STATEMENTS = (ast.Assign, ast.AugAssign, ast.Expr, ast.If, ast.While, ast.Return, ast.Break, ast.Continue, ast.Pass)
 _EXPRESSIONS = (
@@ -62,7 +63,7 @@ _MENDS = {
     ast.JoinedStr: ("an f-string", "use `+` and `str()`"),
     ast.Starred: ("a starred expression", "name the values one by one"),
     ast.Set: ("a set", "use a list or a dict: the order in which a set prints is not fixed"),
-    ast.Attribute: ("an attribute", "call one of the methods: " + ", ".join(sorted(MUTATING_METHODS | PURE_METHODS))),
+    ast.Attribute: ("an attribute", "call one of the methods: " + ", ".join(sorted(METHODS))),
 }
 
 
@@ -71,7 +72,7 @@ class RuleError(UserError):
 
 
 def too_deep() -> RuleError:
-    """The error for a rule that exhausts Python\'s stack."""
+    """The error for a rule that exhausts Python's stack."""
     return RuleError("a rule is nested too deeply; name parts of long expressions on lines before, use fewer elif")
 
 
@@ -353,10 +354,8 @@ class _Checker:
                 self.refuse(expression, f"the constant {expression.value!r}", "use numbers, strings, True, False, None")
         elif isinstance(expression, ast.Name):
             if expression.id not in self.variables:
-                known = ", ".join(sorted(BUILTINS))
-                self.refuse(
-                    expression, f"the name {expression.id!r}", f"use an argument, a variable or a call of {known}"
-                )
+                mend = f"use an argument, a variable or a call of {', '.join(sorted(BUILTINS))}"
+                self.refuse(expression, f"the name {expression.id!r}", mend)
         elif isinstance(expression, ast.Call):
             self.call(expression)
         elif isinstance(expression, ast.Compare) and len(expression.ops) > 1:
@@ -381,7 +380,7 @@ class _Checker:
             self.refuse(call, "a keyword argument", "give the arguments in order")
         for argument in call.args:
             self.expression(argument)
-        if isinstance(call.func, ast.Attribute) and call.func.attr in MUTATING_METHODS | PURE_METHODS:
+        if isinstance(call.func, ast.Attribute) and call.func.attr in METHODS:
             self.expression(call.func.value)
             receiver = call.func.value
             while isinstance(receiver, ast.Subscript) and not isinstance(receiver.slice, ast.Slice):
@@ -389,7 +388,7 @@ class _Checker:
             if is_mutation(call) and not isinstance(receiver, ast.Name):
                 self.refuse(call, f"`{ast.unparse(call)}`", "give the list a name and call the method on it")
         elif not isinstance(call.func, ast.Name) or call.func.id in self.variables or call.func.id not in BUILTINS:
-            known = ", ".join(sorted(BUILTINS) + sorted("." + name for name in MUTATING_METHODS | PURE_METHODS))
+            known = ", ".join(sorted(BUILTINS) + sorted("." + name for name in METHODS))
             self.refuse(call, f"`{ast.unparse(call.func)}`", f"write the steps out; a rule may call {known}")
         elif call.func.id in ("max", "min"):
             if len(call.args) < 2:
