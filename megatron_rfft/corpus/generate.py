@@ -24,8 +24,7 @@ from megatron_rfft.common.progress import progress_bar
 from megatron_rfft.corpus.config import CorpusConfig
 from megatron_rfft.corpus.plan import Plan, plan_cell
 from megatron_rfft.corpus.workers import worker_map
-from megatron_rfft.tasks import STYLE_OF_FORM, load_task
-from megatron_rfft.tasks.gate import prove_rule
+from megatron_rfft.tasks import load_task
 
 MANIFEST = "manifest.json"
 PROGRESS = ".progress"
@@ -53,7 +52,6 @@ def generate_corpus(
             return manifest
         with worker_map(num_workers) as parallel_map:
             plan = make_plan(config, parallel_map)
-            _prove_rules(config, plan)
             _write_shards(config, plan, output, part or Part(), parallel_map)
         return _finish(config, settings, plan, output)
 
@@ -110,15 +108,6 @@ def make_plan(config: CorpusConfig, parallel_map) -> Plan:
             raise UserError(f"every example takes more than max_tokens {config.max_tokens}; raise it")
         raise UserError(f"none of these tasks and lengths has an instance in split {config.split}; ask for longer ones")
     return Plan(planned)
-
-
-def _prove_rules(config: CorpusConfig, plan: Plan) -> None:
-    """Compare what rules answer in a trace and when they are run, on an instance of each task and length."""
-    style = STYLE_OF_FORM.get(config.form)
-    for cell in plan.cells if style else ():
-        for index in cell.indices[:1]:
-            problem, _ = load_task(cell.task).draw(config.split, cell.length, index)
-            prove_rule(problem.rule, problem.arguments, style)
 
 
 def _write_shards(config: CorpusConfig, plan: Plan, output: Path, part: Part, parallel_map) -> None:

@@ -10,7 +10,8 @@ from math import gcd
 from typing import Any
 
 from megatron_rfft.corpus.tokens import estimate_tokens
-from megatron_rfft.tasks import NoInstanceError, load_task
+from megatron_rfft.tasks import STYLE_OF_FORM, NoInstanceError, load_task
+from megatron_rfft.tasks.gate import prove_rule
 
 TOKEN_SAMPLES = 2  # examples of a cell whose tokens are estimated for the manifest's statistics
 _TRIES = 4  # indices looked at for each sample asked for, before a cell stays smaller
@@ -38,7 +39,8 @@ def plan_cell(
 ) -> Cell:
     """The first ``samples`` indices with different instances; fewer where the task has no more of them.
 
-    With ``max_tokens``, none if one of the examples has more tokens, as estimated.
+    With ``max_tokens``, none if one of the examples has more tokens, as estimated. Raises UserError if the rule of the
+    first one answers differently in a trace and when it is run.
     """
     task = load_task(task_name)
     seen: set[bytes] = set()
@@ -56,6 +58,9 @@ def plan_cell(
         else:
             seen.add(key)
             indices.append(index)
+    if indices and (style := STYLE_OF_FORM.get(form)):
+        problem, _ = task.draw(split, length, indices[0])
+        prove_rule(problem.rule, problem.arguments, style)
     looked_at = indices if max_tokens else indices[:TOKEN_SAMPLES]
     examples = [task.example(length, split, index, form) for index in looked_at]
     pairs = [(estimate_tokens(example.prompt), estimate_tokens(example.response)) for example in examples]
