@@ -3,6 +3,7 @@
 import csv
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +22,7 @@ from megatron_rfft.evaluation.style import (
     draw_line,
     head_height,
     inline_svg,
+    panel_grid,
     percent_axis,
     save_figure,
 )
@@ -120,21 +122,14 @@ def curves_figure(curves: Sequence[Curve], runs: Sequence[Run]) -> Figure:
     numbers = {line.name: line_number(line.name, curves, runs) for curve in curves for line in curve.lines}
     entries = [(number, name, "") for name, number in numbers.items()]
     columns = PANELS_IN_A_ROW
-    rows = -(-len(curves) // columns)
-    left, right, gap, tall, bottom = 0.62, 0.3, 1.0, 2.4, 0.85
-    head = head_height("", entries)
-    height = head + rows * tall + (rows - 1) * gap + bottom
-    figure = Figure(figsize=(WIDTH, height))
-    space = (WIDTH - left - right) / (columns + 0.22 * (columns - 1))
-    for position, curve in enumerate(curves):
-        row, column = divmod(position, columns)
-        x, y = left + 1.22 * space * column, height - head - tall - row * (tall + gap)
-        axes = figure.add_axes((x / WIDTH, y / height, space / WIDTH, tall / height))
+    rows = [(2.4, min(columns, len(curves) - first)) for first in range(0, len(curves), columns)]
+    figure, grid = panel_grid(head_height("", entries), rows, columns, right=0.3, gap=1.0, bottom=0.85, apart=0.22)
+    for curve, axes in zip(curves, chain.from_iterable(grid), strict=True):
         draw_curve(axes, curve, numbers)
         axes.set_title(curve.subtitle, loc="left", fontsize=9, color=MUTED)
     draw_head(figure, "Accuracy beyond the trained lengths", "", entries)
     note = "Points are evenly spaced. Bands: 95 % intervals over seeds and questions; thin: each seed."
-    figure.text(0.2 / WIDTH, 0.16 / height, note, color=MUTED, fontsize=8, va="bottom")
+    figure.text(0.2 / WIDTH, 0.16 / figure.get_size_inches()[1], note, color=MUTED, fontsize=8, va="bottom")
     return figure
 
 

@@ -2,6 +2,7 @@
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
+from itertools import chain
 from pathlib import Path
 from statistics import fmean
 from typing import Any
@@ -25,6 +26,7 @@ from megatron_rfft.evaluation.style import (
     head_height,
     inline_svg,
     length_ticks,
+    panel_grid,
     percent_axis,
     percent_labels,
     run_color,
@@ -128,17 +130,11 @@ def error_figure(runs: Sequence[Run], wording: Wording) -> Figure | None:
     entries = [(index, run.name, wording.about.get(run.name, "")) for index, run in traced.items()]
     number = len(traced) + bool(errors)
     columns = min(number, COLUMNS)
-    rows = -(-number // columns)
-    left, right, gap, tall, bottom = 0.62, 0.3, 0.95, 2.1, 0.95
     subtitle = f"{len(tasks)} tasks together" if len(tasks) > 1 else wording.task(tasks[0])
     head = head_height(subtitle, entries) + 0.05
-    height = head + rows * tall + (rows - 1) * gap + bottom
-    figure = Figure(figsize=(WIDTH, height))
-    space = (WIDTH - left - right) / (columns + 0.25 * (columns - 1))
-    for position in range(number):
-        row, column = divmod(position, columns)
-        y = height - head - tall - row * (tall + gap)
-        axes = figure.add_axes(((left + 1.25 * space * column) / WIDTH, y / height, space / WIDTH, tall / height))
+    rows = [(2.1, min(columns, number - first)) for first in range(0, number, columns)]
+    figure, grid = panel_grid(head, rows, columns, right=0.3, gap=0.95, bottom=0.95, apart=0.25)
+    for position, axes in enumerate(chain.from_iterable(grid)):
         if position < len(traced):
             index = list(traced)[position]
             draw_bars(axes, kinds_by_length(traced[index], tasks))

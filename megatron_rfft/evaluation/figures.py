@@ -23,6 +23,7 @@ from megatron_rfft.evaluation.style import (
     head_height,
     inline_svg,
     length_ticks,
+    panel_grid,
     percent_axis,
     run_color,
     save_figure,
@@ -169,32 +170,22 @@ def format_lengths(lengths: Sequence[int]) -> str:
 def draw_figure(runs: Sequence[Run], panels: Sequence[Panel], wording: Wording, top: Panel | None = None) -> Figure:
     """The panels as small multiples under one title and one legend; ``top`` is a wide one above them."""
     columns = min(len(panels), 3 if len(panels) != 4 else 2)
-    rows = -(-len(panels) // columns)
-    # All in inches: what lies around the panels, between them, and their own height.
-    left, right, bottom, gap = 0.62, 0.5, 0.95, 0.9
+    tall = {1: 2.9, 2: 2.35}.get(columns, 1.9)
+    parts = [panels[first : first + columns] for first in range(0, len(panels), columns)]
+    rows = [*([(2.9, 0)] if top else []), *((tall, len(part)) for part in parts)]
     head = head_height(wording.subtitle, wording.legend(runs)) + 0.1
-    heights = [2.9] * (top is not None) + [{1: 2.9, 2: 2.35}.get(columns, 1.9)] * rows
-    height = head + sum(heights) + gap * (len(heights) - 1) + bottom
-    figure = Figure(figsize=(WIDTH, height))
-    space = (WIDTH - left - right) / (columns + 0.22 * (columns - 1))  # a panel's width
-    y = height - head
-    for row, tall in enumerate(heights):
-        y -= tall
-        wide = top is not None and row == 0
-        first = (row - (top is not None)) * columns
-        shown = [top] if wide else panels[first : first + columns]
-        for column, panel in enumerate(shown):
-            x = left + 1.22 * space * column
-            box = (x, y, WIDTH - left - right if wide else space, tall)
-            axes = figure.add_axes((box[0] / WIDTH, box[1] / height, box[2] / WIDTH, box[3] / height))
-            draw_panel(axes, panel)
-            fit_title(axes, panel.title, pad=18)
-            axes.tick_params(labelleft=column == 0)
-            if wide or first + column + columns >= len(panels):
-                axes.set_xlabel(wording.unit)
-        y -= gap
+    figure, axes = panel_grid(head, rows, columns, right=0.5, gap=0.9, bottom=0.95, apart=0.22)
+    shown = [*([[top]] if top else []), *parts]
+    for row, (part, of_row) in enumerate(zip(shown, axes, strict=True)):
+        for column, (panel, own) in enumerate(zip(part, of_row, strict=True)):
+            draw_panel(own, panel)
+            fit_title(own, panel.title, pad=18)
+            own.tick_params(labelleft=column == 0)
+            below = shown[row + 1] if row + 1 < len(shown) else []
+            if panel is top or column >= len(below):
+                own.set_xlabel(wording.unit)
     draw_head(figure, wording.title, wording.subtitle, wording.legend(runs))
-    figure.text(0.2 / WIDTH, 0.18 / height, caption(runs), color=MUTED, fontsize=8, va="bottom")
+    figure.text(0.2 / WIDTH, 0.18 / figure.get_size_inches()[1], caption(runs), color=MUTED, fontsize=8, va="bottom")
     return figure
 
 

@@ -26,6 +26,7 @@ NO_METADATA = dict.fromkeys(("Date", "Creator", "Format", "Type"))  # same numbe
 PIXELS_PER_INCH = 200  # twice the screen's 100
 MOST_TICKS, TITLE_SIZE = 8, 11.0
 WIDTH = 10.0  # of a figure, in inches
+LEFT = 0.62  # of the first panel in a row
 LEGEND_GAP = 0.75  # for a line and the space before the next one
 STYLE = {
     "font.family": "DejaVu Sans",
@@ -117,6 +118,34 @@ def percent_labels(axes: Axes) -> None:
     axes.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:.0f} %"))
     axes.grid(axis="y", color=GRID, linewidth=0.8)
     axes.set_axisbelow(True)
+
+
+def panel_grid(
+    head: float,
+    rows: Sequence[tuple[float, int]],
+    columns: int,
+    *,
+    right: float,
+    gap: float,
+    bottom: float,
+    apart: float,
+) -> tuple[Figure, list[list[Axes]]]:
+    """A figure and the axes of its panels, row by row, all measures in inches.
+
+    ``rows`` has each row's height and number of panels, 0 for a single wide one. ``head`` lies above them, ``gap``
+    between them, ``apart`` times a panel's width between those of a row.
+    """
+    height = head + sum(tall for tall, _ in rows) + gap * (len(rows) - 1) + bottom
+    figure = Figure(figsize=(WIDTH, height))
+    whole = WIDTH - LEFT - right
+    space = whole / (columns + apart * (columns - 1))  # a panel's width
+    y, axes = height - head, []
+    for tall, number in rows:
+        y -= tall
+        boxes = [(LEFT + (1 + apart) * space * column, space) for column in range(number)] or [(LEFT, whole)]
+        axes.append([figure.add_axes((x / WIDTH, y / height, wide / WIDTH, tall / height)) for x, wide in boxes])
+        y -= gap
+    return figure, axes
 
 
 def draw_head(figure: Figure, title: str, subtitle: str, entries: Sequence[tuple[int, str, str]]) -> None:
