@@ -17,7 +17,7 @@ from megatron_rfft.common.manifest import read_manifest, verify_manifest, write_
 from megatron_rfft.common.parts import held
 from megatron_rfft.data.tokenizers import load_tokenizer
 from megatron_rfft.evaluation.model import ModelFolder, open_model
-from megatron_rfft.evaluation.run_folder import RESULTS
+from megatron_rfft.evaluation.run_folder import RESULTS, require_no_stranger, require_same_run
 
 KIND = "general results"
 ENGINES = ("vllm", "hf")
@@ -113,16 +113,9 @@ def _claim(output: Path, settings: dict[str, Any]) -> None:
     """Note the settings in the folder. Raises UserError if it was begun with others, or holds something else."""
     file = output / "run.json"
     if not file.is_file():
-        if stranger := next((entry.name for entry in output.iterdir() if not entry.name.startswith(".")), None):
-            raise UserError(f"{output} holds {stranger} but no run of this kind; give another --output")
+        require_no_stranger(output, (), "run of this kind")
         write_json(file, settings)
-    begun = read_json(file)
-    for key in settings:
-        if begun.get(key) != settings[key]:
-            raise UserError(
-                f"{output} holds a run with {key} {begun.get(key)!r}, this one has {settings[key]!r}; give another "
-                "--output or delete that folder"
-            )
+    require_same_run(output, read_json(file), settings)
 
 
 def _ask(config: GeneralConfig, chat: bool, names: list[str]) -> Iterator[tuple[str, dict[str, Any]]]:

@@ -3,7 +3,7 @@
 import fcntl
 import json
 import os
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -29,9 +29,9 @@ class RunFolder:
         self._generations = self.path / "generations.jsonl"
         if self._generations.is_file() and self._generations.stat().st_size:
             self._run = read_json(self._run_file)
-            self._require_same("settings", settings)
+            require_same_run(self.path, self._run["settings"], settings)
         else:  # nothing answered yet, so nothing to mix up
-            self._require_no_stranger()
+            require_no_stranger(self.path, {self._run_file.name, self._generations.name, SHARDS}, "answers of a run")
             self._run = {"settings": settings, "engine": None}
             write_json(self._run_file, self._run)
 
@@ -68,7 +68,7 @@ class RunFolder:
     def set_engine(self, engine: dict[str, str]) -> None:
         """Note the engine, or check that it is still the one that began this run."""
         if self._run["engine"] is not None:
-            self._require_same("engine", engine)
+            require_same_run(self.path, self._run["engine"], engine)
         self._run["engine"] = engine
         write_json(self._run_file, self._run)
 
@@ -97,20 +97,22 @@ class RunFolder:
             handle.writelines(format_record(record) for record in records)
         return write_manifest(self.path / RESULTS, "results", [self._generations], **sections)
 
-    def _require_no_stranger(self) -> None:
-        own = {self._run_file.name, self._generations.name, SHARDS}
-        for entry in self.path.iterdir():
-            if entry.name not in own and not entry.name.startswith("."):
-                raise UserError(f"{self.path} holds {entry.name} but no answers of a run; give another --output")
 
-    def _require_same(self, section: str, wanted: dict[str, Any]) -> None:
-        begun = self._run[section]
-        for key in sorted(begun.keys() | wanted.keys()):
-            if begun.get(key) != wanted.get(key):
-                raise UserError(
-                    f"{self.path} holds a run with {key} {begun.get(key)!r}, this one has {wanted.get(key)!r}; "
-                    "give another --output or delete that folder"
-                )
+def require_no_stranger(folder: Path, own: Collection[str], what: str) -> None:
+    """Raise UserError if the folder, which has no ``what``, holds something else than the files ``own``."""
+    for entry in folder.iterdir():
+        if entry.name not in own and not entry.name.startswith("."):
+            raise UserError(f"{folder} holds {entry.name} but no {what}; give another --output")
+
+
+def require_same_run(folder: Path, begun: Mapping[str, Any], wanted: Mapping[str, Any]) -> None:
+    """Raise UserError if the run in the folder was begun with other values than are ``wanted``."""
+    for key in sorted(begun.keys() | wanted.keys()):
+        if begun.get(key) != wanted.get(key):
+            raise UserError(
+                f"{folder} holds a run with {key} {begun.get(key)!r}, this one has {wanted.get(key)!r}; "
+                "give another --output or delete that folder"
+            )
 
 
 def shard_path(output: Path | str, shard: tuple[int, int]) -> Path:
