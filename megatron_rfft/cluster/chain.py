@@ -2,6 +2,7 @@
 
 import shlex
 from collections.abc import Collection, Sequence
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
@@ -257,20 +258,20 @@ class Chain:
     ) -> Stage:
         """A stage of tasks that slurm/stage.sbatch runs."""
         folder = self.scripts / name
-        return Stage(
+        stage = Stage(
             name,
             tasks,
             folder,
             is_array,
             "stage.sbatch",
             [str(folder)],
-            {folder / f"{number}.sh": task.script for number, task in enumerate(tasks)},
-            [*options, *self._options(name, is_array=is_array)],
-            self._variables(name),
-            frozenset(pairs),
+            options=[*options, *self._options(name, is_array=is_array)],
+            variables=self._variables(name),
+            pairs=frozenset(pairs),
             is_quick=quick,
             is_coarse=coarse,
         )
+        return replace(stage, files=stage.scripts)
 
     def _train(
         self, name: str, tasks: list[Task], runs: list[Training], *, is_array: bool, pairs: Collection[str] = ()

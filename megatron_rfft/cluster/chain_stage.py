@@ -51,7 +51,11 @@ class Stage:
     @property
     def scripts(self) -> dict[Path, str]:
         """The scripts of its tasks."""
-        return {self.folder / f"{number}.sh": task.script for number, task in enumerate(self.tasks)}
+        return {self.script(number): task.script for number, task in enumerate(self.tasks)}
+
+    def script(self, number: int) -> Path:
+        """The file of a task's script."""
+        return self.folder / f"{number}.sh"
 
     def command(self, tasks: Sequence[int], dependency: str, comment: str = "") -> list[str]:
         """The sbatch command for ``tasks``, with sbatch's options ``dependency`` and ``comment`` (empty: none)."""

@@ -19,7 +19,7 @@ from megatron_rfft.cluster.chain_stage import Task
 from megatron_rfft.cluster.local_estimate import Estimate, look_at, needs_of
 from megatron_rfft.cluster.local_progress import Display, Shown, View
 from megatron_rfft.cluster.machine import ASKING, TRAINING, Free, Key, Machine, Share, choose
-from megatron_rfft.cluster.watch import LOCAL, LOCAL_JOB, tail_of
+from megatron_rfft.cluster.watch import LOCAL, local_task, log_of, tail_of
 from megatron_rfft.common.cli import EXIT_FAILED, EXIT_OK, EXIT_STOPPED
 from megatron_rfft.common.errors import UserError
 from megatron_rfft.common.files import atomic_write, read_json, write_json
@@ -158,10 +158,8 @@ class LocalRun:
     def _begin(self, key: Key, gpus: list[str], display: Display) -> None:
         stage, number = self.stages[key[0]], key[1]
         share = self._share(stage.name)
-        log = self.chain.scripts / (
-            f"{stage.name}-{LOCAL_JOB}_{number}.log" if stage.is_array else f"{stage.name}-{LOCAL_JOB}.log"
-        )
-        script = stage.folder / f"{number}.sh"
+        log = log_of(self.chain.run, stage.name, local_task(number, stage.is_array))
+        script = stage.script(number)
         supervised = [sys.executable, "-m", "megatron_rfft.common.supervise", str(os.getpid())]
         with log.open("ab") as handle:
             log_start = handle.tell()

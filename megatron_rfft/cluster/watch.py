@@ -6,6 +6,7 @@ The tasks of a chain on one machine are told in Slurm's words, as those of a job
 import json
 from collections import Counter
 from dataclasses import asdict, dataclass
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -89,8 +90,8 @@ def _look_locally(run: Path) -> list[StageView]:
         counts = {"COMPLETED": stage["done"], "RUNNING" if alive else "STOPPED": len(stage["running"])}
         counts["FAILED"] = len(stage["failed"])
         counts["PENDING"] = stage["tasks"] - sum(counts.values())
-        failed = [f"{LOCAL_JOB}_{number}" if stage["array"] else LOCAL_JOB for number in stage["failed"]]
-        logs = [run / "chain" / f"{name}-{task}.log" for task in failed]
+        failed = [local_task(number, stage["array"]) for number in stage["failed"]]
+        logs = [log_of(run, name, task) for task in failed]
         training = [
             found
             for folder in training_folders(run, name)
@@ -100,6 +101,16 @@ def _look_locally(run: Path) -> list[StageView]:
         if states:
             views.append(StageView(name, [LOCAL_JOB], states, failed, "", "", training, last_error(logs), {}))
     return views
+
+
+def local_task(number: int, is_array: bool) -> str:
+    """How a task on this machine is called, as Slurm calls those of a job or an array."""
+    return f"{LOCAL_JOB}_{number}" if is_array else LOCAL_JOB
+
+
+def log_of(run: Path, stage: str, task: str) -> Path:
+    """The log of a task of a chain."""
+    return run / "chain" / f"{stage}-{task}.log"
 
 
 def training_folders(run: Path, stage: str) -> list[Path]:
@@ -155,10 +166,16 @@ def training_progress(folder: Path, run: Path) -> Progress | None:
     if not lines:
         return None
     row = json.loads(lines[-1])
-    steps = yaml.safe_load(config.read_text(encoding="utf-8"))["run"]["steps"]
+    steps = _steps_in(config, config.stat().st_mtime_ns)
     left = (steps - row["step"]) * row["seconds_per_step"]
     name = str(folder.relative_to(run)).removeprefix("adapt/")
     return Progress(name, row["step"], steps, row["loss"], row["tokens_per_second"], left)
+
+
+@cache
+def _steps_in(config: Path, changed: int) -> int:
+    """``run.steps`` of a training's config, read again only when it has ``changed``: a display asks every second."""
+    return yaml.safe_load(config.read_text(encoding="utf-8"))["run"]["steps"]
 
 
 def last_error(logs: list[Path]) -> str:
@@ -183,7 +200,7 @@ def advice(run: Path, views: list[StageView]) -> str:
     for view in views:
         if view.failed:
             some = ", ".join(view.failed[:8]) + (", ..." if len(view.failed) > 8 else "")
-            log = run / "chain" / f"{view.name}-{view.failed[0]}.log"
+            log = log_of(run, view.name, view.failed[0])
             lines.append(f"failed: {view.name} ({some}), and what needs it was not started; see {log}")
     if lines:
         return "\n".join([*lines, f"fix it and go on with: {words}"])
