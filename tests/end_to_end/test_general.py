@@ -12,19 +12,7 @@ from megatron_rfft.common.manifest import verify_manifest
 from megatron_rfft.data.tokenizers import load_tokenizer
 from tests.conftest import run_python
 from tests.data.chat import chat_folder_of
-
-TASK = """\
-task: sums
-dataset_path: json
-dataset_kwargs: {{data_files: {{test: {file}}}}}
-test_split: test
-output_type: multiple_choice
-doc_to_text: "{{{{question}}}}"
-doc_to_choice: "{{{{choices}}}}"
-doc_to_target: label
-metric_list: [{{metric: acc, aggregation: mean, higher_is_better: true}}]
-metadata: {{version: 1}}
-"""
+from tests.evaluation.made_up import LM_EVAL_TASK
 
 
 def chat_model(small_data, folder: Path) -> Path:
@@ -51,7 +39,7 @@ def test_a_chain_mixes_general_data_in_and_asks_before_and_after(small_data, tmp
     questions = [{"question": f"x{n}?", "choices": ["a", "b"], "label": n % 2} for n in range(8)]
     asked = tmp_path / "tasks/sums-test.jsonl"
     asked.write_text("".join(json.dumps(row) + "\n" for row in questions))
-    (tmp_path / "tasks/sums.yaml").write_text(TASK.format(file=asked))
+    (tmp_path / "tasks/sums.yaml").write_text(LM_EVAL_TASK.format(name="sums", file=asked))
     preset = {"tasks": "coin_flip,length_int", "lengths": "2-3", "samples": 20, "form": "lean"}
     (tmp_path / "preset.yaml").write_text(yaml.safe_dump(preset))
     run = {

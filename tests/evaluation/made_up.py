@@ -1,9 +1,24 @@
-"""Made-up evaluations for tests of the report."""
+"""Made-up evaluations for tests of the report, and a made-up task of lm-eval."""
 
 from pathlib import Path
 
 from megatron_rfft.common.manifest import write_manifest
 from megatron_rfft.evaluation.metrics import score_cell, summarize_run, summarize_task
+
+LM_EVAL_TASK = """\
+task: {name}
+dataset_path: json
+dataset_kwargs: {{data_files: {{test: {file}}}}}
+test_split: test
+output_type: multiple_choice
+doc_to_text: "{{{{question}}}}"
+doc_to_choice: "{{{{choices}}}}"
+doc_to_target: label
+target_delimiter: ""
+metric_list: [{{metric: acc, aggregation: mean, higher_is_better: true}}]
+metadata: {{version: 1}}
+"""
+"""A multiple choice task called ``name``, on the questions in ``file``."""
 
 
 def make_results(

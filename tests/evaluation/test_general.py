@@ -16,20 +16,7 @@ from megatron_rfft.common.manifest import verify_manifest
 from megatron_rfft.data.tokenizers import load_tokenizer
 from megatron_rfft.evaluation.general import GeneralConfig, evaluate_general, format_general, general_rows
 from tests.conftest import ROOT, run_python
-
-TASK = """\
-task: {name}
-dataset_path: json
-dataset_kwargs: {{data_files: {{test: {file}}}}}
-test_split: test
-output_type: multiple_choice
-doc_to_text: "{{{{question}}}}"
-doc_to_choice: "{{{{choices}}}}"
-doc_to_target: label
-target_delimiter: ""
-metric_list: [{{metric: acc, aggregation: mean, higher_is_better: true}}]
-metadata: {{version: 1}}
-"""
+from tests.evaluation.made_up import LM_EVAL_TASK
 
 
 @pytest.fixture(scope="module")
@@ -43,7 +30,7 @@ def own_tasks(tmp_path_factory) -> Path:
         ]
         file = folder / f"{name}.jsonl"
         file.write_text("".join(json.dumps(row) + "\n" for row in rows))
-        (folder / f"{name}.yaml").write_text(TASK.format(name=name, file=file))
+        (folder / f"{name}.yaml").write_text(LM_EVAL_TASK.format(name=name, file=file))
     return folder
 
 
