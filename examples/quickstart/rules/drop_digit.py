@@ -3,7 +3,6 @@
 from random import Random
 
 from megatron_rfft.tasks import register
-from megatron_rfft.tasks.digits import random_digits
 
 
 def drop_digit(num, digit):
@@ -16,8 +15,9 @@ def drop_digit(num, digit):
 
 
 def instance(rng: Random, length: int) -> tuple:
-    num = random_digits(rng, length)
-    return num, rng.choice(num) if rng.random() < 0.8 else str(rng.randrange(10))
+    kinds = rng.sample("0123456789", rng.choice([2, 3, 10]))
+    num = "".join(rng.choices(kinds, k=length))
+    return num, rng.choice(kinds)
 
 
 def reference(num: str, digit: str) -> str:
@@ -31,5 +31,9 @@ register(
     valid_lengths=range(1, 61),
     instance=instance,
     reference=reference,
-    questions=["Remove every {digit} from {num}.", "What is left of {num} without the digit {digit}?"],
+    questions=[
+        "Remove every {digit} from {num}.",
+        "What is left of {num} without the digit {digit}?",
+        "Leave each {digit} out. The number is {num}.",
+    ],
 )

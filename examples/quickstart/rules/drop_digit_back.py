@@ -1,9 +1,8 @@
-"""A number without one of its digits, from the last digit to the first. The length is the number of digits."""
+"""A number without one of its digits, read from its end. The length is the number of digits."""
 
 from random import Random
 
 from megatron_rfft.tasks import register
-from megatron_rfft.tasks.digits import random_digits
 
 
 def drop_digit_back(num, digit):
@@ -16,8 +15,9 @@ def drop_digit_back(num, digit):
 
 
 def instance(rng: Random, length: int) -> tuple:
-    num = random_digits(rng, length)
-    return num, rng.choice(num) if rng.random() < 0.8 else str(rng.randrange(10))
+    kinds = rng.sample("0123456789", rng.choice([2, 3, 10]))
+    num = "".join(rng.choices(kinds, k=length))
+    return num, rng.choice(kinds)
 
 
 def reference(num: str, digit: str) -> str:
@@ -32,7 +32,8 @@ register(
     instance=instance,
     reference=reference,
     questions=[
-        "Remove every {digit} from {num}. Begin at the last digit.",
-        "What is left of {num} without the digit {digit}? Begin at the last digit.",
+        "Remove every {digit} from {num} from the last digit on.",
+        "What is left of {num} without the digit {digit} from the last digit on?",
+        "Leave each {digit} out from the last digit on. The number is {num}.",
     ],
 )

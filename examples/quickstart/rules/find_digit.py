@@ -1,4 +1,4 @@
-"""How many digits come before one? The length is the number of digits."""
+"""How many digits come before the first such digit? The length is the number of digits."""
 
 from random import Random
 
@@ -17,7 +17,6 @@ def find_digit(num, digit):
 
 
 def instance(rng: Random, length: int) -> tuple:
-    """Often no digit equals ``digit`` before the last one looked at: counters reach the length, not a tenth of it."""
     num, digit = random_digits(rng, length), str(rng.randrange(1, 10))
     if rng.random() < 0.6:
         num = num.replace(digit, str(1 + int(digit) % 9))
@@ -37,5 +36,9 @@ register(
     valid_lengths=range(1, 61),
     instance=instance,
     reference=reference,
-    questions=["Where in {num} is the first {digit}?", "At which place of {num} does {digit} come first?"],
+    questions=[
+        "Where in {num} is the first {digit}?",
+        "At which place of {num} does {digit} come first?",
+        "How many other digits stand before a {digit}? {num}",
+    ],
 )

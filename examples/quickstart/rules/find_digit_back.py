@@ -1,4 +1,4 @@
-"""How many digits come before one, from the last digit to the first? The length is the number of digits."""
+"""How many digits come after the last such digit? The length is the number of digits."""
 
 from random import Random
 
@@ -17,7 +17,6 @@ def find_digit_back(num, digit):
 
 
 def instance(rng: Random, length: int) -> tuple:
-    """Often no digit equals ``digit`` before the last one looked at: counters reach the length, not a tenth of it."""
     num, digit = random_digits(rng, length), str(rng.randrange(1, 10))
     if rng.random() < 0.6:
         num = num.replace(digit, str(1 + int(digit) % 9))
@@ -39,7 +38,8 @@ register(
     instance=instance,
     reference=reference,
     questions=[
-        "Where in {num} is the first {digit}? Begin at the last digit.",
-        "At which place of {num} does {digit} come first? Begin at the last digit.",
+        "Where in {num} is the first {digit} from the last digit on?",
+        "At which place of {num} does {digit} come first from the last digit on?",
+        "How many other digits stand before a {digit} from the last digit on? {num}",
     ],
 )

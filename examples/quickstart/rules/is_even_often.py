@@ -3,7 +3,6 @@
 from random import Random
 
 from megatron_rfft.tasks import register
-from megatron_rfft.tasks.digits import random_digits
 
 
 def is_even_often(num, digit):
@@ -16,8 +15,9 @@ def is_even_often(num, digit):
 
 
 def instance(rng: Random, length: int) -> tuple:
-    num = random_digits(rng, length)
-    return num, rng.choice(num) if rng.random() < 0.8 else str(rng.randrange(10))
+    kinds = rng.sample("0123456789", rng.choice([2, 3, 10]))
+    num = "".join(rng.choices(kinds, k=length))
+    return num, rng.choice(kinds)
 
 
 def reference(num: str, digit: str) -> bool:
@@ -31,5 +31,5 @@ register(
     valid_lengths=range(1, 61),
     instance=instance,
     reference=reference,
-    questions=["Does {digit} occur an even number of times in {num}?"],
+    questions=["Does {digit} occur an even number of times in {num}?", "Is the number of {digit} in {num} even?"],
 )

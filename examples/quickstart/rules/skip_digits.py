@@ -28,5 +28,8 @@ register(
     valid_lengths=range(1, 61),
     instance=instance,
     reference=reference,
-    questions=["Drop the first {count} digits of {num}. What is left?"],
+    questions=[
+        "Drop the first {count} digits of {num}. What is left?",
+        "Without its first {count} digits, what is {num}?",
+    ],
 )

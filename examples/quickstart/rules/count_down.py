@@ -1,0 +1,36 @@
+"""What is left of a limit if each digit takes one? The length is the number of digits."""
+
+from random import Random
+
+from megatron_rfft.tasks import register
+from megatron_rfft.tasks.digits import random_digits
+
+
+def count_down(num, limit):
+    left = limit
+    while num and left:
+        left -= 1
+        num = num[1:]
+    return left
+
+
+def instance(rng: Random, length: int) -> tuple:
+    return random_digits(rng, length), rng.randint(0, length + 4)
+
+
+def reference(num: str, limit: int) -> int:
+    return max(limit - len(num), 0)
+
+
+register(
+    count_down,
+    source="own",
+    split="extra",
+    valid_lengths=range(1, 61),
+    instance=instance,
+    reference=reference,
+    questions=[
+        "How much of {limit} is left if each digit of {num} takes one?",
+        "{num} takes one from {limit} per digit. What is left?",
+    ],
+)
