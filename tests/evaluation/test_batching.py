@@ -1,18 +1,24 @@
 """Whether what else is in flight changes an answer: in parts, with and without prefix caching."""
 
 import json
+import os
 
 import pytest
 
-from megatron_rfft.common.errors import UserError
+from megatron_rfft.common.errors import CommandFailed, UserError
+from megatron_rfft.common.files import read_json
 from megatron_rfft.data.tokenizers import load_tokenizer
-from megatron_rfft.evaluation.engines import load_engine
-from megatron_rfft.evaluation.engines.vllm import llm_options
+from megatron_rfft.evaluation import runner
+from megatron_rfft.evaluation.engines import load_engine, vllm
+from megatron_rfft.evaluation.figures import Wording
 from megatron_rfft.evaluation.questions import draw_examples, prepare_questions
+from megatron_rfft.evaluation.report import write_report
 from megatron_rfft.evaluation.run_folder import open_run_folder
-from megatron_rfft.evaluation.runner import EvaluationConfig
+from megatron_rfft.evaluation.runner import EvaluationConfig, evaluate
+from megatron_rfft.evaluation.runs import Run
 from megatron_rfft.tasks import load_task
 from tests.conftest import ROOT, run_python
+from tests.evaluation.made_up import make_results
 
 MAX_LENGTH = 1024
 
@@ -56,16 +62,12 @@ def test_transformers_gives_the_same_tokens_in_one_part_and_in_three(tiny_model)
 
 
 def test_batch_invariance_is_asked_of_vllm_on_a_gpu(monkeypatch):
-    import os
-
-    from megatron_rfft.evaluation.engines import vllm
-
     with pytest.raises(UserError, match="--batch-invariant takes kernels that vLLM has for GPUs"):
-        llm_options("auto", 100, batch_invariant=True)
+        vllm.llm_options("auto", 100, batch_invariant=True)
     monkeypatch.setattr(vllm, "_installed", lambda: "0.32.0")
     for key in (*vllm.QUIET_ENVIRONMENT, "VLLM_BATCH_INVARIANT"):
         monkeypatch.setenv(key, os.environ.get(key, ""))  # restored afterwards
-    llm_options("auto", 100, batch_invariant=True)
+    vllm.llm_options("auto", 100, batch_invariant=True)
     assert os.environ["VLLM_BATCH_INVARIANT"] == "1"
 
 
@@ -78,3 +80,26 @@ def test_a_run_says_how_it_was_batched_and_is_continued_in_no_other_way(tmp_path
         folder.set_engine({**noted, "prefix_caching": True, "batch_invariant": False})
         with pytest.raises(UserError, match="a run with prefix_caching True, this one has False"):
             folder.set_engine({**noted, "prefix_caching": False, "batch_invariant": False})
+
+
+def test_what_was_asked_of_vllm_reaches_it_and_the_settings(tiny_model, tmp_path, monkeypatch):
+    asked = {}
+
+    def load(name, model, **options):
+        asked.update(options)
+        raise CommandFailed("far enough")
+
+    monkeypatch.setattr(runner, "load_engine", load)
+    config = EvaluationConfig(tiny_model, ("coin_flip",), (1,), prefix_caching=False, batch_invariant=True)
+    with pytest.raises(CommandFailed, match="far enough"):
+        evaluate(config, tmp_path / "run")
+    assert (asked["prefix_caching"], asked["batch_invariant"]) == (False, True)
+    settings = read_json(tmp_path / "run/run.json")["settings"]
+    assert (settings["prefix_caching"], settings["batch_invariant"]) == (False, True)
+
+
+def test_the_report_says_how_it_was_batched(tmp_path):
+    results = make_results({1: 9})
+    results["engine"] |= {"prefix_caching": False, "batch_invariant": True}
+    write_report([Run("one", results)], tmp_path, Wording("T"))
+    assert "greedy, without prefix caching, batch-invariant" in (tmp_path / "report.html").read_text()
