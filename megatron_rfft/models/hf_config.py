@@ -71,7 +71,7 @@ def read_hf_config(file: Path) -> dict[str, Any]:
     if not isinstance(raw, dict):
         raise UserError(f"{file} is a {type(raw).__name__}, not a JSON object; give a complete config.json")
     architecture = raw.get("model_type")
-    if architecture not in HF_CLASSES:
+    if not isinstance(architecture, str) or architecture not in HF_CLASSES:
         raise UserError(f"{file}: model_type {architecture!r} is not supported; supported: {', '.join(HF_CLASSES)}")
     _refuse_quantized(raw, file)
     _refuse_others(raw, architecture, file)

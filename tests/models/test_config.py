@@ -44,6 +44,7 @@ def test_a_config_survives_the_way_through_hugging_face(tmp_path, family):
     ("change", "expected"),
     [
         ({"model_type": "mistral"}, "model_type 'mistral' is not supported; supported: qwen2, llama"),
+        ({"model_type": ["qwen2"]}, "is not supported; supported: qwen2, llama"),
         ({"use_sliding_window": True}, "use_sliding_window"),
         ({"attention_bias": True}, "attention_bias"),
         ({"rope_scaling": {"type": "yarn"}}, "rope_scaling of type 'yarn'"),
