@@ -8,6 +8,7 @@ set of the same inputs is left as it is.
 
 import json
 from argparse import ArgumentParser, Namespace
+from dataclasses import replace
 from pathlib import Path
 
 from megatron_rfft.common.cli import add_task_file, make_parser, run_command
@@ -29,6 +30,7 @@ EXAMPLE = (
     "  data_prep/tokenize_corpus.py --input gsm8k.jsonl --messages --task-name gsm8k --output runs/gsm8k \\\n"
     "      --tokenizer Qwen2.5-7B-Instruct"
 )
+FIELD_KEYS = ("task", "length", "form")
 PRESET_KEYS = ("tasks", "lengths", "samples", "split", "form")
 
 
@@ -53,6 +55,13 @@ def _parser() -> ArgumentParser:
         help="records are conversations, a list of {role, content} in this field (messages): the last message, the "
         "assistant's, is learned, all before it are the prompt; implies --chat",
     )
+    for key in FIELD_KEYS:
+        add(
+            f"--{key}-field",
+            metavar="NAME",
+            default=key,
+            help=f"field of the {key}, which may be absent; '': no field is",
+        )
     add("--task-name", metavar="NAME", help="task of records that name none (conversations: general)")
     add("--tokenizer", type=Path, required=True, help="HF folder (tokenizer.json) or SentencePiece .model")
     add("--chat", action="store_true", help="put each prompt into the chat template, as the user's message")
@@ -101,9 +110,12 @@ def main() -> None:
             skip_bad=arguments.on_bad == "skip",
             messages=arguments.messages,
             task=arguments.task_name,
+            **{f"{key}_field": getattr(arguments, f"{key}_field") for key in FIELD_KEYS},
         ),
         engine=arguments.engine,
     )
+    if arguments.preset is not None and options.fields != replace(Fields(), skip_bad=options.fields.skip_bad):
+        raise UserError("a preset's records have fields of their own; leave --messages, --task-name and --*-field out")
     source = _source(arguments)
     if arguments.dry_run:
         preview(source, options, as_json=arguments.json)

@@ -32,13 +32,13 @@ from megatron_rfft.common.files import read_json, write_json
 from megatron_rfft.conversion.hashed_file import hashed_file
 from megatron_rfft.conversion.mapping import Mapping, hf_names, parameters
 from megatron_rfft.conversion.safetensors_io import (
-    INDEX,
     HFWeights,
     TensorGroup,
     plan_shards,
     shard_index,
     write_shard,
 )
+from megatron_rfft.conversion.weight_files import INDEX
 from megatron_rfft.models.config import ModelConfig
 
 ROOT = Path(__file__).resolve().parents[1]

@@ -68,8 +68,19 @@ def parse_arguments() -> Namespace:
         metavar="I/N",
         help="answer part I of N only, for job arrays; when all are done, the same command without --shard joins them",
     )
-    machine = parser.add_argument_group("the GPUs of a machine")
+    machine = parser.add_argument_group("vLLM and the GPUs of a machine")
     machine.add_argument("--tensor-parallel", type=int, default=1, help="GPUs that vLLM splits a model over")
+    machine.add_argument(
+        "--batch-invariant",
+        action="store_true",
+        help="let vLLM round alike whatever else is in flight, so that parts and restarts change no token; slower",
+    )
+    machine.add_argument(
+        "--prefix-caching",
+        action=argparse.BooleanOptionalAction,
+        default=True,
+        help="let vLLM compute once what prompts have in common",
+    )
     machine.add_argument(
         "--replicas",
         type=int,
@@ -105,6 +116,8 @@ def main() -> None:
         engine=arguments.engine,
         dtype=arguments.dtype,
         tensor_parallel=arguments.tensor_parallel,
+        prefix_caching=arguments.prefix_caching,
+        batch_invariant=arguments.batch_invariant,
         max_tokens=arguments.max_tokens,
         shard=arguments.shard,
         base_url=arguments.base_url,

@@ -21,6 +21,8 @@ from megatron_rfft.training.checkpoint_files import CHECKPOINT_KIND, HF, MANIFES
 if TYPE_CHECKING:
     from megatron_rfft.conversion.state_writer import ParameterRows
 
+_INPUT, _OUTPUT = "model.embed_tokens.weight", "lm_head.weight"
+
 
 def from_hf(
     source: Path,
@@ -53,13 +55,25 @@ def from_hf(
 def check_names(weights: HFWeights, model: ModelConfig, source: Path) -> None:
     """Raise UserError if ``weights`` lack a tensor of ``model``, or have one that it does not."""
     wanted = {name for mapping, layer in parameters(model) for name in hf_names(mapping, layer)}
-    tied_copy = {"lm_head.weight"} if model.tie_embeddings else set()
+    tied_copy = {_OUTPUT} if model.tie_embeddings else set()
     if lacking := wanted - weights.names:
         raise UserError(f"{source} lacks {sorted(lacking)[0]}; its config.json does not fit its weights")
     if left_over := weights.names - wanted - tied_copy:
         raise UserError(
             f"{source} has {sorted(left_over)[0]}, which a {model.architecture} model does not; it would be lost"
         )
+    if problem := tie_problem(weights, model):
+        raise UserError(f"{source}: {problem}; set tie_word_embeddings to false")
+
+
+def tie_problem(weights: HFWeights, model: ModelConfig) -> str | None:
+    """What is wrong with the output embeddings beside those of the input that a tied ``model`` has instead; or None.
+
+    transformers uses both where they differ, whatever the config says.
+    """
+    if not model.tie_embeddings or _OUTPUT not in weights.names or weights.equal(_INPUT, _OUTPUT):
+        return None
+    return f"{_OUTPUT} is not {_INPUT}, although config.json ties them"
 
 
 def parameter_rows(weights: HFWeights, model: ModelConfig, source: Path) -> "ParameterRows":

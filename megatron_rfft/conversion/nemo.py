@@ -56,6 +56,18 @@ _FIXED = {
     "rotary_percentage": 1.0,
 }
 """What every model that this package knows has."""
+_NEUTRAL: dict[str, tuple] = {
+    "transformer_block_type": ("pre_ln",),
+    "attention_type": ("multihead",),
+    "layernorm_zero_centered_gamma": (False,),
+    "qk_layernorm": (False,),
+    "headscale": (False,),
+    "rotary_interleaved": (False,),
+    "seq_len_interpolation_factor": (1,),
+    "window_size": (),
+    "num_moe_experts": (),
+}
+"""What such a config may say besides, and the values with which it is the model that this package knows; or null."""
 _SCALED = 8.0  # the one stretching of rotary frequencies that NeMo's scale_positional_embedding stands for
 
 
@@ -205,17 +217,23 @@ def _model(config: Any, reader: ShardedStateReader, archive: Path) -> ModelConfi
     for key, expected in _FIXED.items():
         if not isinstance(config, dict) or config.get(key, expected) != expected:
             raise UserError(f"{archive}: {key} is not {expected!r}; only Qwen2 and Llama models are supported")
+    for key, values in _NEUTRAL.items():
+        if (value := config.get(key)) is not None and value not in values:
+            raise UserError(f"{archive}: {key} is {value!r}; only Qwen2 and Llama models are supported")
     try:
         values = {ours: config[theirs] for ours, theirs in _NAMES.items() if theirs in config or ours != "init_std"}
     except KeyError as error:
         raise UserError(f"{archive}: {CONFIG} has no {error.args[0]!r}") from error
     biased = "decoder.layers.self_attention.linear_qkv.bias" in reader.names
-    return ModelConfig(
+    model = ModelConfig(
         **values,
         architecture="qwen2" if biased else "llama",
         rope_scaling_factor=_SCALED if config.get("scale_positional_embedding") else 1.0,
         vocab_size=config.get("override_vocab_size") or reader.shape(_EMBEDDING)[0],
     )
+    if (channels := config.get("kv_channels")) not in (None, model.head_dim):
+        raise UserError(f"{archive}: kv_channels is {channels}, not hidden_size / num_attention_heads")
+    return model
 
 
 def _write_hf(unpacked: Path, model: ModelConfig, dtype: torch.dtype, target: Path) -> None:

@@ -5,7 +5,8 @@ ways are written here for their memory: the library's reader maps whole files, i
 """
 
 import json
-from collections.abc import Callable, Iterable, Iterator
+import re
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -13,15 +14,14 @@ from typing import Any
 import torch
 
 from megatron_rfft.common.errors import UserError
-from megatron_rfft.common.files import read_json
 from megatron_rfft.conversion.hashed_file import HashedFile
 from megatron_rfft.conversion.stored import SourceFile, Span, Stored
+from megatron_rfft.conversion.weight_files import Place, read_header, same_tensor, weight_files
 
 MAX_SHARD_GB = 2.0
-INDEX = "model.safetensors.index.json"
 _DTYPES = {"F64": torch.float64, "F32": torch.float32, "F16": torch.float16, "BF16": torch.bfloat16}
 _DTYPE_NAMES = {dtype: name for name, dtype in _DTYPES.items()}
-_MAX_HEADER_BYTES = 100_000_000
+_ROTARY = re.compile(r"\brotary_emb\.(inv_freq|cos_cached|sin_cached)$")  # older versions saved them
 
 
 @dataclass(frozen=True)
@@ -83,22 +83,20 @@ def write_shard(file: HashedFile, groups: list[TensorGroup]) -> None:
 class HFWeights:
     """The safetensors of an HF folder; threads may read at the same time.
 
-    Raises UserError for files that are missing or broken.
+    Rotary frequencies, which follow from the config, are left out. Raises UserError for files that are missing or
+    broken, for two sets of weights that differ, and for number formats other than floats of 16 bits and more.
     """
 
     def __init__(self, folder: Path):
-        index = folder / INDEX
-        if index.is_file():
-            files = sorted(set(read_json(index)["weight_map"].values()))
-        else:
-            files = sorted(path.name for path in folder.glob("*.safetensors"))
-        if not files:
-            raise UserError(f"{folder} holds no .safetensors weights; save the model with safe serialization")
-        missing = [name for name in files if Path(name).name != name or not (folder / name).is_file()]
-        if missing:
-            raise UserError(f"{folder / missing[0]} is missing; download the model again")
-        self.files = [folder / name for name in files]
-        self._tensors = {name: stored for path in self.files for name, stored in _read_header(path)}
+        self.files = weight_files(folder)
+        self._places: dict[str, Place] = {}
+        self._tensors: dict[str, Stored] = {}
+        for path in self.files:
+            file = SourceFile(path)
+            for name, place in read_header(path).items():
+                if not _ROTARY.search(name):
+                    self._places[name] = place
+                    self._tensors[name] = _stored(name, place, file)
 
     @property
     def names(self) -> set[str]:
@@ -109,28 +107,22 @@ class HFWeights:
         """Tensor ``name`` where it lies."""
         return self._tensors[name]
 
+    def equal(self, one: str, other: str) -> bool:
+        """Whether two tensors are the same, bit by bit."""
+        return same_tensor(self._places[one], self._places[other])
+
     def read(self, name: str) -> torch.Tensor:
         """Tensor ``name``, in memory of its own."""
         return self._tensors[name].load()
 
 
-def _read_header(path: Path) -> Iterator[tuple[str, Stored]]:
-    size, file = path.stat().st_size, SourceFile(path)
-    with path.open("rb") as handle:
-        length = int.from_bytes(handle.read(8), "little")
-        try:
-            if not 0 < length <= min(_MAX_HEADER_BYTES, size - 8):
-                raise ValueError(f"a header of {length} bytes")
-            header = json.loads(handle.read(length))
-            header.pop("__metadata__", None)
-            found = []
-            for name, entry in header.items():
-                start, end = entry["data_offsets"]
-                dtype, shape = _DTYPES[entry["dtype"]], tuple(entry["shape"])
-                count = torch.Size(shape).numel() * dtype.itemsize
-                if start < 0 or end - start != count or 8 + length + end > size:
-                    raise ValueError(f"{name} does not lie in it")
-                found.append((name, Stored.in_file(Span(file, 8 + length + start, count), shape, dtype)))
-        except (ValueError, KeyError, TypeError) as error:
-            raise UserError(f"{path} is no whole safetensors file ({error}); download the model again") from error
-    yield from found
+def _stored(name: str, place: Place, file: SourceFile) -> Stored:
+    if place.dtype not in _DTYPES:
+        raise UserError(
+            f"{place.file}: {name} is {place.dtype}, not one of {', '.join(_DTYPES)}; quantized weights cannot be "
+            "trained: give the bf16 model"
+        )
+    dtype = _DTYPES[place.dtype]
+    if torch.Size(place.shape).numel() * dtype.itemsize != place.size:
+        raise UserError(f"{place.file} is no whole safetensors file ({name} has another size); download it again")
+    return Stored.in_file(Span(file, place.offset, place.size), place.shape, dtype)

@@ -18,7 +18,6 @@ from megatron_rfft.conversion.adapter_reader import MergedReader, merged_reader
 from megatron_rfft.conversion.dtypes import HF_NAMES, target_dtype
 from megatron_rfft.conversion.pieces import continued, default_workers, write_pieces
 from megatron_rfft.conversion.safetensors_io import (
-    INDEX,
     MAX_SHARD_GB,
     TensorGroup,
     plan_shards,
@@ -27,6 +26,7 @@ from megatron_rfft.conversion.safetensors_io import (
 )
 from megatron_rfft.conversion.state_reader import ShardedStateReader
 from megatron_rfft.conversion.stored import SourceFile, contents
+from megatron_rfft.conversion.weight_files import INDEX
 from megatron_rfft.models.config import ModelConfig
 from megatron_rfft.training.checkpoint_files import (
     HF,

@@ -10,6 +10,7 @@ import torch
 
 from megatron_rfft.common.files import require_directory
 from megatron_rfft.conversion.adapter_reader import merged_reader
+from megatron_rfft.conversion.from_hf import tie_problem
 from megatron_rfft.conversion.mapping import Mapping, hf_names, parameters
 from megatron_rfft.conversion.pieces import default_workers
 from megatron_rfft.conversion.safetensors_io import HFWeights
@@ -43,6 +44,8 @@ def first_difference(folder: Path, checkpoint: Path, base: Path | None = None, w
     copies = {"lm_head.weight"} if model.tie_embeddings else set()
     if left_over := sorted(weights.names - set(wanted) - copies):
         return f"{left_over[0]}: in {folder} alone"
+    if problem := tie_problem(weights, model):
+        return problem
     with ThreadPoolExecutor(workers or default_workers(), initializer=torch.set_num_threads, initargs=(1,)) as pool:
         found = pool.map(partial(_difference, weights, reader, model), parameters(model))
         return next(filter(None, found), "")

@@ -4,8 +4,9 @@ A record has a prompt and a response, or the messages of a conversation: then th
 assistant's, is the response, and all before it are the prompt.
 """
 
+import re
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from typing import Any, Literal
 
 import msgspec
@@ -21,6 +22,10 @@ GENERAL = "general"
 
 class BadRecord(ValueError):
     """A record that cannot be used; the message says why."""
+
+
+class WrongLength(BadRecord):
+    """A length that no task has."""
 
 
 class ChatMessage(msgspec.Struct, gc=False):
@@ -41,7 +46,11 @@ class Fields:
     messages: str | None = None
     """Field of a conversation, instead of prompt and response."""
     task: str | None = None
-    """Name of records without a field ``task``; None: "general" for conversations, nothing for others."""
+    """Name of records that name no task; None: "general" for conversations, nothing for others."""
+    task_field: str = "task"
+    """Field of the task's name, as a corpus has it; "": there is none, whatever the input calls so. So the next two."""
+    length_field: str = "length"
+    form_field: str = "form"
 
     @property
     def default_task(self) -> str:
@@ -57,16 +66,24 @@ class Fields:
 
     def record(self) -> dict[str, Any]:
         """As JSON values, for a manifest; what a data set of another version lacks stands only where it is set."""
-        found = {"prompt": self.prompt, "response": self.response, "skip_bad": self.skip_bad}
-        return found | {key: value for key in ("messages", "task") if (value := getattr(self, key)) is not None}
+        always = ("prompt", "response", "skip_bad")
+        values = [(f, getattr(self, f.name)) for f in fields(self)]
+        return {f.name: value for f, value in values if f.name in always or value != f.default}
+
+    @property
+    def optional(self) -> dict[str, tuple[str, Any]]:
+        """The fields of a corpus, which may be absent: their names in the input, and their types."""
+        names = {"task": self.task_field, "length": self.length_field, "form": self.form_field}
+        kinds = {"task": str | None, "length": int | None, "form": str | None}
+        taken = ["", *(name for name, _ in self.required.values())]
+        return {key: (name, kinds[key]) for key, name in names.items() if name not in taken}
 
     def record_type(self) -> type:
-        """The struct of a record: what is ``required``, and the others of a corpus, which may be absent."""
-        names = {key: name for key, (name, _) in self.required.items()}
-        others = [("task", str | None, None), ("length", int | None, None), ("form", str | None, None)]
-        fields = [(key, kind) for key, (_, kind) in self.required.items()]
-        fields += [f for f in others if f[0] not in names.values()]
-        return msgspec.defstruct("Record", fields, rename=names, gc=False)
+        """The struct of a record: what is ``required``, and what is ``optional``."""
+        required = [(key, kind) for key, (_, kind) in self.required.items()]
+        optional = [(key, kind, None) for key, (_, kind) in self.optional.items()]
+        names = {key: name for key, (name, _) in {**self.required, **self.optional}.items()}
+        return msgspec.defstruct("Record", required + optional, rename=names, gc=False)
 
 
 @dataclass
@@ -129,13 +146,13 @@ def read_documents(
         except DamagedInput as error:  # found at the row after the last that could be read
             raise UserError(f"{piece.place(row + 1)}: {error}; restore the file") from error
         except (msgspec.MsgspecError, UnicodeDecodeError, BadRecord, TemplateRefusal) as error:
-            refuse(piece, row, _reason(error), "fix it", fields, skipped)
+            refuse(piece, row, _reason(error), _fix(error, fields), fields, skipped)
 
 
 def _document(row: int, record: Any, fields: Fields, wrap: Callable[[Prompt], str] | None) -> Document:
     length = getattr(record, "length", None) or 0
     if not 0 <= length <= MAX_LENGTH:
-        raise BadRecord(f"length {length} is not between 0 and {MAX_LENGTH}")
+        raise WrongLength(f"length {length} is not between 0 and {MAX_LENGTH}")
     prompt, response = _split(record.messages) if fields.messages else (record.prompt, record.response)
     if not prompt:
         raise BadRecord("the prompt is empty: the response's first token could not be predicted")
@@ -164,6 +181,16 @@ def _reason(error: Exception) -> str:
     if isinstance(error, msgspec.DecodeError):
         return f"is not valid JSON ({error})"
     return str(error)
+
+
+def _fix(error: Exception, fields: Fields) -> str:
+    """What to do about a bad record: a field of another's data may mean something else than in a corpus."""
+    named = re.search(r"at `\$\.([^`]*)`$", str(error)) if isinstance(error, msgspec.ValidationError) else None
+    wrong_length = isinstance(error, WrongLength)
+    for key, (name, _) in fields.optional.items():
+        if (named and named[1].split("[")[0] == name) or (wrong_length and key == "length"):
+            return f"fix it, give another field with --{key}-field NAME, or none with --{key}-field ''"
+    return "fix it"
 
 
 def refuse(piece: Piece, row: int, reason: str, fix: str, fields: Fields, skipped: Skipped) -> None:

@@ -23,7 +23,6 @@ from megatron_rfft.data.tokenizers import Prompt
 
 PIECE_BYTES = 64 << 20
 _SAMPLED_PIECES, _SAMPLED_DOCUMENTS = 8, 40
-_OPTIONAL = ("task", "length", "form")
 
 
 @dataclass(frozen=True)
@@ -143,7 +142,11 @@ def _parquet_pieces(path: Path, fields: Fields, piece_bytes: int) -> Iterator[Pi
         if name not in names:
             hint = "--messages" if fields.messages else "--prompt-field, --response-field"
             raise UserError(f"{path} has no column {name!r} but {', '.join(names)}; name it with {hint}")
-    columns = tuple(name for name in (*required, *_OPTIONAL) if name in names)
+    optional = {key: name for key, (name, _) in fields.optional.items()}
+    for key, name in optional.items():
+        if name != key and name not in names:
+            raise UserError(f"{path} has no column {name!r} but {', '.join(names)}; correct --{key}-field")
+    columns = tuple(name for name in (*required, *optional.values()) if name in names)
     start, size = 0, 0
     for group in range(metadata.num_row_groups):
         size += metadata.row_group(group).total_byte_size

@@ -231,15 +231,40 @@ def _settle(
 
 
 def sample_texts(pieces: Sequence[Piece], options: Options, tokenizer: Tokenizer) -> list[str]:
-    """Texts from all over the input, as they are encoded, on which engines and exports are proven."""
+    """Texts from all over the input, as they are encoded, on which engines and exports are proven.
+
+    Raises UserError where the tokenizer gives back most traces otherwise than it got them; a note says the rest.
+    """
     texts: list[str] = []
     characters = 0
+    traced = 0
     for document in sample_documents(pieces, options.fields, tokenizer.chat_prompt if options.chat else None):
         texts += [document.prompt, document.response]
+        traced += document.form is not None
         characters += len(texts[-2]) + len(texts[-1])
         if characters >= _SAMPLE_CHARACTERS:
             break
+    _check_given_back(texts[1::2], tokenizer, are_traces=traced > 0)
     return texts
+
+
+def _check_given_back(responses: Sequence[str], tokenizer: Tokenizer, are_traces: bool) -> None:
+    """Whether an answer in these tokens can be what was learned: not so where text is lowercased or stripped."""
+    given = [tokenizer.decode(ids) for ids in tokenizer.encode_batch(list(responses))]
+    differing = [pair for pair in zip(responses, given, strict=True) if pair[0] != pair[1]]
+    if not differing:
+        return
+    text, other = differing[0]
+    at = next((n for n, (one, two) in enumerate(zip(text, other, strict=False)) if one != two), len(other))
+    shown = f"{text[max(0, at - 20) : at + 20]!r} becomes {other[max(0, at - 20) : at + 20]!r}"
+    if are_traces and len(differing) > len(responses) / 2:
+        raise UserError(
+            f"{tokenizer.path} does not give back the traces that it is given: {shown}; give another tokenizer"
+        )
+    print(
+        f"note: {tokenizer.path} gives back {len(differing)} of {len(responses)} sampled responses otherwise: {shown}",
+        file=sys.stderr,
+    )
 
 
 def choose_engine(

@@ -11,12 +11,9 @@ from pathlib import Path
 from megatron_rfft.common.errors import UserError
 from megatron_rfft.common.files import read_json, require_file, sha256_file, write_json
 from megatron_rfft.data.engines import load_backend
+from megatron_rfft.data.hf_export import KEEP_TOKENIZER_JSON, settle_config
 
 STOP_TOKEN_NAMES = ("<|im_end|>", "<|endoftext|>", "</s>", "<eos>")
-# transformers 5 holds any tokenizer_class beside a Qwen2 config for wrong: it makes a Qwen2Tokenizer of the vocabulary,
-# which splits text otherwise than tokenizer.json says. It leaves a folder alone that has an auto_map, and (without
-# trust_remote_code) then takes tokenizer_class after all. The module does not exist: nothing is to be executed.
-KEEP_TOKENIZER_CLASS = {"auto_map": {"AutoTokenizer": [None, "needs_no_remote_code.Tokenizer"]}}
 
 
 Prompt = str | list[dict[str, str]]
@@ -145,12 +142,25 @@ class HFTokenizer(Tokenizer):
 
     @cached_property
     def chat_template(self) -> str | None:
-        template = self._chat.chat_template
+        template = self._given_template
         return template and freeze_clock(template, self.path.parent)
 
     @property
+    def _given_template(self) -> str | None:
+        """The template, the default one where there are several by name."""
+        given = self._chat.chat_template
+        if isinstance(given, dict):
+            if "default" not in given:
+                raise UserError(
+                    f"{self.path.parent} has the chat templates {', '.join(given)}, and none of them is called "
+                    "default; keep one, as chat_template.jinja"
+                )
+            return given["default"]
+        return given
+
+    @property
     def chat_date(self) -> str | None:
-        if self.chat_template is None or self.chat_template == self._chat.chat_template:
+        if self.chat_template is None or self.chat_template == self._given_template:
             return None
         return CHAT_DATE.isoformat()
 
@@ -191,17 +201,17 @@ class HFTokenizer(Tokenizer):
         return AutoTokenizer.from_pretrained(self.path.parent, local_files_only=True)
 
     def save_pretrained(self, folder: Path, sample: Sequence[str] = ()) -> None:
-        for name in ("tokenizer.json", "tokenizer_config.json", "special_tokens_map.json", "chat_template.jinja"):
+        for name in ("tokenizer.json", "special_tokens_map.json", "chat_template.jinja"):
             if (self.path.parent / name).is_file():
                 shutil.copyfile(self.path.parent / name, folder / name)
         config = self._config
         if self._stop_token is not None:
             config["eos_token"] = self._stop_token
-        if _CLOCK in self._written_template and self.chat_template is not None:
+        several = isinstance(config.get("chat_template"), list)
+        if (several or _CLOCK in self._written_template) and self.chat_template is not None:
             config.pop("chat_template", None)
             (folder / "chat_template.jinja").write_text(self.chat_template, encoding="utf-8")
-        if config != self._config:
-            write_json(folder / "tokenizer_config.json", config)
+        settle_config(folder, config, sample)
 
     @property
     def _written_template(self) -> str:
@@ -242,8 +252,7 @@ class SentencePieceTokenizer(Tokenizer):
 
         (folder / "tokenizer.json").write_text(to_tokenizer_json(self.path, sample), encoding="utf-8")
         eos = self._processor.id_to_piece(self.stop_id)
-        config = {"tokenizer_class": "PreTrainedTokenizerFast", "eos_token": eos, **KEEP_TOKENIZER_CLASS}
-        write_json(folder / "tokenizer_config.json", config)
+        write_json(folder / "tokenizer_config.json", {"eos_token": eos, **KEEP_TOKENIZER_JSON})
 
 
 def freeze_clock(template: str, where: Path) -> str:

@@ -10,6 +10,7 @@ from typing import Any
 from megatron_rfft.common.errors import UserError
 from megatron_rfft.common.files import read_json, require_directory, require_file, sha256_file
 from megatron_rfft.common.manifest import read_manifest
+from megatron_rfft.conversion.weight_files import weight_files
 from megatron_rfft.training.checkpoint_files import MODEL_KIND, MODEL_MANIFEST
 
 
@@ -88,8 +89,7 @@ def open_model(path: Path | str) -> ModelFolder:
     path = require_directory(path, "give the folder of an HF model")
     config = read_json(require_file(path / "config.json", "an HF model folder holds a config.json"))
     require_file(path / "tokenizer.json", "an HF model folder holds a tokenizer.json")
-    if not (weights := sorted(path.glob("*.safetensors"))):
-        raise UserError(f"{path} holds no *.safetensors; save the model in that format")
+    weights = weight_files(path)
     if not isinstance(max_positions := config.get("max_position_embeddings"), int):
         raise UserError(f"{path / 'config.json'} has no max_position_embeddings; set it to the model's context length")
     checksums = _checksums([path / "config.json", path / "tokenizer.json", *weights])

@@ -233,7 +233,7 @@ def _provenance(run: Run) -> dict[str, Any]:
         "trained on": _by_task(trained) or "not stated by the model",
         "questions": f"split {settings['split']}, up to {settings['samples']} per task and length",
         "tasks": ", ".join(f"{task} v{version}" for task, version in settings["tasks"].items()),
-        "engine": f"{engine['version']}, {engine['dtype']}, {engine['device']}, {_decoding(timing)}",
+        "engine": f"{engine['version']}, {engine['dtype']}, {engine['device']}, {_decoding(timing)}{_batching(engine)}",
         "token budget": _budget(settings["form"], budget),
         "time": "{seconds:.0f} s for {answers} answers, {tokens_per_second:.0f} tokens/s".format(**timing),
         "megatron_rfft": results["megatron_rfft"],
@@ -253,6 +253,12 @@ def _provenance(run: Run) -> dict[str, Any]:
 def _decoding(timing: Mapping[str, Any]) -> str:
     """A server that takes no temperature does not decode greedily."""
     return "greedy" if timing.get("sent", {"temperature": 0}).get("temperature") == 0 else "not greedy, as served"
+
+
+def _batching(engine: Mapping[str, Any]) -> str:
+    """What may decide near ties: which prompts share a prefix, and what else is in flight."""
+    cache = {True: ", with prefix caching", False: ", without prefix caching"}.get(engine.get("prefix_caching"), "")
+    return cache + (", batch-invariant" if engine.get("batch_invariant") else "")
 
 
 def _all_models(results: Mapping[str, Any]) -> dict[str, str]:

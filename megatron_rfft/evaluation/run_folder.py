@@ -61,14 +61,16 @@ class RunFolder:
         return self._run["settings"]
 
     @property
-    def engine(self) -> dict[str, str] | None:
+    def engine(self) -> dict[str, Any] | None:
         """The description of the engine that gave the answers; None before the first."""
         return self._run["engine"]
 
-    def set_engine(self, engine: dict[str, str]) -> None:
-        """Note the engine, or check that it is still the one that began this run."""
+    def set_engine(self, engine: dict[str, Any]) -> None:
+        """Note the engine, or check that it is still the one that began this run, by all that is known of both."""
         if self._run["engine"] is not None:
-            require_same_run(self.path, self._run["engine"], engine)
+            both = self._run["engine"].keys() & engine.keys()
+            begun, wanted = ({key: each[key] for key in both} for each in (self._run["engine"], engine))
+            require_same_run(self.path, begun, wanted)
         self._run["engine"] = engine
         write_json(self._run_file, self._run)
 

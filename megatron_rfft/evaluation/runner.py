@@ -52,6 +52,10 @@ class EvaluationConfig:
     dtype: str = "auto"
     tensor_parallel: int = 1
     """GPUs that each model is split over, for the engine "vllm"."""
+    prefix_caching: bool = True
+    """For the engine "vllm": compute what prompts have in common once."""
+    batch_invariant: bool = False
+    """For the engine "vllm" on a GPU: the same tokens whatever else is in flight, at a price in speed."""
     max_tokens: int | None = None
     """The budget of every answer; None: from the true answer's length, THINKING_BUDGET where the model thinks first."""
     shard: tuple[int, int] | None = None
@@ -81,6 +85,8 @@ class EvaluationConfig:
             raise UserError("shard {}/{} does not exist; count from 1/N to N/N".format(*self.shard))
         if self.engine != "vllm" and self.tensor_parallel > 1:
             raise UserError(f"--tensor-parallel goes with --engine vllm, not {self.engine}")
+        if self.engine != "vllm" and (self.batch_invariant or not self.prefix_caching):
+            raise UserError(f"--batch-invariant and --no-prefix-caching go with --engine vllm, not {self.engine}")
         if self.engine != "openai" and (self.base_url or self.api_key_env or self.tokenizer):
             raise UserError(f"--base-url, --api-key-env and --tokenizer go with --engine openai, not {self.engine}")
 
@@ -189,6 +195,8 @@ def _settings(config: EvaluationConfig, model: AnyModel, form: str, tasks: list[
         "engine": config.engine,
         "dtype": config.dtype,
         "budget": _budget(config),
+        **({} if config.prefix_caching else {"prefix_caching": False}),
+        **({"batch_invariant": True} if config.batch_invariant else {}),
         **({} if (bos_id := _tokenizer_facts(config, model)[0]) is None else {"bos_id": bos_id}),
     }
 
@@ -272,6 +280,8 @@ def _engine(
         other_stops=other_stops,
         max_length=longest,
         tensor_parallel=config.tensor_parallel,
+        prefix_caching=config.prefix_caching,
+        batch_invariant=config.batch_invariant,
     )
 
 

@@ -75,7 +75,11 @@ def _join_tasks(name: str, parts: Sequence[Mapping[str, Any]]) -> dict[str, Any]
 
 
 def _require_same_questions(whose: str, first: Mapping[str, Any], other: Mapping[str, Any]) -> None:
-    wanted, asked = ({**results["settings"], "engine": results["engine"]} for results in (first, other))
+    known = first["engine"].keys() & other["engine"].keys()  # earlier versions said less
+    wanted, asked = (
+        {**results["settings"], "engine": {key: value for key, value in results["engine"].items() if key in known}}
+        for results in (first, other)
+    )
     for key in SAME_IN_A_RUN:
         if asked[key] != wanted[key]:
             raise UserError(f"{whose} differ in {key} ({wanted[key]!r} and {asked[key]!r}); name each apart")

@@ -5,29 +5,11 @@ from pathlib import Path
 from typing import Any
 
 from megatron_rfft.common.errors import UserError
-from megatron_rfft.common.files import read_json, require_file
+from megatron_rfft.common.files import require_file
+from megatron_rfft.models.hf_config import HF_CLASSES, HF_NAMES, LLAMA3_ROPE, read_hf_config
 
 VOCAB_MULTIPLE = 128
 """Rows of the embedding are padded to a multiple of this, whatever the layout, so that every layout has one shape."""
-
-_HF_NAMES = {
-    "num_layers": "num_hidden_layers",
-    "hidden_size": "hidden_size",
-    "ffn_hidden_size": "intermediate_size",
-    "num_attention_heads": "num_attention_heads",
-    "num_query_groups": "num_key_value_heads",
-    "vocab_size": "vocab_size",
-    "max_position_embeddings": "max_position_embeddings",
-    "norm_epsilon": "rms_norm_eps",
-    "tie_embeddings": "tie_word_embeddings",
-    "init_std": "initializer_range",
-}
-
-
-_HF_CLASSES = {"qwen2": "Qwen2ForCausalLM", "llama": "LlamaForCausalLM"}
-
-_LLAMA3_ROPE = {"low_freq_factor": 1.0, "high_freq_factor": 4.0, "original_max_position_embeddings": 8192}
-"""The constants of Llama 3.1's rotary scaling, which megatron-core fixes; only the factor is free."""
 
 
 @dataclass(frozen=True)
@@ -65,8 +47,8 @@ class ModelConfig:
         for name in ("num_layers", "hidden_size", "ffn_hidden_size", "num_attention_heads", "num_query_groups"):
             if getattr(self, name) < 1:
                 raise UserError(f"model.{name} is {getattr(self, name)}; it must be at least 1")
-        if self.architecture not in _HF_CLASSES:
-            raise UserError(f"model.architecture is {self.architecture!r}; it must be one of {', '.join(_HF_CLASSES)}")
+        if self.architecture not in HF_CLASSES:
+            raise UserError(f"model.architecture is {self.architecture!r}; it must be one of {', '.join(HF_CLASSES)}")
         if self.rope_scaling_factor < 1:
             raise UserError(f"model.rope_scaling_factor is {self.rope_scaling_factor}; it must be at least 1")
         if self.hidden_size % self.num_attention_heads:
@@ -111,35 +93,14 @@ class ModelConfig:
         """Read an HF folder or its ``config.json``. Raises UserError for what another model would be trained from."""
         path = Path(path)
         file = require_file(path / "config.json" if path.is_dir() else path, "give a Hugging Face model folder")
-        raw = read_json(file)
-        architecture = raw.get("model_type")
-        if architecture not in _HF_CLASSES:
-            raise UserError(
-                f"{file}: model_type {architecture!r} is not supported; supported: {', '.join(_HF_CLASSES)}"
-            )
-        for key in ("use_sliding_window", "attention_bias", "mlp_bias"):
-            if raw.get(key):
-                raise UserError(f"{file}: {key} is true, which is not supported; use a model without")
-        known = {ours: theirs for ours, theirs in _HF_NAMES.items() if ours != "init_std" or theirs in raw}
-        try:
-            values: dict[str, Any] = {ours: raw[theirs] for ours, theirs in known.items()}
-        except KeyError as error:
-            raise UserError(f"{file} has no {error.args[0]!r}; give a complete config.json") from error
-        # transformers 5 writes rope_parameters, earlier ones rope_theta and rope_scaling.
-        rope = {**(raw.get("rope_scaling") or {}), **(raw.get("rope_parameters") or {})}
-        theta = float(rope.get("rope_theta") or raw.get("rope_theta") or 10000.0)
-        factor = _rope_scaling_factor(rope, file)
-        model = cls(**values, architecture=architecture, rope_theta=theta, rope_scaling_factor=factor)
-        if (raw.get("head_dim") or model.head_dim) != model.head_dim:
-            raise UserError(f"{file}: head_dim {raw['head_dim']} is not hidden_size / num_attention_heads")
-        return model
+        return cls(**read_hf_config(file))
 
     def to_hf(self, dtype: str = "float32") -> dict[str, Any]:
         """The ``config.json`` with which transformers and vLLM load the exported model."""
         config = {
-            "architectures": [_HF_CLASSES[self.architecture]],
+            "architectures": [HF_CLASSES[self.architecture]],
             "model_type": self.architecture,
-            **{theirs: getattr(self, ours) for ours, theirs in _HF_NAMES.items()},
+            **{theirs: getattr(self, ours) for ours, theirs in HF_NAMES.items()},
             "rope_theta": self.rope_theta,
             "hidden_act": "silu",
             "attention_dropout": 0.0,
@@ -147,7 +108,7 @@ class ModelConfig:
             "dtype": dtype,
         }
         if self.rope_scaling_factor != 1:
-            config["rope_scaling"] = {"rope_type": "llama3", "factor": self.rope_scaling_factor, **_LLAMA3_ROPE}
+            config["rope_scaling"] = {"rope_type": "llama3", "factor": self.rope_scaling_factor, **LLAMA3_ROPE}
         if self.architecture == "qwen2":
             return {**config, "use_sliding_window": False}
         return {**config, "attention_bias": False, "mlp_bias": False, "head_dim": self.head_dim}
@@ -155,16 +116,3 @@ class ModelConfig:
     def as_dict(self) -> dict[str, Any]:
         """Plain values of all fields."""
         return asdict(self)
-
-
-def _rope_scaling_factor(rope: dict[str, Any], file: Path) -> float:
-    """1.0 without scaling, Llama 3.1's factor; anything else is refused."""
-    kind = rope.get("rope_type") or rope.get("type") or "default"
-    if kind == "default":
-        return 1.0
-    if kind != "llama3":
-        raise UserError(f"{file}: rope_scaling of type {kind!r} is not supported; remove it, or use a model without")
-    for key, expected in _LLAMA3_ROPE.items():
-        if rope.get(key) != expected:
-            raise UserError(f"{file}: rope_scaling.{key} is {rope.get(key)!r}; only {expected} is supported")
-    return float(rope["factor"])

@@ -104,3 +104,28 @@ def test_what_is_no_such_model_is_refused(packed, tmp_path):
     changed = _with(archive, tmp_path / "other.nemo", "./model_config.yaml", config)
     with pytest.raises(UserError, match="normalization is not 'rmsnorm'"):
         from_nemo(changed, tmp_path / "checkpoint")
+
+
+@pytest.mark.parametrize(
+    ("key", "value", "expected"),
+    [
+        ("window_size", [128, 0], r"window_size is \[128, 0\]"),
+        ("seq_len_interpolation_factor", 4, "seq_len_interpolation_factor is 4"),
+        ("transformer_block_type", "post_ln", "transformer_block_type is 'post_ln'"),
+        ("layernorm_zero_centered_gamma", True, "layernorm_zero_centered_gamma is True"),
+        ("kv_channels", 128, "kv_channels is 128"),
+        ("transformer_block_type", "pre_ln", None),
+        ("kv_channels", None, None),
+    ],
+)
+def test_a_config_key_that_makes_another_model_is_refused(packed, tmp_path, key, value, expected):
+    original, archive = packed
+    with tarfile.open(archive) as members:
+        config = yaml.safe_load(members.extractfile("./model_config.yaml").read())
+    content = yaml.safe_dump(config | {key: value}).encode()
+    changed = _with(archive, tmp_path / "other.nemo", "./model_config.yaml", content)
+    if expected is None:
+        assert first_difference(original, from_nemo(changed, tmp_path / "checkpoint")) == ""
+        return
+    with pytest.raises(UserError, match=expected):
+        from_nemo(changed, tmp_path / "checkpoint")

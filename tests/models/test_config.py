@@ -44,12 +44,33 @@ def test_a_config_survives_the_way_through_hugging_face(tmp_path, family):
     ("change", "expected"),
     [
         ({"model_type": "mistral"}, "model_type 'mistral' is not supported; supported: qwen2, llama"),
+        ({"model_type": ["qwen2"]}, "is not supported; supported: qwen2, llama"),
         ({"use_sliding_window": True}, "use_sliding_window"),
         ({"attention_bias": True}, "attention_bias"),
         ({"rope_scaling": {"type": "yarn"}}, "rope_scaling of type 'yarn'"),
         ({"rope_scaling": {"rope_type": "llama3", "factor": 8.0}}, "rope_scaling.low_freq_factor is None"),
         ({"head_dim": 128}, "head_dim 128"),
         ({"num_hidden_layers": None}, "num_hidden_layers"),
+        ({"num_hidden_layers": "2"}, "num_hidden_layers is '2'; it must be a whole number"),
+        ({"tie_word_embeddings": "no"}, "tie_word_embeddings is 'no'; it must be true or false"),
+        ({"num_key_value_heads": None}, "no 'num_key_value_heads'"),  # transformers takes 32
+        ({"hidden_act": "gelu"}, "hidden_act is 'gelu', only 'silu' is supported"),
+        ({"hidden_act": "relu"}, "hidden_act is 'relu'"),
+        ({"mlp_bias": True}, "mlp_bias"),
+        ({"use_mrope": True}, "use_mrope"),
+        ({"rope_interleaved": True}, "rope_interleaved"),
+        ({"partial_rotary_factor": 0.5}, "partial_rotary_factor is 0.5"),
+        ({"rope_parameters": {"rope_theta": 1e4, "partial_rotary_factor": 0.5}}, "partial_rotary_factor is 0.5"),
+        ({"rope_parameters": {"rope_type": "default", "mrope_section": [1, 1]}}, "rope_parameters.mrope_section"),
+        ({"rope_scaling": {"type": "default"}, "rope_parameters": {"type": "llama3"}}, "differ in type"),
+        ({"layer_types": ["full_attention", "sliding_attention"]}, "layer_types has 'sliding_attention'"),
+        ({"architectures": ["Qwen2ForSequenceClassification"]}, "only Qwen2ForCausalLM is supported"),
+        ({"auto_map": {"AutoModelForCausalLM": "modeling.Model"}}, "auto_map names code of the model's own"),
+        ({"is_causal": False}, "is_causal is False, and what that changes is not known here"),
+        ({"dual_chunk_attention_config": {"chunk_size": 262144}}, "dual_chunk_attention_config"),
+        ({"logit_scale": 0.5}, "logit_scale is 0.5"),
+        ({"quantization_config": {"quant_method": "fp8"}}, r"quantized \(fp8\); give the bf16 model"),
+        ({"quantization_config": {"quant_method": "gptq", "bits": 4}}, r"quantized \(gptq\)"),
     ],
 )
 def test_what_would_train_another_model_is_refused(tmp_path, change, expected):
@@ -58,6 +79,54 @@ def test_what_would_train_another_model_is_refused(tmp_path, change, expected):
     (tmp_path / "config.json").write_text(json.dumps(raw))
     with pytest.raises(UserError, match=expected):
         ModelConfig.from_hf(tmp_path)
+
+
+COMMON = {"attention_dropout": 0.0, "bos_token_id": 1, "eos_token_id": 2, "torch_dtype": "bfloat16", "use_cache": True}
+PUBLISHED = {
+    "DeepSeek-R1-Distill-Qwen-7B": ("qwen2", {"sliding_window": 4096, "max_window_layers": 28, "use_mrope": False}),
+    "Qwen2.5 saved by transformers 4.57": ("qwen2", {"layer_types": ["full_attention"] * 2, "sliding_window": None}),
+    "SmolLM2-135M": (
+        "llama",
+        {
+            "is_llama_config": True,
+            "rope_interleaved": False,
+            "pretraining_tp": 1,
+            "transformers.js_config": {"dtype": 4},
+        },
+    ),
+    "Llama 3.1 Instruct": ("llama", {"eos_token_id": [128001, 128008, 128009], "pretraining_tp": 1}),
+    "LLaMA of 2023": (
+        "llama",
+        {"architectures": ["LLaMAForCausalLM"], "max_sequence_length": 2048},
+    ),
+    "a config with keys of generation": ("llama", {"temperature": 0.6, "top_p": 0.9, "max_length": 20}),
+}
+
+
+@pytest.mark.parametrize(("architecture", "keys"), PUBLISHED.values(), ids=PUBLISHED)
+def test_keys_of_published_configs_that_change_nothing_are_taken(tmp_path, architecture, keys):
+    model = ModelConfig(**SMALL, architecture=architecture, vocab_size=300)
+    (tmp_path / "config.json").write_text(json.dumps({**model.to_hf(), **COMMON, **keys}))
+    assert ModelConfig.from_hf(tmp_path) == model
+
+
+def test_a_llama_config_older_than_grouped_queries_has_a_head_of_its_own_for_each(tmp_path):
+    raw = ModelConfig(**SMALL, architecture="llama", vocab_size=300).to_hf()
+    del raw["num_key_value_heads"]
+    (tmp_path / "config.json").write_text(json.dumps(raw))
+    assert ModelConfig.from_hf(tmp_path).num_query_groups == 4
+    assert AutoConfig.from_pretrained(tmp_path).num_key_value_heads == 4
+
+
+@pytest.mark.parametrize("architecture", ["qwen2", "llama"])
+def test_every_key_that_transformers_knows_is_known_here(tmp_path, architecture):
+    """A new one in a later version has to be sorted in."""
+    model = ModelConfig(**SMALL, architecture=architecture, vocab_size=300)
+    (tmp_path / "config.json").write_text(json.dumps(model.to_hf()))
+    whole = AutoConfig.from_pretrained(tmp_path).to_dict()
+    assert len(whole) > 25
+    (tmp_path / "config.json").write_text(json.dumps(whole))
+    assert ModelConfig.from_hf(tmp_path) == model
 
 
 @pytest.mark.parametrize(

@@ -21,12 +21,14 @@ def load_engine(
     max_length: int,
     other_stops: Collection[int] = (),
     tensor_parallel: int = 1,
+    prefix_caching: bool = True,
+    batch_invariant: bool = False,
 ) -> Engine:
     """Load ``model`` (an HF folder) into the engine ``name``, "vllm" or "hf".
 
     ``max_length`` is the longest prompt plus budget that will be asked for, in tokens. ``dtype`` "auto" is float32 on a
     CPU and bfloat16 on a GPU; ``other_stops`` end an answer as ``stop_id`` does; ``tensor_parallel`` is the number of
-    GPUs that vLLM splits a model over.
+    GPUs that vLLM splits a model over, and the last two are for vLLM too: see ``llm_options``.
     The engines' libraries are imported here and not before: a finished run needs neither.
     """
     if name == "vllm":
@@ -39,6 +41,8 @@ def load_engine(
             max_length=max_length,
             other_stops=other_stops,
             tensor_parallel=tensor_parallel,
+            prefix_caching=prefix_caching,
+            batch_invariant=batch_invariant,
         )
     if name == "hf":
         from megatron_rfft.evaluation.engines.hf import HfEngine

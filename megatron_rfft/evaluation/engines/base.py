@@ -75,6 +75,6 @@ class Engine(ABC):
         """What this process can say of its work besides its speed."""
         return {}
 
-    def describe(self) -> dict[str, str]:
+    def describe(self) -> dict[str, Any]:
         """What of an engine belongs into a result's provenance."""
         return {"name": self.name, "version": self.version, "dtype": self.dtype, "device": self.device}

@@ -23,6 +23,7 @@ QUIET_ENVIRONMENT = {
     "HF_HUB_OFFLINE": "1",
     "TORCH_CPP_LOG_LEVEL": "ERROR",
 }
+_BATCH_INVARIANT = "VLLM_BATCH_INVARIANT"
 CPU_ENVIRONMENT = {
     "VLLM_ENABLE_V1_MULTIPROCESSING": "0",
     "VLLM_CPU_OMP_THREADS_BIND": "nobind",
@@ -31,7 +32,11 @@ CPU_ENVIRONMENT = {
 
 
 class VllmEngine(Engine):
-    """A batch is what is in flight, so a resumed run may round otherwise; in float32 no token has differed yet."""
+    """A batch is what is in flight, so a resumed run, or another number of parts, may round otherwise.
+
+    In float32 no token has differed yet (tests/evaluation/test_batching.py); in bfloat16 some may, unless the engine
+    is ``batch_invariant``.
+    """
 
     name = "vllm"
 
@@ -44,11 +49,14 @@ class VllmEngine(Engine):
         max_length: int,
         other_stops: Collection[int] = (),
         tensor_parallel: int = 1,
+        prefix_caching: bool = True,
+        batch_invariant: bool = False,
     ):
         self.version = f"vllm {_installed()}"
-        options = llm_options(dtype, max_length, tensor_parallel)
+        options = llm_options(dtype, max_length, tensor_parallel, prefix_caching, batch_invariant)
         self.dtype = options["dtype"]
         self._stops = [stop_id, *other_stops]
+        self._batching = {"prefix_caching": prefix_caching, "batch_invariant": _is_batch_invariant()}
         self._prompt_tokens = self._cached_tokens = 0
         self._llm = _load(model, options)
         self.device = "cpu" if _on_cpu() else _gpu_name()
@@ -77,6 +85,9 @@ class VllmEngine(Engine):
                 if output.finished:
                     yield self._completion(output)
 
+    def describe(self) -> dict[str, Any]:
+        return {**super().describe(), **self._batching}
+
     def statistics(self) -> dict[str, Any]:
         """How much of the prompts was found in the prefix cache: questions of one task follow each other for that."""
         if not self._prompt_tokens:
@@ -95,22 +106,38 @@ class VllmEngine(Engine):
         return Completion(int(output.request_id), token_ids[:-1] if stopped else token_ids, stopped)
 
 
-def llm_options(dtype: str, max_length: int, tensor_parallel: int = 1) -> dict[str, Any]:
+def llm_options(
+    dtype: str,
+    max_length: int,
+    tensor_parallel: int = 1,
+    prefix_caching: bool = True,
+    batch_invariant: bool = False,
+) -> dict[str, Any]:
     """What ``vllm.LLM`` takes besides the model. Sets its environment too: call it before torch and vllm are imported.
 
-    Raises UserError if vLLM is not installed.
+    ``prefix_caching`` computes what prompts have in common once. ``batch_invariant`` has vLLM use kernels that round
+    alike whatever else is in flight; it is slower. Raises UserError if vLLM is not installed, or not for GPUs where
+    that is asked for.
     """
     on_cpu = _on_cpu()
+    if on_cpu and batch_invariant:
+        raise UserError(
+            "--batch-invariant takes kernels that vLLM has for GPUs; this is vLLM for CPUs: leave it out, and keep "
+            "--dtype float32"
+        )
     if on_cpu and tensor_parallel > 1:
         raise UserError(
             f"--tensor-parallel {tensor_parallel} splits a model over GPUs; this is vLLM for CPUs: leave it out"
         )
     for key, value in {**QUIET_ENVIRONMENT, **(CPU_ENVIRONMENT if on_cpu else {})}.items():
         os.environ.setdefault(key, value)
+    if batch_invariant:
+        os.environ[_BATCH_INVARIANT] = "1"
     return {
         "dtype": dtype if dtype != "auto" else ("float32" if on_cpu else "bfloat16"),
         "max_model_len": max_length,
         "tensor_parallel_size": tensor_parallel,
+        "enable_prefix_caching": prefix_caching,
         "skip_tokenizer_init": True,
         "use_tqdm_on_load": False,
         **(CPU_OPTIONS if on_cpu else {}),
@@ -122,6 +149,10 @@ def _installed() -> str:
         return version("vllm")
     except PackageNotFoundError as error:
         raise UserError("vLLM is not installed; install it (tools/setup_cpu.sh) or choose --engine hf") from error
+
+
+def _is_batch_invariant() -> bool:
+    return os.environ.get(_BATCH_INVARIANT, "0").lower() in ("1", "true")
 
 
 def _on_cpu() -> bool:
