@@ -51,9 +51,10 @@ def main(arguments: list[str] | None = None) -> int:
 def train(config: TrainConfig) -> int:
     """Train in the current (torchrun) world until ``config.run.steps`` or an early stop; the exit code."""
     dataset = config.data.open(config.run.seed)
-    model_config = config.model.resolve(dataset.vocab_size)
-    check_layout(config, model_config, int(os.environ.get("WORLD_SIZE", "1")))
     validation_set = open_validation(config, dataset)
+    ids_in_use = max(data.ids_in_use for data in (dataset, validation_set) if data is not None)
+    model_config = config.model.resolve(dataset.vocab_size, ids_in_use)
+    check_layout(config, model_config, int(os.environ.get("WORLD_SIZE", "1")))
     parts = [*dataset.parts, *(validation_set.parts if validation_set else [])]
     if config.logging.wandb is not None:
         require_wandb()

@@ -56,7 +56,7 @@ def check_config(config: TrainConfig, nodes: int, processes: int, tasks_per_node
             "submit with --ntasks-per-node=1"
         )
     dataset = config.data.open(config.run.seed)
-    check_layout(config, config.model.resolve(dataset.vocab_size), nodes * processes)
+    check_layout(config, config.model.resolve(dataset.vocab_size, dataset.ids_in_use), nodes * processes)
 
 
 def check_gpus(node: Node) -> list[str]:

@@ -91,6 +91,11 @@ class PackedDataset:
         return self.parts[0].vocab_size
 
     @property
+    def ids_in_use(self) -> int:
+        """The largest id that occurs, plus one."""
+        return max(part.ids_in_use for part in self.parts)
+
+    @property
     def manifests(self) -> dict[str, dict[str, Any]]:
         """The data sets' manifests by path."""
         return {source.path: part.manifest for source, part in zip(self.sources, self.parts, strict=True)}

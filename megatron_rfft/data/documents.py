@@ -108,6 +108,14 @@ class Documents:
         """Ids that the tokenizer knows."""
         return self.manifest["config"]["vocab_size"]
 
+    @property
+    def ids_in_use(self) -> int:
+        """The largest id that occurs, plus one: tokenizers may know ids that no embedding has a row for.
+
+        Data sets of earlier versions do not say; then all of the tokenizer's.
+        """
+        return self.manifest["config"].get("ids_in_use", self.vocab_size)
+
 
 def describe_wrong(checks: Mapping[str, np.ndarray]) -> list[str]:
     """A line for each check (bool arrays by what is wrong where they are true) that found something."""

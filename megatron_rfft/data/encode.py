@@ -67,6 +67,7 @@ class PieceSummary:
     lengths: dict[str, set[int]] = field(default_factory=dict)
     counts: Counter[tuple[str, str]] = field(default_factory=Counter)
     """By task and one of documents, tokens, target_tokens."""
+    largest_id: int = -1
     skipped: Skipped = field(default_factory=Skipped)
 
 
@@ -199,6 +200,7 @@ def _without_too_long(batch: Batch, piece: Piece, encoding: Encoding, summary: P
 
 
 def _count(batch: Batch, summary: PieceSummary) -> None:
+    summary.largest_id = max(summary.largest_id, int(batch.tokens.max()))
     rows = batch.rows
     numbers = rows["task"]
     documents = np.bincount(numbers)

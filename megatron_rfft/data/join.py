@@ -67,7 +67,7 @@ def join_parts(
         MANIFEST_KIND,
         [*paths.binaries, *(file for file in paths.tokenizer.iterdir() if file.is_file())],
         checksums={binary: checksum},
-        config={**config, "max_tokens": longest},
+        config={**config, "ids_in_use": 1 + max(proof["largest_id"] for proof in proofs), "max_tokens": longest},
         inputs=inputs,
         engine=encoding.engine,
         form=joined.form,

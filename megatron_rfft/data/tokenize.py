@@ -335,6 +335,7 @@ def _write_part(folder: Path, number: int, piece: Piece, encoding: Encoding) -> 
         form=summary.form,
         tasks=summary.tasks,
         counts=counts,
+        largest_id=summary.largest_id,
         lengths={task: sorted(lengths) for task, lengths in summary.lengths.items()},
         skipped=asdict(summary.skipped),
     )

@@ -84,6 +84,11 @@ def _outside(ids: np.ndarray, vocab_size: int) -> int:
     return int(np.count_nonzero((ids < 0) | (ids >= vocab_size)))
 
 
+def _ids_in_use(documents: Documents) -> int:
+    ids = documents.tokens.all_tokens
+    return 1 + max(int(ids[start : start + _BLOCK].max()) for start in range(0, len(ids), _BLOCK))
+
+
 def _derived(documents: Documents) -> dict[str, tuple[Any, Any]]:
     """Each field of the manifest that follows from the files: what it says, and what follows."""
     manifest, config = documents.manifest, documents.manifest["config"]
@@ -102,6 +107,7 @@ def _derived(documents: Documents) -> dict[str, tuple[Any, Any]]:
         "lengths": lengths,
         "config.max_tokens": max(row["longest"] for row in rows),
         "config.vocab_size": tokenizer.vocab_size,
+        **({"config.ids_in_use": _ids_in_use(documents)} if "ids_in_use" in config else {}),
         "config.stop_id": tokenizer.stop_id,
         "chat": manifest["inputs"]["chat"],
         "inputs.stop_id": config["stop_id"],

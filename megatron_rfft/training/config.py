@@ -57,8 +57,11 @@ class ModelSection:
     init_std: float | None = None
     """Standard deviation of initial matrices."""
 
-    def resolve(self, tokenizer_size: int) -> ModelConfig:
-        """The architecture, with at least ``tokenizer_size`` embedding rows. Raises UserError if it is incomplete."""
+    def resolve(self, tokenizer_size: int, ids_in_use: int | None = None) -> ModelConfig:
+        """The architecture; where it names no vocabulary, with ``tokenizer_size`` embedding rows.
+
+        Raises UserError if it is incomplete, or has fewer rows than ``ids_in_use`` (None: all of the tokenizer's).
+        """
         given = {f.name: getattr(self, f.name) for f in dataclasses.fields(self) if getattr(self, f.name) is not None}
         source = given.pop("hf_config", None)
         if source is not None:
@@ -72,9 +75,10 @@ class ModelSection:
             model = ModelConfig(**given)
         if not model.vocab_size:
             model = dataclasses.replace(model, vocab_size=tokenizer_size)
-        if model.vocab_size < tokenizer_size:
+        if model.vocab_size < (needed := tokenizer_size if ids_in_use is None else ids_in_use):
             raise UserError(
-                f"model.vocab_size {model.vocab_size} is below the tokenizer's {tokenizer_size} ids; raise it"
+                f"model.vocab_size {model.vocab_size} is below the {needed} ids that the data needs; raise it, or "
+                "tokenize with the model's own tokenizer"
             )
         return model
 

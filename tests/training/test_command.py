@@ -42,7 +42,7 @@ def refused(*arguments) -> str:
             ["--model.num_query_groups", "3"],
             "num_attention_heads 4 is not a multiple of model.num_query_groups 3",
         ),
-        (["--model.vocab_size", "10"], "model.vocab_size 10 is below the tokenizer's 700 ids; raise it"),
+        (["--model.vocab_size", "10"], "model.vocab_size 10 is below the 700 ids that the data needs; raise it"),
         (["--precision.dtype", "fp8"], "precision.dtype is 'fp8'; it must be one of bf16, fp32"),
         (["--precision.fp8", "tensorwise"], "precision.fp8 tensorwise needs precision.dtype bf16, not fp32"),
         (
