@@ -6,7 +6,7 @@ import sys
 from collections.abc import Callable
 from pathlib import Path
 
-from megatron_rfft.common.errors import CommandFailed, UserError
+from megatron_rfft.common.errors import CommandFailed, RankError, UserError
 
 EXIT_OK, EXIT_FAILED, EXIT_USAGE = 0, 1, 2
 EXIT_STOPPED = 75  # sysexits.h: EX_TEMPFAIL; stopped by a signal with all work saved, run it again to continue
@@ -39,7 +39,7 @@ def run_command(main: Callable[[], int | None]) -> None:
     try:
         code = main()
     except (UserError, CommandFailed) as error:
-        if os.environ.get("LOCAL_RANK", "0") == "0":  # under torchrun, once per node
+        if isinstance(error, RankError) or os.environ.get("LOCAL_RANK", "0") == "0":  # under torchrun, once per node
             print(f"error: {error}", file=sys.stderr)
         code = EXIT_USAGE if isinstance(error, UserError) else EXIT_FAILED
     except BrokenPipeError:  # `command | head`: the reader has seen enough

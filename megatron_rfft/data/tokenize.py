@@ -11,7 +11,7 @@ import shutil
 import sys
 import tempfile
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from itertools import repeat
 from pathlib import Path
 from typing import Any
@@ -292,27 +292,14 @@ def _write_part(folder: Path, number: int, piece: Piece, encoding: Encoding) -> 
     if read_proof(files.proof, folder, hashed=True):
         return files
     summary, digests = PieceSummary(), (hashlib.sha256(), hashlib.sha256())
-    documents = 0
     # Not durable: a power loss costs the latest parts, which their proofs then show to be damaged.
     with atomic_write(files.tokens, "wb", False) as tokens, atomic_write(files.rows, "wb", False) as rows:
         for batch in encode_piece(piece, encoding, summary):
-            documents += len(batch.rows)
             for handle, digest, array in zip((tokens, rows), digests, (batch.tokens, batch.rows), strict=True):
                 handle.write(array)
                 digest.update(array)
-    counts: dict[str, dict[str, int]] = {}
-    for (task, what), count in summary.counts.items():
-        counts.setdefault(task, {})[what] = count
-    write_proof(
-        files.proof,
-        {f.name: digest.hexdigest() for f, digest in zip((files.tokens, files.rows), digests, strict=True)},
-        documents=documents,
-        form=summary.form,
-        tasks=summary.tasks,
-        counts=counts,
-        lengths={task: sorted(lengths) for task, lengths in summary.lengths.items()},
-        skipped=asdict(summary.skipped),
-    )
+    checksums = {f.name: digest.hexdigest() for f, digest in zip((files.tokens, files.rows), digests, strict=True)}
+    write_proof(files.proof, checksums, **summary.facts())
     return files
 
 
