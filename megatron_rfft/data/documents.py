@@ -4,9 +4,12 @@ A document is encode(prompt) + encode(response) + stop token. Prompt and respons
 boundary is a token boundary and evaluation sees the same prompt ids as training did.
 """
 
+import hashlib
+import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from tokenize import TokenError
 from typing import Any
 
 import msgspec
@@ -134,7 +137,7 @@ class Documents:
         self.tokens = IndexedTokens(prefix)
         try:
             self.rows = np.load(self.paths.documents, allow_pickle=False)
-        except (ValueError, OSError, EOFError, MemoryError) as error:
+        except (ValueError, OSError, EOFError, MemoryError, TokenError) as error:
             reason = " ".join(str(error).split())
             raise UserError(f"{self.paths.documents} is damaged ({reason}); tokenize the corpus again") from error
         if self.rows.dtype != DOCUMENT_DTYPE or len(self.rows) != len(self.tokens):
@@ -161,6 +164,16 @@ class Documents:
         }
         problems = [] if tokens.dtype == token_dtype(config["vocab_size"]) else [f"its tokens are {tokens.dtype}"]
         return problems + describe_wrong(checks) + _contradictions_in(self.manifest)
+
+    @property
+    def checksum(self) -> str:
+        """Of all that is trained on: tokens, boundaries, tasks and tokenizer, wherever the data set lies."""
+        files = {file.name.removeprefix(self.paths.prefix.name): self._sha256_of(file) for file in self.paths.binaries}
+        said = [files, self._sha256_of(self.paths.tokenizer / "tokenizer.json"), self.manifest["tasks"]]
+        return hashlib.sha256(json.dumps(said, sort_keys=True).encode()).hexdigest()
+
+    def _sha256_of(self, file: Path) -> str:
+        return self.manifest["files"][file.relative_to(self.paths.manifest.parent).as_posix()]["sha256"]
 
     @property
     def lengths(self) -> np.ndarray:
