@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import importlib.util
 import os
 import sys
 from pathlib import Path
@@ -12,9 +11,10 @@ from typing import TYPE_CHECKING
 import yaml
 
 from megatron_rfft.common.cli import EXIT_OK, EXIT_STOPPED, make_parser, run_command
-from megatron_rfft.common.errors import UserError
+from megatron_rfft.common.files import require_writable
 from megatron_rfft.data.dataset import PackedDataset
 from megatron_rfft.data.integrity import TokensCheck, check_small_files
+from megatron_rfft.training.boards import require_boards
 from megatron_rfft.training.checkpoint_files import newest_manifest
 from megatron_rfft.training.config import TrainConfig
 from megatron_rfft.training.config_help import describe_config
@@ -55,16 +55,17 @@ def train(config: TrainConfig) -> int:
     validation_set = open_validation(config, dataset)
     read = {"data.train": dataset.parts, "validation.data": validation_set.parts if validation_set else []}
     parts = [part for each in read.values() for part in each]
-    if config.logging.wandb is not None:
-        require_wandb()
     output = Path(config.run.output)
     first_rank = os.environ.get("RANK", "0") == "0"
+    if first_rank:
+        require_boards(config.logging)
     if reason := why_done(config, output):
         if first_rank:
             write_run_config(config, read)
             print(f"{output} is done: {reason}")
         return EXIT_OK
     if first_rank:
+        require_writable(output / "checkpoints")
         check_small_files(parts)
     # Imported late: a wrong config is answered in a second, without loading megatron-core.
     from megatron_rfft.training.callbacks import StopOnSignal, run_lock
@@ -139,12 +140,6 @@ def make_callbacks(
     if config.guard.hang_timeout:
         chosen.append(available.Watchdog(output / "hang", config.guard.hang_timeout))
     return chosen
-
-
-def require_wandb() -> None:
-    """Raise UserError if wandb is not installed."""
-    if importlib.util.find_spec("wandb") is None:
-        raise UserError("logging.wandb is set, but wandb is not installed; pip install wandb, or set it to null")
 
 
 if __name__ == "__main__":

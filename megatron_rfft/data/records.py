@@ -4,6 +4,7 @@ A record has a prompt and a response, or the messages of a conversation: then th
 assistant's, is the response, and all before it are the prompt.
 """
 
+from codecs import BOM_UTF8, BOM_UTF16_BE, BOM_UTF16_LE
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from typing import Any, Literal
@@ -116,9 +117,10 @@ def read_documents(
         try:
             row, raw = next(rows)
             if isinstance(raw, bytes):
+                raw = raw.removeprefix(BOM_UTF8)  # Windows begins files with it, and they may have been joined
                 if raw.isspace() or not raw:
                     continue
-                record = decode(raw)
+                record = _decoded(raw, decode)
             elif isinstance(raw, BadRow):
                 raise BadRecord(raw.reason)
             else:
@@ -130,6 +132,19 @@ def read_documents(
             raise UserError(f"{piece.place(row + 1)}: {error}; restore the file") from error
         except (msgspec.MsgspecError, UnicodeDecodeError, BadRecord, TemplateRefusal) as error:
             refuse(piece, row, _reason(error), "fix it", fields, skipped)
+
+
+def _decoded(line: bytes, decode: Callable[[bytes], Any]) -> Any:
+    try:
+        return decode(line)
+    except RecursionError as error:
+        raise BadRecord("is nested too deeply for JSON") from error
+    except msgspec.MsgspecError as error:
+        if line.startswith((BOM_UTF16_LE, BOM_UTF16_BE)):
+            raise BadRecord("is UTF-16; save the file as UTF-8") from error
+        if line.startswith(b"["):
+            raise BadRecord("is a JSON array; write one object a line") from error
+        raise
 
 
 def _document(row: int, record: Any, fields: Fields, wrap: Callable[[Prompt], str] | None) -> Document:

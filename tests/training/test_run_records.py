@@ -33,7 +33,7 @@ if __name__ == "__main__":
 """
 
 
-def test_a_run_that_no_longer_gets_better_ends_as_finished(small_data, tmp_path):
+def test_a_run_that_no_longer_gets_better_ends_as_finished(small_data, tmp_path, monkeypatch):
     """Learning rate 0: no validation is better than the first. wandb is a stand-in that writes what it is given."""
     (tmp_path / "wandb.py").write_text(WANDB)
     values = small_config(small_data.prefix, tmp_path / "run")
@@ -46,6 +46,7 @@ def test_a_run_that_no_longer_gets_better_ends_as_finished(small_data, tmp_path)
     config.write_text(yaml.safe_dump(values))
     train = (tmp_path / "launch.py", "--config", config)  # a script's folder is where it finds wandb
     train[0].write_text(LAUNCH)
+    monkeypatch.setenv("WANDB_MODE", "offline")
     done = run_python(*train)
     assert "early stop: 2 validations without a better loss" in done.stderr
     status = [line for line in done.stderr.splitlines() if line.startswith("step ")]
