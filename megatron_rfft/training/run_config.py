@@ -4,6 +4,7 @@ A run that has no checkpoint yet may become any other: nothing of it is continue
 """
 
 import dataclasses
+import shlex
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -73,7 +74,7 @@ def _check_same_run(config: TrainConfig, output: Path, inputs: dict[str, Any], k
             newest = list_checkpoints(output / "checkpoints")[-1]
             raise UserError(
                 f"{output} holds {differ}; make them equal, or start a new run from its weights: "
-                f"--run.output OTHER --checkpoint.load {newest}"
+                f"--run.output OTHER --checkpoint.load {shlex.quote(str(newest))}"
             )
 
 

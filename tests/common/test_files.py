@@ -38,7 +38,7 @@ def test_broken_json_is_an_error_that_names_the_file(tmp_path, content):
         read_json(tmp_path / "a.json")
 
 
-@pytest.mark.parametrize("content", [b"a: [", b"a: " + b"[" * 1500, b"a: \xff", b"a: 2024-99-99", b"a: \x00"])
+@pytest.mark.parametrize("content", [b"a: [", b"a: " + b"[" * 400, b"a: \xff", b"a: 2024-99-99", b"a: \x00"])
 def test_broken_yaml_is_an_error_that_names_the_file(tmp_path, content):
     (tmp_path / "a.yaml").write_bytes(content)
     with pytest.raises(UserError, match=r"a\.yaml is not valid YAML"):
