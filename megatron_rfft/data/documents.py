@@ -189,9 +189,12 @@ class Documents:
 def _contradictions_in(manifest: dict[str, Any]) -> list[str]:
     """What a manifest says in two ways."""
     config, inputs, skipped = manifest["config"], manifest["inputs"], manifest["skipped"]
-    limit = inputs["max_tokens"]
+    limit, per_task = inputs["max_tokens"], manifest["per_task"]
+    sums = {what: sum(counts.get(what, 0) for counts in per_task.values()) for what in manifest["counts"]}
     checks = {
         "two stop tokens": config["stop_id"] != inputs["stop_id"],
+        "two lists of tasks": not set(manifest["tasks"]) == set(per_task) == set(manifest["lengths"]),
+        "counts that are not the sums of its tasks'": sums != manifest["counts"],
         "two tokens of the beginning": config.get("bos_id") != inputs.get("bos_id"),
         "that prompts are in the chat template, and that they are not": manifest["chat"] != inputs["chat"],
         "a limit of tokens that its own documents exceed": limit is not None and config["max_tokens"] > limit,
