@@ -134,9 +134,10 @@ class CheckpointSave:
             work()
         except OSError as error:
             shutil.rmtree(self._temporary, ignore_errors=True)
+            fix = "make the folder writable" if error.errno in (errno.EACCES, errno.EROFS) else "free some room"
             raise CommandFailed(
                 f"checkpoint {self.final} could not be written ({error.strerror or error}); older ones are untouched: "
-                "free some room and run it again"
+                f"{fix} and run it again"
             ) from error
 
 

@@ -42,8 +42,8 @@ def write_run_config(config: TrainConfig, data: Mapping[str, Sequence[Documents]
     if list_checkpoints(output / "checkpoints") and (output / CONFIG).is_file():
         known = read_json(output / INPUTS) if (output / INPUTS).is_file() else {}
         _check_same_run(config, output, inputs, known)
-        if inputs["checkpoint.load"] is None:  # a resumed run can do without it
-            inputs["checkpoint.load"] = known.get("checkpoint.load")
+        # It may be gone, or a link that leads elsewhere by now: what counts is what the run began with.
+        inputs["checkpoint.load"] = known.get("checkpoint.load") or inputs["checkpoint.load"]
     write_json(output / INPUTS, inputs)
     with atomic_write(output / CONFIG) as handle:
         yaml.safe_dump(config.as_dict(), handle, sort_keys=False)

@@ -111,7 +111,14 @@ def test_the_checkpoint_that_a_run_began_with_may_move(resumed, tmp_path):
     shutil.rmtree(tmp_path / "moved")
     resumed(checkpoint=load("moved"))  # the run's own checkpoints do without it
     resumed(checkpoint=load("base"))
-    with pytest.raises(UserError, match=r"checkpoint\.load '.*/base/.*', this one has '.*/another/"):
+    shutil.rmtree(tmp_path / "base")
+    (tmp_path / "base").symlink_to(tmp_path / "another")  # as "best" may lead to a newer one
+    pretend_checkpoint(tmp_path / "base", 1)
+    (tmp_path / "another" / "checkpoints/step-00000001/manifest.json").write_text("{}")
+    resumed(checkpoint=load("base"))
+    pretend_checkpoint(tmp_path / "again", 1)
+    resumed(checkpoint=load("again"))
+    with pytest.raises(UserError, match=r"checkpoint\.load '.*/again/.*', this one has '.*/another/"):
         resumed(checkpoint=load("another", 2))
 
 
