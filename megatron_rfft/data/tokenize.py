@@ -18,13 +18,14 @@ from typing import Any
 
 from megatron_rfft.common.errors import UserError
 from megatron_rfft.common.files import atomic_write, full_disk_reported, read_json, write_json
-from megatron_rfft.common.manifest import finished_manifest, read_manifest
+from megatron_rfft.common.manifest import read_manifest
 from megatron_rfft.common.parts import Part, held, in_turn, read_proof, write_proof
 from megatron_rfft.common.progress import progress_bar
 from megatron_rfft.corpus.workers import worker_map
 from megatron_rfft.data.documents import MANIFEST_KIND, DatasetPaths
 from megatron_rfft.data.encode import Encoding, PieceSummary, encode_piece
 from megatron_rfft.data.engines import ENGINES, warm_up, why_not_fast
+from megatron_rfft.data.integrity import finished_dataset
 from megatron_rfft.data.join import PartFiles, join_parts
 from megatron_rfft.data.pieces import Piece
 from megatron_rfft.data.records import Fields
@@ -152,7 +153,7 @@ def tokenize(
         paths.prefix.parent.mkdir(parents=True, exist_ok=True)
         _discard_others(paths, settings)
         with held(paths.lock, part is not None, paths.prefix):
-            if finished := finished_manifest(paths.manifest, MANIFEST_KIND, inputs):
+            if finished := finished_dataset(paths, inputs):
                 clean_up(paths)
                 return finished
             _open_folder(paths, settings, alone=part is None)

@@ -38,6 +38,35 @@ def opened(prefix) -> str:
         return str(error)
 
 
+def edit(prefix, change) -> None:
+    path = prefix.with_name("data.manifest.json")
+    manifest = json.loads(path.read_text())
+    change(manifest)
+    path.write_text(json.dumps(manifest))
+
+
+@pytest.mark.parametrize(
+    "damage",
+    [
+        lambda prefix: flip(prefix.with_name("data.bin"), 0.5),
+        lambda prefix: prefix.with_name("data.idx").unlink(),
+        lambda prefix: flip(prefix.with_name("data.docs.npy"), 0.02),
+        lambda prefix: prefix.with_name("data.manifest.json").write_text("{"),
+        lambda prefix: edit(prefix, lambda manifest: manifest.update(files={})),
+        lambda prefix: edit(prefix, lambda manifest: manifest.pop("inputs")),
+        lambda prefix: edit(prefix, lambda manifest: manifest["config"].update(vocab_size=900)),
+    ],
+)
+def test_tokenizing_again_repairs_what_is_damaged(small_data, prefix, capsys, damage):
+    """As every message about it advises."""
+    sound = {file.name: file.read_bytes() for file in prefix.parent.glob("data.*") if file.is_file()}
+    damage(prefix)
+    tokenize_corpus(small_data.corpus, small_data.tokenizer, prefix)
+    assert "; making the data set anew" in capsys.readouterr().err
+    assert {file.name: file.read_bytes() for file in prefix.parent.glob("data.*") if file.is_file()} == sound
+    assert opened(prefix) == ""
+
+
 @pytest.mark.parametrize("name", ["data.bin", "data.idx", "data.docs.npy", "data.tokenizer/tokenizer.json"])
 @pytest.mark.parametrize("place", [0.0, 0.001, 0.3, 0.5, 0.9, 0.9999])
 def test_a_flipped_bit_is_named(prefix, name, place):
@@ -90,10 +119,7 @@ def test_boundaries_that_cannot_be_are_refused_without_a_checksum(prefix, field,
     ],
 )
 def test_a_manifest_that_cannot_be_is_refused(prefix, change, message):
-    path = prefix.with_name("data.manifest.json")
-    manifest = json.loads(path.read_text())
-    change(manifest)
-    path.write_text(json.dumps(manifest))
+    edit(prefix, change)
     assert re.search(rf"damaged.*{message}.*tokenize the corpus again$", opened(prefix))
 
 
