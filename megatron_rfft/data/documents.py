@@ -17,7 +17,7 @@ import numpy as np
 
 from megatron_rfft.common.errors import UserError
 from megatron_rfft.common.files import require_directory, require_file
-from megatron_rfft.common.manifest import read_manifest
+from megatron_rfft.common.manifest import DamagedManifest, read_manifest
 from megatron_rfft.data.indexed import IndexedTokens, token_dtype, with_suffix
 
 DOCUMENT_DTYPE = np.dtype([("response_start", "<i4"), ("task", "<u2"), ("length", "<u2")])
@@ -86,11 +86,6 @@ class _Skipped(msgspec.Struct):
     too_long: int
 
 
-class _File(msgspec.Struct):
-    bytes: int
-    sha256: str
-
-
 class _Manifest(msgspec.Struct):
     """What every manifest of a data set holds; there may be more."""
 
@@ -104,7 +99,6 @@ class _Manifest(msgspec.Struct):
     counts: dict[str, int]
     per_task: dict[str, dict[str, int]]
     skipped: _Skipped
-    files: dict[str, _File]
 
 
 def read_dataset_manifest(paths: DatasetPaths) -> dict[str, Any]:
@@ -114,10 +108,10 @@ def read_dataset_manifest(paths: DatasetPaths) -> dict[str, Any]:
     try:
         msgspec.convert(manifest, _Manifest)
     except msgspec.ValidationError as error:
-        raise UserError(f"{file} is damaged ({error}); tokenize the corpus again") from error
+        raise DamagedManifest(f"{file} is damaged ({error}); tokenize the corpus again") from error
     for needed in (*paths.binaries, paths.tokenizer / "tokenizer.json"):
         if (name := needed.relative_to(file.parent).as_posix()) not in manifest["files"]:
-            raise UserError(f"{file} is damaged (it has no checksum of {name}); tokenize the corpus again")
+            raise DamagedManifest(f"{file} is damaged (it has no checksum of {name}); tokenize the corpus again")
     return manifest
 
 

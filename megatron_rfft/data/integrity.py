@@ -7,8 +7,8 @@ from threading import Thread
 from typing import Any
 
 from megatron_rfft.common.errors import UserError
-from megatron_rfft.common.files import read_json, sha256_file
-from megatron_rfft.common.manifest import read_manifest, verify_manifest
+from megatron_rfft.common.files import sha256_file
+from megatron_rfft.common.manifest import finished_manifest
 from megatron_rfft.data.documents import MANIFEST_KIND, DatasetPaths, Documents
 from megatron_rfft.data.tokenizers import load_tokenizer
 
@@ -16,30 +16,18 @@ from megatron_rfft.data.tokenizers import load_tokenizer
 def finished_dataset(paths: DatasetPaths, inputs: dict[str, Any]) -> dict[str, Any] | None:
     """The manifest of a data set that is already there, made from the same ``inputs`` and whole; else None.
 
-    Raises UserError if it was made from other inputs: it is not overwritten. A damaged manifest says of no inputs.
+    Raises UserError if it was made from other inputs: it is not overwritten.
     """
     if not paths.manifest.is_file():
         return None
-    problems = []
-    try:
-        read_json(paths.manifest)
-    except UserError as error:
-        problems = [str(error)]
-    else:
-        manifest = read_manifest(paths.manifest, MANIFEST_KIND)
-        if isinstance(manifest.get("inputs"), dict) and manifest["inputs"] != inputs:
-            raise UserError(
-                f"{paths.manifest} is of a data set made from other inputs; give another --output or remove it"
-            )
+    if manifest := finished_manifest(paths.manifest, MANIFEST_KIND, inputs):
         try:
-            documents = Documents(paths.prefix)
+            problems = tokenizer_problems(Documents(paths.prefix))
         except UserError as error:
             problems = [str(error)]
-        else:
-            problems = verify_manifest(paths.manifest, MANIFEST_KIND) + tokenizer_problems(documents)
-    if not problems:
-        return manifest
-    print(f"note: {problems[0]}; making the data set anew", file=sys.stderr)
+        if not problems:
+            return manifest
+    print(f"note: {paths.prefix} is damaged; making it anew", file=sys.stderr)
     return None
 
 

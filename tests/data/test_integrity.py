@@ -62,7 +62,7 @@ def test_tokenizing_again_repairs_what_is_damaged(small_data, prefix, capsys, da
     sound = {file.name: file.read_bytes() for file in prefix.parent.glob("data.*") if file.is_file()}
     damage(prefix)
     tokenize_corpus(small_data.corpus, small_data.tokenizer, prefix)
-    assert "; making the data set anew" in capsys.readouterr().err
+    assert f"note: {prefix} is damaged; making it anew" in capsys.readouterr().err
     assert {file.name: file.read_bytes() for file in prefix.parent.glob("data.*") if file.is_file()} == sound
     assert opened(prefix) == ""
 
