@@ -37,12 +37,13 @@ def test_a_signal_requeues_the_training_and_not_the_array_it_was_submitted_by(cl
     given = {"PYTHON": sys.executable, "PROCESSES_PER_NODE": 1, "SIGNAL_AGAIN": 1, "PREFLIGHT": "none"}
     given |= {"OMP_NUM_THREADS": 1, "HF_HUB_OFFLINE": 1}
     options = f"--parsable --nodes=1 --gpus-per-node=1 --output={tmp_path}/log"
-    run.job = submitted_by_a_task(cluster, tmp_path, f"sbatch {options} slurm/train.sbatch {run.config}", **given)
+    command = f"echo $SLURM_ARRAY_JOB_ID >{tmp_path}/number; sbatch {options} slurm/train.sbatch {run.config}"
+    run.job = submitted_by_a_task(cluster, tmp_path, command, **given)
     wait_until(lambda: "processes; run" in run.log, "the job to begin", 60)
     cluster.cancel(run.job, "--signal=USR1", "--batch")
     assert run.wait() == "COMPLETED", run.log
     assert (run.restarts(), "the job is requeued" in run.log) == (1, True)
     assert f"job {run.job}, start 2" in run.log
     assert run.rows()[-1]["step"] == yaml.safe_load(run.config.read_text())["run"]["steps"]
-    outer = [entry for entry in cluster.completions() if entry["JobId"] != str(run.job)]
-    assert all(entry["JobState"] == "COMPLETED" for entry in outer)
+    outer = cluster.jobs(int((tmp_path / "number").read_text()))["3"]
+    assert (outer["JobState"], outer["Restarts"]) == ("COMPLETED", "0")
