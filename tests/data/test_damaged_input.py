@@ -13,6 +13,7 @@ from megatron_rfft.common.parts import Part, held
 from megatron_rfft.corpus import CorpusConfig, generate_corpus
 from megatron_rfft.data.documents import DatasetPaths
 from megatron_rfft.data.records import Fields
+from megatron_rfft.data.sentencepiece_train import train_tokenizer
 from megatron_rfft.data.sources import open_inputs
 from megatron_rfft.data.tokenize import Options, tokenize
 from tests.conftest import run_python
@@ -110,8 +111,12 @@ def test_a_shard_that_was_changed_is_not_tokenized(small_data, tmp_path):
     generate_corpus(CorpusConfig({"coin_flip": [2, 3]}, samples=20, form="lean", num_shards=2), tmp_path / "corpus")
     shard = sorted((tmp_path / "corpus").glob("*.jsonl"))[1]
     shard.write_bytes(shard.read_bytes().replace(b"coin", b"coim", 1))
-    with pytest.raises(UserError, match=r"00001.* was changed after it was written: .* generate the corpus again"):
+    refused = pytest.raises(UserError, match=r"00001.* was changed after it was written: .* generate the corpus again")
+    with refused:
         open_inputs([tmp_path / "corpus"])
+    with refused:  # nor is a vocabulary made of it
+        train_tokenizer([tmp_path / "corpus"], 600, 1000, tmp_path / "tokenizer.model")
+    assert not list(tmp_path.glob("*tokenizer*"))
 
 
 def test_the_advice_of_an_error_works(small_data, tmp_path):
