@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import dataclasses
-import importlib.util
 import os
 import sys
 from pathlib import Path
@@ -13,15 +11,16 @@ from typing import TYPE_CHECKING
 import yaml
 
 from megatron_rfft.common.cli import EXIT_OK, EXIT_STOPPED, make_parser, run_command
-from megatron_rfft.common.errors import UserError
-from megatron_rfft.common.files import atomic_write
+from megatron_rfft.common.files import require_writable
 from megatron_rfft.data.dataset import PackedDataset
 from megatron_rfft.data.integrity import TokensCheck, check_small_files
+from megatron_rfft.training.boards import require_boards
 from megatron_rfft.training.checkpoint_files import newest_manifest
 from megatron_rfft.training.config import TrainConfig
 from megatron_rfft.training.config_help import describe_config
 from megatron_rfft.training.config_reader import load_config
 from megatron_rfft.training.layout_check import check_layout
+from megatron_rfft.training.run_config import write_run_config
 from megatron_rfft.training.run_state import why_done
 from megatron_rfft.training.validation_data import open_validation
 
@@ -55,17 +54,19 @@ def train(config: TrainConfig) -> int:
     ids_in_use = max(data.ids_in_use for data in (dataset, validation_set) if data is not None)
     model_config = config.model.resolve(dataset.vocab_size, ids_in_use)
     check_layout(config, model_config, int(os.environ.get("WORLD_SIZE", "1")))
-    parts = [*dataset.parts, *(validation_set.parts if validation_set else [])]
-    if config.logging.wandb is not None:
-        require_wandb()
+    read = {"data.train": dataset.parts, "validation.data": validation_set.parts if validation_set else []}
+    parts = [part for each in read.values() for part in each]
     output = Path(config.run.output)
     first_rank = os.environ.get("RANK", "0") == "0"
+    if first_rank:
+        require_boards(config.logging)
     if reason := why_done(config, output):
         if first_rank:
-            write_run_config(config, output)
+            write_run_config(config, read)
             print(f"{output} is done: {reason}")
         return EXIT_OK
     if first_rank:
+        require_writable(output / "checkpoints")
         check_small_files(parts)
     # Imported late: a wrong config is answered in a second, without loading megatron-core.
     from megatron_rfft.training.callbacks import StopOnSignal, run_lock
@@ -76,7 +77,7 @@ def train(config: TrainConfig) -> int:
     check_precision(config)
     with run_lock(output) if first_rank else contextlib.nullcontext():
         if first_rank:
-            write_run_config(config, output)
+            write_run_config(config, read)
         try:
             initialize_parallel(config, model_config)
             # Billions of random weights take minutes: not for a checkpoint to overwrite them.
@@ -140,47 +141,6 @@ def make_callbacks(
     if config.guard.hang_timeout:
         chosen.append(available.Watchdog(output / "hang", config.guard.hang_timeout))
     return chosen
-
-
-# Keys that may change when a run is resumed; anything else would silently be another run.
-RESUMABLE = {("run", "output"), ("batch", "micro_batch_size"), ("data", "cache"), ("validation", "patience")}
-RESUMABLE |= {("checkpoint", key) for key in ("interval", "keep", "at", "asynchronous", "export_hf")}
-RESUMABLE |= {("guard", key) for key in ("max_skips", "hang_timeout")}
-RESUMABLE |= {("logging", key) for key in ("interval", "tensorboard", "wandb", "peak_tflops", "profile")}
-RESUMABLE |= {("parallel", key) for key in ("tensor", "pipeline", "virtual_pipeline", "context", "sequence", "overlap")}
-RESUMABLE |= {("memory", "recompute")}
-
-
-def require_wandb() -> None:
-    """Raise UserError if wandb is not installed."""
-    if importlib.util.find_spec("wandb") is None:
-        raise UserError("logging.wandb is set, but wandb is not installed; pip install wandb, or set it to null")
-
-
-def write_run_config(config: TrainConfig, output: Path) -> None:
-    """Write the resolved config into the run folder. Raises UserError if another run's config lies there."""
-    path = output / "config.yaml"
-    resolved = config.as_dict()
-    if path.is_file():
-        before = yaml.safe_load(path.read_text(encoding="utf-8"))
-        for section, values in resolved.items():
-            for key, value in values.items():
-                # A key that an older version did not know had what is its default now.
-                then = before.get(section, {}).get(key, _default(config, section, key))
-                if (section, key) not in RESUMABLE and then != value:
-                    raise UserError(
-                        f"{output} holds a run with {section}.{key} {then!r}, this one has {value!r}; "
-                        "set another run.output or make them equal"
-                    )
-    with atomic_write(path) as handle:
-        yaml.safe_dump(resolved, handle, sort_keys=False)
-
-
-def _default(config: TrainConfig, section: str, key: str) -> object:
-    entry = next(entry for entry in dataclasses.fields(getattr(config, section)) if entry.name == key)
-    if entry.default_factory is not dataclasses.MISSING:
-        return entry.default_factory()
-    return None if entry.default is dataclasses.MISSING else entry.default
 
 
 if __name__ == "__main__":

@@ -1,6 +1,7 @@
 #!/usr/bin/env python3
 """Run everything from rules to a report: a chain of Slurm jobs, or of processes on this machine."""
 
+import shlex
 from pathlib import Path
 
 from megatron_rfft.cluster.chain import Chain
@@ -36,7 +37,7 @@ def main() -> int:
         return EXIT_OK
     print("\n".join(submit_chain(chain, options.config, dry_run=options.dry_run)))
     if not options.dry_run:
-        print(f"watch it: python tools/watch.py {chain.run}")
+        print(f"watch it: python tools/watch.py {shlex.quote(str(chain.run))}")
     return EXIT_OK
 
 

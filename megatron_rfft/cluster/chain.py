@@ -302,7 +302,8 @@ class Chain:
         return ([] if run.file == file else ["--config", str(Path(run.file).absolute())]) + run.options
 
     def _options(self, name: str, *, is_array: bool) -> list[str]:
-        log = f"--output={self.scripts}/{name}-{'%A_%a' if is_array else '%j'}.log"
+        folder = str(self.scripts).replace("%", "%%")
+        log = f"--output={folder}/{name}-{'%A_%a' if is_array else '%j'}.log"
         return [log, *self.config.slurm.all, *self.config.slurm.stages.get(name, [])]
 
     def _variables(self, name: str) -> dict[str, str]:

@@ -269,6 +269,10 @@ class ChainConfig:
     local: LocalSection = field(default_factory=LocalSection)
 
     def __post_init__(self) -> None:
+        if wrong := [character for character in ",\\\n" if character in self.run]:
+            raise UserError(
+                f"run {self.run!r} has {wrong[0]!r} in it, which commands take for an end; name another folder"
+            )
         if self.pretrain.config is None and self.adapt.config is None:
             raise UserError("neither pretrain.config nor adapt.config is set; give the YAML file of a run")
         sources = [name for name in ("tokenizer", "vocabulary") if getattr(self, name) is not None]

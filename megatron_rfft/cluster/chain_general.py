@@ -1,10 +1,10 @@
 """General ability in a chain: data that is mixed into training, and tasks that are asked before and after."""
 
-import json
 from collections.abc import Iterator
 from pathlib import Path
 
 from megatron_rfft.cluster.chain_config import BASE, ChainConfig
+from megatron_rfft.training.config_reader import as_override
 
 BEFORE = "before"
 """The chain's own model, in the report's table."""
@@ -25,7 +25,7 @@ def training_data(config: ChainConfig, run: Path, own: Path, stage: str) -> str:
     mixed = [
         {"path": str(data_set(run, name)), "weight": config.general[name].weight} for name in general_of(config, stage)
     ]
-    return json.dumps([str(own), *mixed]) if mixed else str(own)
+    return as_override([str(own), *mixed]) if mixed else as_override(str(own))
 
 
 def tokenize_commands(config: ChainConfig, run: Path, tokenizer: str) -> Iterator[tuple[str, list[str], Path]]:

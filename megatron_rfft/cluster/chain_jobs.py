@@ -1,6 +1,5 @@
 """The jobs of a chain: which tasks are under way, what is still to be submitted, and what it waits for."""
 
-import os
 import shlex
 import shutil
 import time
@@ -162,7 +161,7 @@ def _submit_stage(
         entry["submitting"] = {"comment": f"rfft-{uuid.uuid4()}", "tasks": tasks, "dependency": dependency}
         write_json(chain.run / STATE, state)
         command = stage.command(tasks, dependency, entry["submitting"]["comment"])
-        job = submit_job(command, {**os.environ, **stage.variables}, ROOT)
+        job = submit_job(command, stage.variables, ROOT)
         under_way.jobs.setdefault(stage.name, {}).update(dict.fromkeys(tasks, job))
         _note(entry, job)
         write_json(chain.run / STATE, state)

@@ -9,7 +9,7 @@ from megatron_rfft.cluster.chain_general import asked_models, training_data
 from megatron_rfft.common.errors import UserError
 from megatron_rfft.training.checkpoint_files import BEST, checkpoint_name
 from megatron_rfft.training.config import TrainConfig
-from megatron_rfft.training.config_reader import load_config
+from megatron_rfft.training.config_reader import as_override, load_config
 from megatron_rfft.training.run_state import why_done
 
 
@@ -182,7 +182,7 @@ class Models:
             preset, options, more = variant.preset or preset, [*options, *variant.corpus], variant.options
             file = variant.config or file
         data = DataSet(name, preset, tuple(options))
-        words = ["--validation.data", str(self.run / "data" / "validation")] if corpus.validation else []
+        words = ["--validation.data", as_override(str(self.run / "data" / "validation"))] if corpus.validation else []
         words += ["--checkpoint.load", str(self.run / "base")] if self.config.model else []
         for seed in self.seeds:
             told = [*words, *section.options, *more]

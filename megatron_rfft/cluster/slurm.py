@@ -14,6 +14,8 @@ from megatron_rfft.common.processes import end_with_parent
 ACTIVE = {"PENDING", "CONFIGURING", "RUNNING", "COMPLETING", "REQUEUED", "REQUEUE_FED", "REQUEUE_HOLD", "SUSPENDED"}
 ACTIVE |= {"SPECIAL_EXIT", "RESIZING", "SIGNALING", "STAGE_OUT", "STOPPED", "RESV_DEL_HOLD"}
 _SECONDS = 60
+_SITE_VARIABLES = {"SLURM_CONF", "SLURM_CLUSTERS", "SLURM_JWT"}
+"""Which Slurm is asked, and as whom."""
 
 
 @dataclass(frozen=True)
@@ -35,12 +37,26 @@ class Task:
         return [number for ends in ranges for number in range(int(ends[0]), int(ends[-1]) + 1)] or [0]
 
 
-def submit_job(command: list[str], environment: Mapping[str, str], folder: Path) -> int:
-    """Run an sbatch command (``--parsable``) in ``folder``; the job's number. Raises UserError with Slurm's answer."""
-    done = _run(command, environment, folder)
+def submit_job(command: list[str], variables: Mapping[str, str], folder: Path) -> int:
+    """Run an sbatch command (``--parsable``) in ``folder``; the job has ``variables`` beside those of this process.
+
+    Returns the job's number. Raises UserError with Slurm's answer.
+    """
+    done = _run(command, {**_without_outer_job(os.environ), **variables}, folder)
     if done.returncode:
         raise UserError(f"sbatch refused {' '.join(command[1:])}: {done.stderr.strip()}")
     return int(done.stdout.split(";")[0])
+
+
+def _without_outer_job(environment: Mapping[str, str]) -> dict[str, str]:
+    """The variables without what Slurm told the job that this process is part of: a new one would inherit it."""
+    if "SLURM_JOB_ID" not in environment:
+        return dict(environment)
+    return {
+        name: value
+        for name, value in environment.items()
+        if name in _SITE_VARIABLES or not name.startswith(("SLURM_", "SLURMD_"))
+    }
 
 
 def job_states(jobs: Iterable[int]) -> dict[int, list[Task]]:

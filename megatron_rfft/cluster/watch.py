@@ -4,6 +4,7 @@ The tasks of a chain on one machine are told in Slurm's words, as those of a job
 """
 
 import json
+import shlex
 from collections import Counter
 from dataclasses import asdict, dataclass
 from functools import cache
@@ -191,11 +192,12 @@ def last_error(logs: list[Path]) -> str:
 def advice(run: Path, views: list[StageView]) -> str:
     """What failed, and what to do next; empty while there is nothing to do."""
     if is_local(run):
-        words = f"python tools/submit.py --config {read_json(run / LOCAL)['config']} --run {run} --local"
+        config, more = read_json(run / LOCAL)["config"], ["--local"]
     elif (run / STATE).is_file():
-        words = f"python tools/submit.py --config {read_state(run)['config']} --run {run}"
+        config, more = read_state(run)["config"], []
     else:
         return ""
+    words = shlex.join(["python", "tools/submit.py", "--config", config, "--run", str(run), *more])
     lines = []
     for view in views:
         if view.failed:

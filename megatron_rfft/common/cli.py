@@ -1,16 +1,28 @@
 """Habits that all commands share: help with defaults and an example, one-line errors, exit codes, length ranges."""
 
 import argparse
+import errno
 import os
 import sys
 from collections.abc import Callable
 from pathlib import Path
 
-from megatron_rfft.common.errors import CommandFailed, UserError
+from megatron_rfft.common.errors import CommandFailed, RankError, UserError
 
 EXIT_OK, EXIT_FAILED, EXIT_USAGE = 0, 1, 2
 EXIT_STOPPED = 75  # sysexits.h: EX_TEMPFAIL; stopped by a signal with all work saved, run it again to continue
 EXIT_HUNG = 76  # a training step did not end within guard.hang_timeout: run it again, it continues from its checkpoint
+
+
+_FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+_NAMED = {
+    **dict.fromkeys((errno.EACCES, errno.EPERM), "change its permissions, or name another place"),
+    errno.EROFS: "name a place that can be written to",
+    **dict.fromkeys((errno.EEXIST, errno.EISDIR, errno.ENOTDIR), "name another place"),
+    **dict.fromkeys((errno.ENAMETOOLONG, errno.ELOOP), "name another place"),
+    **dict.fromkeys(_FULL, "free some room and run the command again"),
+}
+"""What to do about errors of the file system that have nothing to do with this program."""
 
 
 class _Formatter(argparse.ArgumentDefaultsHelpFormatter, argparse.RawDescriptionHelpFormatter):
@@ -33,18 +45,26 @@ def add_task_file(parser: argparse.ArgumentParser, use: str = "to know") -> None
 
 
 def run_command(main: Callable[[], int | None]) -> None:
-    """Run a command's ``main`` and exit with its code (None means 0). A UserError becomes one line and
-    code 2, a CommandFailed one line and code 1.
+    """Run a command's ``main`` and exit with its code (None means 0).
+
+    A UserError becomes one line and code 2, so does a file or folder that can't be used; a CommandFailed becomes one
+    line and code 1, so does a full disk.
     """
     try:
         code = main()
     except (UserError, CommandFailed) as error:
-        if os.environ.get("LOCAL_RANK", "0") == "0":  # under torchrun, once per node
+        if isinstance(error, RankError) or os.environ.get("LOCAL_RANK", "0") == "0":  # under torchrun, once per node
             print(f"error: {error}", file=sys.stderr)
         code = EXIT_USAGE if isinstance(error, UserError) else EXIT_FAILED
     except BrokenPipeError:  # `command | head`: the reader has seen enough
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         code = EXIT_OK
+    except OSError as error:
+        if error.errno not in _NAMED or error.filename is None:
+            raise
+        if os.environ.get("LOCAL_RANK", "0") == "0":
+            print(f"error: {error.filename}: {error.strerror}; {_NAMED[error.errno]}", file=sys.stderr)
+        code = EXIT_FAILED if error.errno in _FULL else EXIT_USAGE
     except KeyboardInterrupt:
         print("interrupted", file=sys.stderr)
         code = 130

@@ -4,6 +4,7 @@ import errno
 import hashlib
 import json
 import os
+import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -55,8 +56,8 @@ def read_json(path: Path | str) -> Any:
     """Read a JSON file. Raises UserError if it is missing or broken, naming the file."""
     path = require_file(path)
     try:
-        return json.loads(path.read_text(encoding="utf-8"))
-    except (json.JSONDecodeError, UnicodeDecodeError) as error:
+        return json.loads(path.read_text(encoding="utf-8-sig"))  # Windows begins files with a mark
+    except (json.JSONDecodeError, UnicodeDecodeError, RecursionError) as error:
         raise UserError(f"{path} is not valid JSON ({error}); restore or regenerate it") from error
 
 
@@ -74,6 +75,17 @@ def require_directory(path: Path | str, hint: str = "check the path") -> Path:
     if not path.is_dir():
         raise UserError(f"no such directory: {path}; {hint}")
     return path
+
+
+def require_writable(folder: Path | str) -> Path:
+    """Make the directory ``folder`` unless it is there. Raises UserError if no file can be made in it."""
+    folder = Path(folder)
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryFile(dir=folder):
+            return folder
+    except OSError as error:
+        raise UserError(f"{folder} cannot be written to ({error.strerror}); name a folder that can") from error
 
 
 def sha256_file(path: Path | str) -> str:

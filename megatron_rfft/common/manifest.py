@@ -9,7 +9,7 @@ from typing import Any
 
 from megatron_rfft import __version__
 from megatron_rfft.common.errors import UserError
-from megatron_rfft.common.files import read_json, sha256_file, write_json
+from megatron_rfft.common.files import read_json, require_file, sha256_file, write_json
 
 FORMAT = 1
 
@@ -37,26 +37,48 @@ def write_manifest(
     return manifest
 
 
+class DamagedManifest(UserError):
+    """A manifest that cannot be read: what it is of can only be made again."""
+
+
 def read_manifest(path: Path | str, kind: str) -> dict:
-    """Read a manifest. Raises UserError if it is missing, of another kind or of a newer format."""
-    manifest = read_json(path)
+    """Read a manifest. Raises UserError if it is missing, of another kind or of a newer format; DamagedManifest if it
+    is no JSON, or does not say which files are whole.
+    """
+    try:
+        manifest = read_json(require_file(path))
+    except UserError as error:
+        raise DamagedManifest(str(error)) if Path(path).is_file() else error from error
     if not isinstance(manifest, dict) or manifest.get("kind") != kind:
         found = manifest.get("kind") if isinstance(manifest, dict) else type(manifest).__name__
         raise UserError(f"{path} is not the manifest of a {kind} (found {found!r}); give the path of a {kind}")
     if manifest.get("format") != FORMAT:
         raise UserError(f"{path} has manifest format {manifest.get('format')!r}; this version reads format {FORMAT}")
+    files = manifest.get("files")
+    if not (isinstance(files, dict) and all(map(_is_entry, files.values()))):
+        raise DamagedManifest(f"{path} is damaged: it does not say which files are whole; restore or regenerate it")
     return manifest
+
+
+def _is_entry(entry: Any) -> bool:
+    return isinstance(entry, dict) and isinstance(entry.get("bytes"), int) and isinstance(entry.get("sha256"), str)
 
 
 def finished_manifest(path: Path | str, kind: str, inputs: dict[str, Any]) -> dict | None:
     """The manifest of an artifact that is already there, made from the same ``inputs`` and whole; else None.
 
-    Raises UserError if the artifact was made from other inputs: it is not overwritten.
+    Raises UserError if the artifact was made from other inputs: it is not overwritten. Where the manifest is damaged,
+    nobody knows what it was made from.
     """
     path = Path(path)
     if not path.is_file():
         return None
-    manifest = read_manifest(path, kind)
+    try:
+        manifest = read_manifest(path, kind)
+    except DamagedManifest:
+        return None
+    if manifest.get("inputs") is None:
+        return None
     if manifest["inputs"] != inputs:
         raise UserError(f"{path} is of a {kind} made from other inputs; give another --output or remove it")
     return None if verify_manifest(path, kind) else manifest

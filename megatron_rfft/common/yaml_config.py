@@ -19,8 +19,8 @@ Parsers = Mapping[Any, Callable[[Any, str], Any]]
 def read_yaml(path: Path | str, hint: str) -> dict[str, Any]:
     """The keys of a YAML file; none of an empty one. Raises UserError, with ``hint`` if there is no such file."""
     try:
-        raw = yaml.safe_load(require_file(path, hint).read_text(encoding="utf-8")) or {}
-    except yaml.YAMLError as error:
+        raw = yaml.safe_load(require_file(path, hint).read_text(encoding="utf-8-sig")) or {}
+    except (yaml.YAMLError, UnicodeDecodeError, RecursionError, ValueError) as error:
         raise UserError(f"{path} is not valid YAML: {' '.join(str(error).split())}") from error
     if not isinstance(raw, dict):
         raise UserError(f"{path} must hold keys")

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from megatron_rfft.common.errors import UserError
+from megatron_rfft.common.errors import RankError, UserError
 from megatron_rfft.data.blend import DataSource, check_alike, check_weights, epoch_documents, parse_sources
 from megatron_rfft.data.documents import Documents
 from megatron_rfft.data.packing import Packing, curriculum_order, one_each, pack, shuffled_order
@@ -169,6 +169,14 @@ class PackedDataset:
         local = documents - self._part_starts[parts]
         for part, document, begin, end in np.stack([parts, local, begins, ends], axis=1).tolist():
             tokens[begin:end] = self.parts[part].tokens[document]
+        # The embedding would fail without a word of the data, or on a GPU bring down the process.
+        if tokens.max() >= self.vocab_size or tokens.min() < 0:
+            place = int(np.flatnonzero((tokens >= self.vocab_size) | (tokens < 0))[0])
+            which = int(np.searchsorted(begins, place, side="right")) - 1
+            raise RankError(
+                f"{self.sources[parts[which]].path} is damaged: document {local[which]} has the token {tokens[place]}, "
+                f"which is not in the vocabulary of {self.vocab_size}; tokenize the corpus again"
+            )
         return tokens
 
     def _make_packing(self, epoch: int) -> Packing:

@@ -2,9 +2,10 @@
 
 from collections import Counter
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from functools import lru_cache
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -69,6 +70,21 @@ class PieceSummary:
     """By task and one of documents, tokens, target_tokens."""
     largest_id: int = -1
     skipped: Skipped = field(default_factory=Skipped)
+
+    def facts(self) -> dict[str, Any]:
+        """As JSON values: form, tasks, documents, counts and lengths by task, largest id, skipped."""
+        counts: dict[str, dict[str, int]] = {}
+        for (task, what), count in self.counts.items():
+            counts.setdefault(task, {})[what] = count
+        return {
+            "documents": sum(each["documents"] for each in counts.values()),
+            "form": self.form,
+            "tasks": self.tasks,
+            "counts": counts,
+            "lengths": {task: sorted(lengths) for task, lengths in self.lengths.items()},
+            "largest_id": self.largest_id,
+            "skipped": asdict(self.skipped),
+        }
 
 
 def encode_piece(piece: Piece, encoding: Encoding, summary: PieceSummary) -> Iterator[Batch]:

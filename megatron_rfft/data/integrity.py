@@ -1,22 +1,60 @@
 """Whether the files of data sets are those of their manifests: small ones at once, the tokens beside other work."""
 
+import sys
 from collections.abc import Iterable
 from pathlib import Path
 from threading import Thread
+from typing import Any
 
 from megatron_rfft.common.errors import UserError
 from megatron_rfft.common.files import sha256_file
-from megatron_rfft.data.documents import Documents
+from megatron_rfft.common.manifest import finished_manifest
+from megatron_rfft.data.documents import MANIFEST_KIND, DatasetPaths, Documents
+from megatron_rfft.data.tokenizers import load_tokenizer
+
+
+def finished_dataset(paths: DatasetPaths, inputs: dict[str, Any]) -> dict[str, Any] | None:
+    """The manifest of a data set that is already there, made from the same ``inputs`` and whole; else None.
+
+    Raises UserError if it was made from other inputs: it is not overwritten.
+    """
+    if not paths.manifest.is_file():
+        return None
+    if manifest := finished_manifest(paths.manifest, MANIFEST_KIND, inputs):
+        try:
+            problems = tokenizer_problems(Documents(paths.prefix))
+        except UserError as error:
+            problems = [str(error)]
+        if not problems:
+            return manifest
+    print(f"note: {paths.prefix} is damaged; making it anew", file=sys.stderr)
+    return None
 
 
 def check_small_files(parts: Iterable[Documents]) -> None:
-    """Raise UserError for a file, other than those of tokens, that is not the one in its data set's manifest."""
+    """Raise UserError for a file, other than those of tokens, that is not the one in its data set's manifest, and for a
+    manifest that is not the tokenizer's.
+    """
     for part in parts:
         tokens = part.paths.binaries[0]
         for name, entry in part.manifest["files"].items():
             file = part.paths.manifest.parent / name
             if file != tokens and (problem := _problem(file, entry["sha256"])):
                 raise UserError(problem)
+        if problems := tokenizer_problems(part):
+            raise UserError(f"{part.paths.prefix} is damaged: {problems[0]}; tokenize the corpus again")
+
+
+def tokenizer_problems(part: Documents) -> list[str]:
+    """What the manifest says of the tokenizer beside it that is not so, and files of it without a checksum."""
+    files, folder = part.manifest["files"], part.paths.manifest.parent
+    names = sorted(file.relative_to(folder).as_posix() for file in part.paths.tokenizer.iterdir() if file.is_file())
+    problems = [f"the manifest has no checksum of {name}" for name in names if name not in files]
+    tokenizer, config = load_tokenizer(part.paths.tokenizer), part.manifest["config"]
+    for key, found in (("vocab_size", tokenizer.vocab_size), ("stop_id", tokenizer.stop_id)):
+        if config[key] != found:
+            problems.append(f"the manifest says config.{key} {config[key]}, its tokenizer {found}")
+    return problems
 
 
 class TokensCheck:

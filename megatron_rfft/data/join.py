@@ -55,12 +55,11 @@ def join_parts(
     checksum = _join_tokens(binary, joined.look_at(parts), check)
     rows, proofs = [part.rows for part in joined.parts], joined.proofs
     write_index(index, lambda: (block["tokens"] for file in rows for block in _blocks(file)), encoding.dtype)
-    tasks = list(dict.fromkeys(task for proof in proofs for task in proof["tasks"]))
-    longest = _write_rows(paths.documents, rows, proofs, tasks)
+    facts = joined_facts(proofs)
+    longest = _write_rows(paths.documents, rows, proofs, facts["tasks"])
     if (paths.parts / "tokenizer").exists():  # else a killed run has come this far
         shutil.rmtree(paths.tokenizer, ignore_errors=True)
         (paths.parts / "tokenizer").rename(paths.tokenizer)
-    per_task = _per_task(proofs)
     config = {"vocab_size": encoding.vocab_size, "stop_id": encoding.stop_id, "bos_id": encoding.bos_id}
     return write_manifest(
         paths.manifest,
@@ -72,12 +71,20 @@ def join_parts(
         engine=encoding.engine,
         form=joined.form,
         chat=encoding.chat,
-        tasks=tasks,
-        lengths=_lengths(proofs),
-        counts={what: sum(counts[what] for counts in per_task.values()) for what in COUNTS},
-        per_task=per_task,
+        **facts,
         skipped=asdict(joined.skipped),
     )
+
+
+def joined_facts(proofs: Sequence[dict[str, Any]]) -> dict[str, Any]:
+    """What the proofs of all parts say together: tasks, lengths, counts and per_task of the manifest."""
+    per_task = _per_task(proofs)
+    return {
+        "tasks": list(dict.fromkeys(task for proof in proofs for task in proof["tasks"])),
+        "lengths": _lengths(proofs),
+        "counts": {what: sum(counts[what] for counts in per_task.values()) for what in COUNTS},
+        "per_task": per_task,
+    }
 
 
 class _Joined:

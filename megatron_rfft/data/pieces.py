@@ -15,6 +15,7 @@ from megatron_rfft.corpus.generate import shard_lines
 from megatron_rfft.corpus.plan import Plan
 
 _BLOCK = 1 << 20
+_LARGEST_WINDOW = 1 << 31  # zstd --long=31: the format's reader itself goes no further
 
 
 class DamagedInput(ValueError):
@@ -90,7 +91,7 @@ def _zst_lines(path: str) -> Iterator[bytes]:
     with open(path, "rb") as handle:
         while block := handle.read(_BLOCK):
             while block:
-                frame = frame or zstandard.ZstdDecompressor().decompressobj()
+                frame = frame or zstandard.ZstdDecompressor(max_window_size=_LARGEST_WINDOW).decompressobj()
                 try:
                     rest += frame.decompress(block)
                 except zstandard.ZstdError as error:

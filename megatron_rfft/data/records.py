@@ -5,6 +5,7 @@ assistant's, is the response, and all before it are the prompt.
 """
 
 import re
+from codecs import BOM_UTF8, BOM_UTF16_BE, BOM_UTF16_LE
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, fields
 from typing import Any, Literal
@@ -133,9 +134,10 @@ def read_documents(
         try:
             row, raw = next(rows)
             if isinstance(raw, bytes):
+                raw = raw.removeprefix(BOM_UTF8)  # Windows begins files with it, and they may have been joined
                 if raw.isspace() or not raw:
                     continue
-                record = decode(raw)
+                record = _decoded(raw, decode)
             elif isinstance(raw, BadRow):
                 raise BadRecord(raw.reason)
             else:
@@ -147,6 +149,19 @@ def read_documents(
             raise UserError(f"{piece.place(row + 1)}: {error}; restore the file") from error
         except (msgspec.MsgspecError, UnicodeDecodeError, BadRecord, TemplateRefusal) as error:
             refuse(piece, row, _reason(error), _fix(error, fields), fields, skipped)
+
+
+def _decoded(line: bytes, decode: Callable[[bytes], Any]) -> Any:
+    try:
+        return decode(line)
+    except RecursionError as error:
+        raise BadRecord("is nested too deeply for JSON") from error
+    except msgspec.MsgspecError as error:
+        if line.startswith((BOM_UTF16_LE, BOM_UTF16_BE)):
+            raise BadRecord("is UTF-16; save the file as UTF-8") from error
+        if line.startswith(b"["):
+            raise BadRecord("is a JSON array; write one object a line") from error
+        raise
 
 
 def _document(row: int, record: Any, fields: Fields, wrap: Callable[[Prompt], str] | None) -> Document:

@@ -8,7 +8,7 @@ from pathlib import Path
 from megatron_rfft.common.errors import UserError
 from megatron_rfft.common.files import atomic_write, require_file, sha256_file
 from megatron_rfft.common.manifest import finished_manifest, write_manifest
-from megatron_rfft.corpus.read import read_records
+from megatron_rfft.data.sources import whole_records
 
 _MAX_PIECE_LENGTH = 96
 _HINT = "write the corpus with data_prep/generate.py"
@@ -34,7 +34,7 @@ def train_tokenizer(corpora: Sequence[Path], vocab_size: int, max_records: int, 
     inputs = {"corpora": checksums, "vocab_size": vocab_size, "max_records": max_records}
     if finished_manifest(manifest, "tokenizer", inputs):
         return
-    records = itertools.chain.from_iterable(itertools.islice(read_records(corpus), max_records) for corpus in corpora)
+    records = itertools.chain.from_iterable(itertools.islice(whole_records(corpus), max_records) for corpus in corpora)
     train_sentencepiece(
         (text for record in records for text in (record["prompt"], record["response"])), vocab_size, output
     )

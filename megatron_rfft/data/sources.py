@@ -16,7 +16,7 @@ from megatron_rfft.common.errors import UserError
 from megatron_rfft.common.files import sha256_file
 from megatron_rfft.corpus.config import CorpusConfig
 from megatron_rfft.corpus.generate import make_plan
-from megatron_rfft.corpus.read import corpus_manifest
+from megatron_rfft.corpus.read import corpus_manifest, read_shard
 from megatron_rfft.data.pieces import CompressedPiece, LinesPiece, ParquetPiece, Piece, PresetPiece
 from megatron_rfft.data.records import Document, Fields, Skipped, read_documents
 from megatron_rfft.data.tokenizers import Prompt
@@ -75,13 +75,17 @@ def open_inputs(inputs: Sequence[Path | str], num_threads: int = 1) -> Source:
         raise UserError(f"{second} has form {other!r}, {first} has {form!r}; make one data set a form")
     with ThreadPoolExecutor(num_threads) as threads:
         for entry, file, wanted, found in zip(entries, files, stated, threads.map(sha256_file, files), strict=True):
-            if wanted not in (None, found):
-                raise UserError(
-                    f"{file} was changed after it was written: its corpus' manifest has another checksum; "
-                    "generate the corpus again"
-                )
+            _require_unchanged(file, wanted, found)
             entry["sha256"] = found
     return Source({"files": entries}, tuple(files))
+
+
+def whole_records(corpus: Path) -> Iterator[dict[str, Any]]:
+    """The records of a corpus folder, each shard checked before its first one. Raises UserError for a changed shard."""
+    for name, entry in corpus_manifest(corpus)["files"].items():
+        shard = _whole_shard(corpus / name, entry["bytes"])
+        _require_unchanged(shard, entry["sha256"], sha256_file(shard))
+        yield from read_shard(shard)
 
 
 def sample_documents(
@@ -102,6 +106,14 @@ def _whole_shard(path: Path, size: int) -> Path:
     if path.stat().st_size != size:
         raise UserError(f"{path} has {path.stat().st_size} bytes, its manifest says {size}; generate the corpus again")
     return path
+
+
+def _require_unchanged(shard: Path, stated: str | None, found: str) -> None:
+    if stated not in (None, found):
+        raise UserError(
+            f"{shard} was changed after it was written: its corpus' manifest has another checksum; generate the corpus "
+            "again"
+        )
 
 
 def _expand(item: Path | str) -> list[Path]:

@@ -11,20 +11,21 @@ import shutil
 import sys
 import tempfile
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from itertools import repeat
 from pathlib import Path
 from typing import Any
 
 from megatron_rfft.common.errors import UserError
 from megatron_rfft.common.files import atomic_write, full_disk_reported, read_json, write_json
-from megatron_rfft.common.manifest import finished_manifest, read_manifest
+from megatron_rfft.common.manifest import read_manifest
 from megatron_rfft.common.parts import Part, held, in_turn, read_proof, write_proof
 from megatron_rfft.common.progress import progress_bar
 from megatron_rfft.corpus.workers import worker_map
 from megatron_rfft.data.documents import MANIFEST_KIND, DatasetPaths
 from megatron_rfft.data.encode import Encoding, PieceSummary, encode_piece
 from megatron_rfft.data.engines import ENGINES, warm_up, why_not_fast
+from megatron_rfft.data.integrity import finished_dataset
 from megatron_rfft.data.join import PartFiles, join_parts
 from megatron_rfft.data.pieces import Piece
 from megatron_rfft.data.records import Fields
@@ -152,7 +153,7 @@ def tokenize(
         paths.prefix.parent.mkdir(parents=True, exist_ok=True)
         _discard_others(paths, settings)
         with held(paths.lock, part is not None, paths.prefix):
-            if finished := finished_manifest(paths.manifest, MANIFEST_KIND, inputs):
+            if finished := finished_dataset(paths, inputs):
                 clean_up(paths)
                 return finished
             _open_folder(paths, settings, alone=part is None)
@@ -317,28 +318,14 @@ def _write_part(folder: Path, number: int, piece: Piece, encoding: Encoding) -> 
     if read_proof(files.proof, folder, hashed=True):
         return files
     summary, digests = PieceSummary(), (hashlib.sha256(), hashlib.sha256())
-    documents = 0
     # Not durable: a power loss costs the latest parts, which their proofs then show to be damaged.
     with atomic_write(files.tokens, "wb", False) as tokens, atomic_write(files.rows, "wb", False) as rows:
         for batch in encode_piece(piece, encoding, summary):
-            documents += len(batch.rows)
             for handle, digest, array in zip((tokens, rows), digests, (batch.tokens, batch.rows), strict=True):
                 handle.write(array)
                 digest.update(array)
-    counts: dict[str, dict[str, int]] = {}
-    for (task, what), count in summary.counts.items():
-        counts.setdefault(task, {})[what] = count
-    write_proof(
-        files.proof,
-        {f.name: digest.hexdigest() for f, digest in zip((files.tokens, files.rows), digests, strict=True)},
-        documents=documents,
-        form=summary.form,
-        tasks=summary.tasks,
-        counts=counts,
-        largest_id=summary.largest_id,
-        lengths={task: sorted(lengths) for task, lengths in summary.lengths.items()},
-        skipped=asdict(summary.skipped),
-    )
+    checksums = {f.name: digest.hexdigest() for f, digest in zip((files.tokens, files.rows), digests, strict=True)}
+    write_proof(files.proof, checksums, **summary.facts())
     return files
 
 

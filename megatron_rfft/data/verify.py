@@ -1,6 +1,7 @@
 """Proving a data set: its files against the manifest, its structure, and a sample of documents tokenized again."""
 
 from collections.abc import Iterator, Sequence
+from functools import reduce
 from itertools import pairwise
 from pathlib import Path
 from random import Random
@@ -9,18 +10,18 @@ from typing import Any
 import numpy as np
 
 from megatron_rfft.common.errors import UserError
-from megatron_rfft.common.files import require_file
-from megatron_rfft.common.manifest import read_manifest, verify_manifest
+from megatron_rfft.common.manifest import verify_manifest
 from megatron_rfft.common.progress import progress_bar
-from megatron_rfft.data.documents import MANIFEST_KIND, DatasetPaths, Documents, describe_wrong
+from megatron_rfft.data.documents import MANIFEST_KIND, DatasetPaths, Documents, describe_wrong, read_dataset_manifest
 from megatron_rfft.data.encode import PieceSummary, encode_piece
 from megatron_rfft.data.engines import load_engine
 from megatron_rfft.data.inspection import statistics
-from megatron_rfft.data.join import COUNTS
+from megatron_rfft.data.integrity import tokenizer_problems
+from megatron_rfft.data.join import COUNTS, joined_facts
 from megatron_rfft.data.records import Document, Fields
 from megatron_rfft.data.sources import Source
 from megatron_rfft.data.tokenize import Options
-from megatron_rfft.data.tokenizers import HFTokenizer, Tokenizer, load_tokenizer
+from megatron_rfft.data.tokenizers import HFTokenizer, Tokenizer
 
 MOST_PROBLEMS = 20
 _BLOCK = 1 << 24
@@ -36,8 +37,7 @@ def verify_dataset(
     there is no data set, or if it was made from another source or tokenizer.
     """
     paths = DatasetPaths(Path(prefix))
-    require_file(paths.manifest, "give the prefix that data_prep/tokenize_corpus.py wrote (without .bin)")
-    manifest = read_manifest(paths.manifest, MANIFEST_KIND)
+    manifest = read_dataset_manifest(paths)
     rederived = 0
     documents = None
     if not (problems := verify_manifest(paths.manifest, MANIFEST_KIND)):
@@ -65,6 +65,8 @@ def _structure(documents: Documents) -> list[str]:
     """What is wrong with the index, the boundaries and the tokens, and what the manifest says that is not so."""
     if problems := documents.contradictions():  # tokens cannot be found by such an index
         return problems
+    if problems := tokenizer_problems(documents):
+        return problems
     config = documents.manifest["config"]
     ids = documents.tokens.all_tokens
     problems = describe_wrong(
@@ -73,11 +75,17 @@ def _structure(documents: Documents) -> list[str]:
     outside = [_outside(ids[start : start + _BLOCK], config["vocab_size"]) for start in range(0, len(ids), _BLOCK)]
     if sum(outside):
         problems.append(f"{sum(outside)} tokens are not in the vocabulary of {config['vocab_size']}")
-    return problems + [
-        f"the manifest says {what} {stated!r}, the files say {found!r}"
-        for what, (stated, found) in _derived(documents).items()
-        if stated != found
-    ]
+    return problems + _differing(documents.manifest, _derived(documents), "the files say")
+
+
+def _differing(manifest: dict[str, Any], found: dict[str, Any], says: str) -> list[str]:
+    """A line for each field (by its keys with points between) that is another than what was ``found``."""
+    problems = []
+    for what, value in found.items():
+        stated = reduce(lambda place, key: place[key], what.split("."), manifest)
+        if stated != value:
+            problems.append(f"the manifest says {what} {stated!r}, {says} {value!r}")
+    return problems
 
 
 def _outside(ids: np.ndarray, vocab_size: int) -> int:
@@ -89,9 +97,8 @@ def _ids_in_use(documents: Documents) -> int:
     return 1 + max(int(ids[start : start + _BLOCK].max()) for start in range(0, len(ids), _BLOCK))
 
 
-def _derived(documents: Documents) -> dict[str, tuple[Any, Any]]:
-    """Each field of the manifest that follows from the files: what it says, and what follows."""
-    manifest, config = documents.manifest, documents.manifest["config"]
+def _derived(documents: Documents) -> dict[str, Any]:
+    """The fields of the manifest that follow from the documents."""
     rows = statistics(documents)
     per_task: dict[str, dict[str, int]] = {}
     lengths: dict[str, list[int]] = {}
@@ -100,26 +107,13 @@ def _derived(documents: Documents) -> dict[str, tuple[Any, Any]]:
         for what in COUNTS:
             counts[what] += row[what]
         lengths.setdefault(row["task"], []).append(row["length"])
-    tokenizer = load_tokenizer(documents.paths.tokenizer)
-    found = {
+    return {
         "counts": {what: sum(counts[what] for counts in per_task.values()) for what in COUNTS},
         "per_task": per_task,
         "lengths": lengths,
         "config.max_tokens": max(row["longest"] for row in rows),
-        "config.vocab_size": tokenizer.vocab_size,
-        **({"config.ids_in_use": _ids_in_use(documents)} if "ids_in_use" in config else {}),
-        "config.stop_id": tokenizer.stop_id,
-        "chat": manifest["inputs"]["chat"],
-        "inputs.stop_id": config["stop_id"],
-        "inputs.bos_id": config["bos_id"],
+        **({"config.ids_in_use": _ids_in_use(documents)} if "ids_in_use" in documents.manifest["config"] else {}),
     }
-    derived = {}
-    for what, value in found.items():
-        stated = manifest
-        for key in what.split("."):
-            stated = stated[key]
-        derived[what] = (stated, value)
-    return derived
 
 
 def _options(manifest: dict[str, Any], tokenizer: Path | None) -> Options:
@@ -153,10 +147,12 @@ def _retokenize(
     documents: Documents, source: Source, options: Options, tokenizer: Tokenizer, chosen: set[int]
 ) -> list[str]:
     is_hf = isinstance(tokenizer, HFTokenizer)
+    if (engine := documents.manifest["engine"]) not in (["fastokens", "tokenizers"] if is_hf else ["sentencepiece"]):
+        return [f"the manifest says engine {engine!r}, which does not encode with {tokenizer.path}"]
     encode = load_engine("tokenizers", tokenizer.path) if is_hf else None
-    problems, count = [], 0
+    problems, count, proofs = [], 0, []
     with progress_bar(len(documents), "tokenize again", "documents") as bar:
-        for number, document in enumerate(_kept_documents(source, options, tokenizer, documents)):
+        for number, document in enumerate(_kept_documents(source, options, tokenizer, documents, proofs)):
             count += 1
             bar.update(1)
             if number in chosen and number < len(documents):
@@ -171,7 +167,14 @@ def _retokenize(
                     problems.append(f"document {number} has its response at another token than {boundary}")
     if count != len(documents):
         problems.append(f"the input holds {count} documents, the data set {len(documents)}")
-    return problems
+    return problems + _differing(documents.manifest, _found_in_input(proofs), "the input says")
+
+
+def _found_in_input(proofs: Sequence[dict[str, Any]]) -> dict[str, Any]:
+    """The fields of the manifest that follow from the input, of which ``proofs`` are the pieces' facts."""
+    found: dict[str, Any] = {f"skipped.{what}": sum(p["skipped"][what] for p in proofs) for what in ("bad", "too_long")}
+    forms = [proof["form"] for proof in proofs if proof["documents"]]
+    return joined_facts(proofs) | found | ({"form": forms[0]} if forms else {})
 
 
 def _split(encoded) -> list[list[int]]:
@@ -179,10 +182,14 @@ def _split(encoded) -> list[list[int]]:
     return [ids[start:end].tolist() for start, end in pairwise(offsets)]
 
 
-def _kept_documents(source: Source, options: Options, tokenizer: Tokenizer, documents: Documents) -> Iterator[Document]:
-    """The documents of the input in their order, without those that were left out."""
+def _kept_documents(
+    source: Source, options: Options, tokenizer: Tokenizer, documents: Documents, proofs: list[dict[str, Any]]
+) -> Iterator[Document]:
+    """The documents of the input in their order, without those left out; ``proofs`` gets the pieces' facts."""
     encoding = options.encoding(tokenizer, documents.manifest["engine"])
     pieces: Sequence = source.pieces(options.fields)
     for piece in pieces:
-        for batch in encode_piece(piece, encoding, PieceSummary()):
+        summary = PieceSummary()
+        for batch in encode_piece(piece, encoding, summary):
             yield from batch.documents
+        proofs.append(summary.facts())

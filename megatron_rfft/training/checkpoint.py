@@ -134,9 +134,10 @@ class CheckpointSave:
             work()
         except OSError as error:
             shutil.rmtree(self._temporary, ignore_errors=True)
+            fix = "make the folder writable" if error.errno in (errno.EACCES, errno.EROFS) else "free some room"
             raise CommandFailed(
                 f"checkpoint {self.final} could not be written ({error.strerror or error}); older ones are untouched: "
-                "free some room and run it again"
+                f"{fix} and run it again"
             ) from error
 
 
@@ -199,7 +200,8 @@ def load_checkpoint(trainer: Trainer, path: Path, *, weights_only: bool = False,
     _check_model(trainer, path, manifest)
     _check_adapter(trainer, path, manifest)
     if trainer.adapter is not None:
-        _load_weights(trainer, on_first_rank(lambda: weights_chain(base_of(path, manifest))))
+        now = Path(trainer.config.checkpoint.load)
+        _load_weights(trainer, on_first_rank(lambda: weights_chain(base_of(path, manifest, now=now))))
     loaded = dist_checkpointing.load(_sharded_state(trainer, is_loading=True), str(path / STATE))
     _put_weights(trainer.stages, loaded)
     for stage in trainer.stages:

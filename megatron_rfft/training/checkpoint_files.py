@@ -62,13 +62,14 @@ def adapter_section(adapter: dict, base: dict[str, str], checkpoint: Path) -> di
     return {**adapter, "base": {**base, "path": path}}
 
 
-def base_of(checkpoint: Path, manifest: dict, given: Path | None = None) -> Path:
-    """The checkpoint that the adapters in ``checkpoint`` are trained on: ``given``, or where the manifest says.
+def base_of(checkpoint: Path, manifest: dict, given: Path | None = None, now: Path | None = None) -> Path:
+    """The checkpoint that the adapters in ``checkpoint`` are trained on: ``given``, or where the manifest says, or
+    ``now``, if it has moved there.
 
     Raises UserError if it is gone or another one.
     """
     section, load = manifest["adapter"]["base"], manifest["config"]["checkpoint"]["load"]
-    places = [given] if given else [checkpoint.resolve() / section["path"], Path(load)]
+    places = [given] if given else [checkpoint.resolve() / section["path"], Path(load), *([now] if now else [])]
     found = [Path(os.path.normpath(place)) for place in places if (place / MANIFEST).is_file()]
     if not found:
         raise UserError(

@@ -1,5 +1,6 @@
 """tools/submit.py without a cluster: what it would submit, and which configs it refuses."""
 
+import shlex
 from pathlib import Path
 
 import pytest
@@ -8,6 +9,7 @@ import yaml
 from megatron_rfft.cluster.chain import Chain
 from megatron_rfft.cluster.chain_config import load_chain
 from megatron_rfft.common.errors import UserError
+from megatron_rfft.training.config_reader import load_config
 from tests.conftest import ROOT, run_python
 
 GOLDEN = Path(__file__).parent / "golden" / "chain.txt"
@@ -45,6 +47,29 @@ def test_a_done_task_of_an_array_is_left_out(tmp_path):
     chain = Chain(load_chain(write(tmp_path, chain_values(tmp_path / "run"))))
     assert chain.missing()["data"] == [1, 2]
     assert "--array=1,2" in chain.stage("data").command([1, 2], "")
+
+
+def test_a_path_may_have_spaces_and_signs(tmp_path):
+    """In what the stages run, in the trainers' options and in Slurm's own patterns."""
+    run, values = tmp_path / "my runs: 100% of it's #1", chain_values(tmp_path)
+    values |= {"run": str(run), "general": {"chat": {"path": "chat.jsonl"}}}
+    values["adapt"]["options"] = ["--logging.profile", "[1, 2]"]
+    chain = Chain(load_chain(write(tmp_path, values)))
+    for training in (*chain.models.pretrained.values(), *chain.models.adapted.values()):
+        config = training.config
+        read = [config.run.output, config.data.train[0].path, config.checkpoint.load, *config.validation.data]
+        assert all(path.startswith(f"{run}/") for path in read)
+        assert load_config(training.file, training.options) == config
+    assert [run.config.logging.profile for run in chain.models.adapted.values()] == 2 * [[1, 2]]
+    for stage in chain.stages:
+        output = next(word for word in stage.command([0], "") if word.startswith("--output="))
+        assert output.replace("%%", "%").startswith(f"--output={run}/chain/{stage.name}-%")
+        for task in stage.tasks:
+            words = [shlex.split(line) for line in task.script.splitlines() if "$PYTHON" in line]
+            assert all(word.count(str(run)) == word.count("my runs") for line in words for word in line)
+            assert any(str(run) in word for line in words for word in line)
+    with pytest.raises(UserError, match=r"run '.*a,b' has ',' in it, which commands take for an end; name another"):
+        load_chain(write(tmp_path, values), run=tmp_path / "a,b")
 
 
 @pytest.mark.parametrize(

@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -56,6 +57,23 @@ def slurm(tmp_path, monkeypatch) -> Path:
 
 def submit(file: Path) -> list[str]:
     return submit_chain(Chain(load_chain(file)), file)
+
+
+def test_nothing_of_the_job_that_submits_is_left_to_its_jobs(slurm, tmp_path, monkeypatch):
+    (slurm / "sbatch").write_text(SBATCH.replace("\n", '\nenv >>"$SLURM/environment"\n', 1))
+    monkeypatch.setenv("SLURM_CONF", "/etc/slurm.conf")
+    monkeypatch.setenv("SLURM_TIME_FORMAT", "relative")
+    submit(write(tmp_path, chain_values(tmp_path / "run")))
+    outside = (slurm / "environment").read_text()
+    assert "SLURM_CONF=/etc/slurm.conf" in outside
+    assert "SLURM_TIME_FORMAT=relative" in outside
+    for name in ("SLURM_JOB_ID", "SLURM_ARRAY_TASK_ID", "SLURM_RESTART_COUNT", "SLURM_MEM_PER_NODE", "SLURMD_NODENAME"):
+        monkeypatch.setenv(name, "7")
+    (slurm / "environment").unlink()
+    submit(write(tmp_path, chain_values(tmp_path / "another")))
+    inside = (slurm / "environment").read_text()
+    assert "SLURM_CONF=/etc/slurm.conf" in inside
+    assert not re.search(r"^SLURM.*=(7|relative)$", inside, re.MULTILINE)
 
 
 def dependencies(slurm: Path) -> list[str]:

@@ -66,7 +66,7 @@ def test_a_chain_on_one_screen(queue, tmp_path):
 
 
 def test_what_failed_is_told_apart_from_what_was_not_started_for_it(queue, tmp_path):
-    run = tmp_path / "run"
+    run = tmp_path / "my runs"
     submitted(run, adapt=13, convert=14, report=15)
     views = look(run)
     assert [view.failed for view in views] == [["13_1"], [], []]
@@ -75,7 +75,7 @@ def test_what_failed_is_told_apart_from_what_was_not_started_for_it(queue, tmp_p
         "convert 14 PENDING, CANCELLED (Dependency)",
         "report 15 CANCELLED (a stage before it failed)",
         f"failed: adapt (13_1), and what needs it was not started; see {run}/chain/adapt-13_1.log",
-        f"fix it and go on with: python tools/submit.py --config /a/chain.yaml --run {run}",
+        f"fix it and go on with: python tools/submit.py --config /a/chain.yaml --run '{run}'",
     ]
 
 

@@ -1,15 +1,25 @@
 """Files are whole or absent; manifests notice every change; length ranges parse."""
 
+import errno
+import os
 import re
+from pathlib import Path
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from megatron_rfft.common.cli import parse_length_shares, parse_lengths
+from megatron_rfft.common.cli import parse_length_shares, parse_lengths, run_command
 from megatron_rfft.common.errors import UserError
-from megatron_rfft.common.files import atomic_write, read_json
-from megatron_rfft.common.manifest import read_manifest, verify_manifest, write_manifest
+from megatron_rfft.common.files import atomic_write, read_json, require_writable
+from megatron_rfft.common.manifest import (
+    DamagedManifest,
+    finished_manifest,
+    read_manifest,
+    verify_manifest,
+    write_manifest,
+)
+from megatron_rfft.common.yaml_config import read_yaml
 
 
 def test_a_failed_write_leaves_the_old_file_and_nothing_else(tmp_path):
@@ -27,10 +37,62 @@ def test_a_failed_write_leaves_the_old_file_and_nothing_else(tmp_path):
     assert list(tmp_path.iterdir()) == [path]
 
 
-def test_broken_json_is_an_error_that_names_the_file(tmp_path):
-    (tmp_path / "a.json").write_text('{"half": ')
+@pytest.mark.parametrize("content", [b'{"half": ', b"[" * 100_000 + b"]" * 100_000, b'"\xff"', b'{"a": 1}\0'])
+def test_broken_json_is_an_error_that_names_the_file(tmp_path, content):
+    (tmp_path / "a.json").write_bytes(content)
     with pytest.raises(UserError, match=r"a\.json is not valid JSON"):
         read_json(tmp_path / "a.json")
+
+
+@pytest.mark.parametrize("content", [b"a: [", b"a: " + b"[" * 400, b"a: \xff", b"a: 2024-99-99", b"a: \x00"])
+def test_broken_yaml_is_an_error_that_names_the_file(tmp_path, content):
+    (tmp_path / "a.yaml").write_bytes(content)
+    with pytest.raises(UserError, match=r"a\.yaml is not valid YAML"):
+        read_yaml(tmp_path / "a.yaml", "")
+
+
+def test_the_mark_that_windows_puts_before_a_file_is_passed_over(tmp_path):
+    (tmp_path / "a.json").write_bytes(b'\xef\xbb\xbf{"a": 1}')
+    (tmp_path / "a.yaml").write_bytes(b"\xef\xbb\xbfa: 1")
+    assert read_json(tmp_path / "a.json") == read_yaml(tmp_path / "a.yaml", "") == {"a": 1}
+
+
+@pytest.mark.parametrize(
+    ("number", "code", "advice"),
+    [
+        (errno.EROFS, 2, "Read-only file system; name a place that can be written to"),
+        (errno.EACCES, 2, "Permission denied; change its permissions, or name another place"),
+        (errno.ENOTDIR, 2, "Not a directory; name another place"),
+        (errno.ENOSPC, 1, "No space left on device; free some room and run the command again"),
+    ],
+)
+def test_what_the_file_system_refuses_is_one_line(capsys, monkeypatch, number, code, advice):
+    def main() -> None:
+        raise OSError(number, os.strerror(number), "/data/run")
+
+    with pytest.raises(SystemExit) as ended:
+        run_command(main)
+    assert (ended.value.code, capsys.readouterr().err) == (code, f"error: /data/run: {advice}\n")
+    monkeypatch.setenv("LOCAL_RANK", "3")  # seven more processes of the node say the same
+    with pytest.raises(SystemExit):
+        run_command(main)
+    assert capsys.readouterr().err == ""
+
+
+def test_other_errors_of_the_system_keep_their_traceback():
+    def main() -> None:
+        Path("/proc/self/there/is/none").read_text()
+
+    with pytest.raises(FileNotFoundError):
+        run_command(main)
+
+
+def test_a_folder_that_cannot_be_written_to_is_named(tmp_path):
+    (tmp_path / "file").touch()
+    assert require_writable(tmp_path / "new" / "folder").is_dir()
+    assert list((tmp_path / "new" / "folder").iterdir()) == []
+    with pytest.raises(UserError, match=r"file/run cannot be written to \(Not a directory\); name a folder that can"):
+        require_writable(tmp_path / "file" / "run")
 
 
 @pytest.mark.parametrize(
@@ -51,6 +113,28 @@ def test_a_manifest_notices_every_change(tmp_path, damage, expected):
     damage(file)
     (problem,) = verify_manifest(manifest, "dataset")
     assert expected in problem
+
+
+@pytest.mark.parametrize(
+    "damage",
+    [
+        lambda text: text[:-9],
+        lambda text: text.replace('"files"', '"fails"'),
+        lambda text: text.replace('"sha256"', '"sha255"'),
+        lambda text: text.replace('"bytes": 8', '"bytes": "8"'),
+    ],
+)
+def test_a_damaged_manifest_is_named_and_what_it_is_of_may_be_made_again(tmp_path, damage):
+    (tmp_path / "data.bin").write_bytes(b"abcdefgh")
+    manifest = tmp_path / "manifest.json"
+    write_manifest(manifest, "dataset", [tmp_path / "data.bin"], inputs={"seed": 1})
+    assert finished_manifest(manifest, "dataset", {"seed": 1})
+    with pytest.raises(UserError, match="made from other inputs"):
+        finished_manifest(manifest, "dataset", {"seed": 2})
+    manifest.write_text(damage(manifest.read_text()))
+    with pytest.raises(DamagedManifest, match=r"manifest\.json is .*; restore or regenerate it"):
+        read_manifest(manifest, "dataset")
+    assert finished_manifest(manifest, "dataset", {"seed": 2}) is None
 
 
 def test_a_manifest_of_another_kind_is_refused(tmp_path):

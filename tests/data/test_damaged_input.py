@@ -13,6 +13,7 @@ from megatron_rfft.common.parts import Part, held
 from megatron_rfft.corpus import CorpusConfig, generate_corpus
 from megatron_rfft.data.documents import DatasetPaths
 from megatron_rfft.data.records import Fields
+from megatron_rfft.data.sentencepiece_train import train_tokenizer
 from megatron_rfft.data.sources import open_inputs
 from megatron_rfft.data.tokenize import Options, tokenize
 from tests.conftest import run_python
@@ -60,12 +61,62 @@ def test_a_damaged_container_is_never_skipped(small_data, tmp_path, kind):
     assert not (tmp_path / "data.bin").exists()
 
 
+GOOD = b'{"prompt": "Q: 1", "response": "x"}\n'
+DEEP = 100_000
+
+
+@pytest.mark.parametrize(
+    ("line", "message"),
+    [
+        (
+            b'{"prompt": "Q", "response": "x", "more": ' + b"[" * DEEP + b"]" * DEEP + b"}\n",
+            "nested too deeply for JSON",
+        ),
+        (b'{"a": ' * DEEP + b"1" + b"}" * DEEP + b"\n", "nested too deeply for JSON"),
+        (GOOD.decode().encode("utf-16"), "is UTF-16; save the file as UTF-8"),
+        (b"[" + GOOD.strip() + b"]\n", "is a JSON array; write one object a line"),
+    ],
+)
+def test_the_right_words_for_a_line_that_is_no_record(small_data, tmp_path, line, message):
+    file = tmp_path / "in.jsonl"
+    file.write_bytes(GOOD + line + (b"" if "UTF-16" in message else GOOD))
+    with pytest.raises(UserError, match=rf"in.jsonl, line 2: is {message.removeprefix('is ')}; fix it, or leave out"):
+        tokenize(open_inputs([file]), Options(small_data.tokenizer), tmp_path / "data")
+    manifest = tokenize(open_inputs([file]), Options(small_data.tokenizer, fields=LENIENT), tmp_path / "data")
+    assert manifest["counts"]["documents"] == (1 if "UTF-16" in message else 2)
+    assert manifest["skipped"]["bad"] >= 1
+
+
+@pytest.mark.parametrize("compress", [bytes, gzip.compress])
+def test_the_mark_that_windows_puts_before_a_file_is_passed_over(small_data, tmp_path, compress):
+    """Also where two such files were joined."""
+    file = tmp_path / f"in.jsonl{'' if compress is bytes else '.gz'}"
+    file.write_bytes(compress(b"\xef\xbb\xbf" + GOOD + GOOD + b"\xef\xbb\xbf" + GOOD))
+    manifest = tokenize(open_inputs([file]), Options(small_data.tokenizer), tmp_path / "data")
+    assert (manifest["counts"]["documents"], manifest["skipped"]["bad"]) == (3, 0)
+
+
+@pytest.mark.parametrize("window_log", [28, 31])
+def test_zst_files_with_long_windows_are_read(small_data, tmp_path, window_log):
+    """zstd --long=31, in which large dumps are published."""
+    settings = zstandard.ZstdCompressionParameters(window_log=window_log, hash_log=12, chain_log=12)
+    stream = zstandard.ZstdCompressor(compression_params=settings).compressobj()  # of unknown size: the window counts
+    file = tmp_path / "in.jsonl.zst"
+    file.write_bytes(stream.compress(lines(100)) + stream.flush())
+    manifest = tokenize(open_inputs([file]), Options(small_data.tokenizer), tmp_path / "data")
+    assert manifest["counts"]["documents"] == 100
+
+
 def test_a_shard_that_was_changed_is_not_tokenized(small_data, tmp_path):
     generate_corpus(CorpusConfig({"coin_flip": [2, 3]}, samples=20, form="lean", num_shards=2), tmp_path / "corpus")
     shard = sorted((tmp_path / "corpus").glob("*.jsonl"))[1]
     shard.write_bytes(shard.read_bytes().replace(b"coin", b"coim", 1))
-    with pytest.raises(UserError, match=r"00001.* was changed after it was written: .* generate the corpus again"):
+    refused = pytest.raises(UserError, match=r"00001.* was changed after it was written: .* generate the corpus again")
+    with refused:
         open_inputs([tmp_path / "corpus"])
+    with refused:  # nor is a vocabulary made of it
+        train_tokenizer([tmp_path / "corpus"], 600, 1000, tmp_path / "tokenizer.model")
+    assert not list(tmp_path.glob("*tokenizer*"))
 
 
 def test_the_advice_of_an_error_works(small_data, tmp_path):

@@ -1,12 +1,15 @@
 """A data set of which one bit is another: named before it is trained on."""
 
 import json
+import re
 
 import numpy as np
 import pytest
 import yaml
 
+from megatron_rfft.common.cli import run_command
 from megatron_rfft.common.errors import UserError
+from megatron_rfft.data.dataset import PackedDataset
 from megatron_rfft.data.documents import Documents
 from megatron_rfft.data.integrity import TokensCheck, check_small_files
 from megatron_rfft.data.tokenize import tokenize_corpus
@@ -33,6 +36,35 @@ def opened(prefix) -> str:
         return TokensCheck([documents]).problem() or ""
     except UserError as error:
         return str(error)
+
+
+def edit(prefix, change) -> None:
+    path = prefix.with_name("data.manifest.json")
+    manifest = json.loads(path.read_text())
+    change(manifest)
+    path.write_text(json.dumps(manifest))
+
+
+@pytest.mark.parametrize(
+    "damage",
+    [
+        lambda prefix: flip(prefix.with_name("data.bin"), 0.5),
+        lambda prefix: prefix.with_name("data.idx").unlink(),
+        lambda prefix: flip(prefix.with_name("data.docs.npy"), 0.02),
+        lambda prefix: prefix.with_name("data.manifest.json").write_text("{"),
+        lambda prefix: edit(prefix, lambda manifest: manifest.update(files={})),
+        lambda prefix: edit(prefix, lambda manifest: manifest.pop("inputs")),
+        lambda prefix: edit(prefix, lambda manifest: manifest["config"].update(vocab_size=900)),
+    ],
+)
+def test_tokenizing_again_repairs_what_is_damaged(small_data, prefix, capsys, damage):
+    """As every message about it advises."""
+    sound = {file.name: file.read_bytes() for file in prefix.parent.glob("data.*") if file.is_file()}
+    damage(prefix)
+    tokenize_corpus(small_data.corpus, small_data.tokenizer, prefix)
+    assert f"note: {prefix} is damaged; making it anew" in capsys.readouterr().err
+    assert {file.name: file.read_bytes() for file in prefix.parent.glob("data.*") if file.is_file()} == sound
+    assert opened(prefix) == ""
 
 
 @pytest.mark.parametrize("name", ["data.bin", "data.idx", "data.docs.npy", "data.tokenizer/tokenizer.json"])
@@ -64,6 +96,50 @@ def test_boundaries_that_cannot_be_are_refused_without_a_checksum(prefix, field,
     np.save(file, rows)
     with pytest.raises(UserError, match=rf"data is damaged: {message}.*number 5\); tokenize the corpus again"):
         Documents(prefix)
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (lambda manifest: manifest.update(files={}), "it has no checksum of data.bin"),
+        (lambda manifest: manifest["files"].pop("data.tokenizer/tokenizer.json"), "has no checksum of .*/tokenizer.js"),
+        (lambda manifest: manifest["files"].pop("data.tokenizer/tokenizer_config.json"), "no checksum of .*_config"),
+        (lambda manifest: manifest.pop("config"), "Object missing required field `config`"),
+        (lambda manifest: manifest["config"].update(vocab_size="700"), "Expected `int`, got `str`"),
+        (lambda manifest: manifest["config"].update(vocab_size=900), "says config.vocab_size 900, its tokenizer 700"),
+        (lambda manifest: manifest["config"].update(stop_id=3), "the manifest states two stop tokens"),
+        (lambda manifest: manifest["per_task"].update(other={}), "the manifest states two lists of tasks"),
+        (lambda manifest: manifest["lengths"].pop("coin_flip"), "the manifest states two lists of tasks"),
+        (lambda manifest: manifest["per_task"]["coin_flip"].update(tokens=7), "counts that are not the sums of its"),
+        (lambda manifest: manifest.update(chat=True), "that prompts are in the chat template, and that they are not"),
+        (lambda manifest: manifest["inputs"].update(max_tokens=3), "a limit of tokens that its own documents exceed"),
+        (lambda manifest: manifest["skipped"].update(bad=2), "that bad records were refused, and left out"),
+        (lambda manifest: manifest["skipped"].update(too_long=2), "that long documents were refused, and left out"),
+        (lambda manifest: manifest.update(tasks=[]), "a document belongs to no task of the manifest"),
+    ],
+)
+def test_a_manifest_that_cannot_be_is_refused(prefix, change, message):
+    edit(prefix, change)
+    assert re.search(rf"damaged.*{message}.*tokenize the corpus again$", opened(prefix))
+
+
+def test_a_token_outside_the_vocabulary_is_named_by_the_rank_that_meets_it(prefix, monkeypatch, capsys):
+    """The embedding would see it before the file's checksum is known."""
+    documents = Documents(prefix)
+    tokens = np.memmap(prefix.with_name("data.bin"), "<u2", "r+")
+    tokens[documents.tokens.offsets[7] // 2 + 3] |= 1 << 14
+    tokens.flush()
+    dataset = PackedDataset([prefix], sequence_length=1024, seed=0)
+
+    def read_all() -> None:
+        for sequence in range(dataset.epoch_length):
+            dataset.batch([sequence])
+
+    monkeypatch.setenv("LOCAL_RANK", "3")
+    with pytest.raises(SystemExit, match="2"):
+        run_command(read_all)
+    line = capsys.readouterr().err
+    assert re.search(r"^error: .*data is damaged: document 7 has the token \d+, .* of 700; tokenize the corpus", line)
 
 
 def test_a_run_on_damaged_tokens_leaves_no_checkpoint(prefix, tmp_path):

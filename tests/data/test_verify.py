@@ -7,8 +7,9 @@ import pytest
 
 from megatron_rfft.common.errors import UserError
 from megatron_rfft.common.files import sha256_file
+from megatron_rfft.data.records import Fields
 from megatron_rfft.data.sources import open_inputs
-from megatron_rfft.data.tokenize import tokenize_corpus
+from megatron_rfft.data.tokenize import Options, tokenize, tokenize_corpus
 from megatron_rfft.data.verify import verify_dataset
 from tests.conftest import run_python
 
@@ -115,6 +116,40 @@ def test_every_field_that_follows_from_the_files_is_checked(prefix, keys, value)
     place[keys[-1]] = value
     path.write_text(json.dumps(manifest))
     assert verify_dataset(prefix)["problems"]
+
+
+def renamed(manifest: dict) -> None:
+    manifest["tasks"][manifest["tasks"].index("coin_flip")] = "coin_flop"
+    for key in ("lengths", "per_task"):
+        manifest[key]["coin_flop"] = manifest[key].pop("coin_flip")
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (lambda manifest: manifest.update(form="rule"), "the manifest says form 'rule', the input says 'lean'"),
+        (renamed, "the manifest says tasks ['coin_flop', 'length_int'], the input says ['coin_flip', 'length_int']"),
+        (lambda manifest: manifest.update(engine="fastokens"), "the manifest says engine 'fastokens'"),
+    ],
+)
+def test_what_follows_from_the_input_alone_is_checked_with_it(prefix, small_data, change, message):
+    path = prefix.with_name("data.manifest.json")
+    manifest = json.loads(path.read_text())
+    change(manifest)
+    path.write_text(json.dumps(manifest))
+    result = verify_dataset(prefix, open_inputs([small_data.corpus]), small_data.tokenizer)
+    assert result["problems"][0].startswith(message)
+
+
+def test_records_that_were_left_out_are_counted_again(small_data, tmp_path):
+    file = tmp_path / "in.jsonl"
+    file.write_text('{"prompt": "Q: 1", "response": "x"}\n{\n')
+    tokenize(open_inputs([file]), Options(small_data.tokenizer, fields=Fields(skip_bad=True)), tmp_path / "data")
+    verify = (tmp_path / "data", open_inputs([file]), small_data.tokenizer)
+    assert verify_dataset(*verify)["problems"] == []
+    path = tmp_path / "data.manifest.json"
+    path.write_text(path.read_text().replace('"bad": 1', '"bad": 4'))
+    assert verify_dataset(*verify)["problems"] == ["the manifest says skipped.bad 4, the input says 1"]
 
 
 def test_other_sources_are_refused(prefix, small_data, tmp_path):

@@ -1,6 +1,7 @@
 """tools/submit.py on a real cluster: from rules to a report by one command."""
 
 import json
+import shlex
 import sys
 from pathlib import Path
 
@@ -41,7 +42,12 @@ class ChainOnCluster:
             "run": str(self.run),
             "corpus": {"preset": str(folder / "corpus.yaml"), "parts": 2, "validation": None},
             "pretrain": {"config": str(pretrain), "nodes": 2},
-            "adapt": {"config": str(adapt), "tasks": tasks, "preset": str(folder / "adapt.yaml")},
+            "adapt": {
+                "config": str(adapt),
+                "tasks": tasks,
+                "preset": str(folder / "adapt.yaml"),
+                "options": ["--logging.profile", "[1, 2]"],
+            },
             "slurm": {
                 "stages": stages,
                 "variables": {"PYTHON": sys.executable, "PROCESSES_PER_NODE": "1", "HF_HUB_OFFLINE": "1"},
@@ -83,8 +89,9 @@ def submitted(lines: list[str]) -> list[str]:
 
 @pytest.mark.slow
 def test_one_command_leads_from_rules_to_a_report(cluster, small_data, tmp_path):
-    chain, run = from_scratch(cluster, small_data, tmp_path), tmp_path / "run"
-    (tmp_path / "adapt.yaml").write_text(ADAPT.replace("lean", "leen"))
+    folder = tmp_path / "my runs: 50% of it's #1"
+    chain, run = from_scratch(cluster, small_data, folder), folder / "run"
+    (folder / "adapt.yaml").write_text(ADAPT.replace("lean", "leen"))
     assert submitted(chain.submit()) == STAGES
     report = chain.watched()["report"]["jobs"][0]
     wait_until(lambda: cluster.state(report) == "CANCELLED", "the mistake to be found", 120)
@@ -94,9 +101,10 @@ def test_one_command_leads_from_rules_to_a_report(cluster, small_data, tmp_path)
     assert "leen" in seen["data"]["error"]
     assert [name for name in STAGES if seen[name]["failed"]] == ["data"]
     told = chain.command("tools/watch.py", run)
-    assert f"fix it and go on with: python tools/submit.py --config {chain.file} --run {run}" in told
+    again = shlex.join(["python", "tools/submit.py", "--config", str(chain.file), "--run", str(run)])
+    assert f"fix it and go on with: {again}" in told
     cluster.wait(seen["tokenize"]["jobs"][0])
-    (tmp_path / "adapt.yaml").write_text(ADAPT)
+    (folder / "adapt.yaml").write_text(ADAPT)
     lines = chain.submit()
     assert lines[:2] == ["generate: done", "tokenize: done"]
     # RF-pretraining does not need the data of adaptation: it went on.
@@ -106,6 +114,7 @@ def test_one_command_leads_from_rules_to_a_report(cluster, small_data, tmp_path)
     assert chain.is_done()
     assert f"all is done: {run}/report/report.html" in chain.command("tools/watch.py", run)
     assert [row["step"] for row in chain.watched()["adapt"]["training"]] == [6, 6]
+    assert (run / "adapt" / "meta" / "coin_flip" / "profile" / "trace-1-2.json").is_file()
     assert chain.submit() == [f"{name}: done" for name in STAGES]
     (run / "evaluation" / "meta" / "coin_flip" / "results.json").unlink()
     lines = chain.submit()

@@ -2,6 +2,7 @@
 
 import json
 import os
+import shlex
 import shutil
 import socket
 import subprocess
@@ -67,6 +68,53 @@ def test_a_missing_variable_is_named(tmp_path, left_out, message):
     assert message in done.stderr
 
 
+SCONTROL = """case "$2" in
+hostnames) echo "$3" ;;
+job) echo "JobId=1 ArrayJobId=1 ArrayTaskId=3 JobName=other" # an array's first job stands for all
+  echo "JobId=$4 ${RECORD:-JobName=x} Restarts=0 NumCPUs=4 NumTasks=1 CPUs/Task=1 " ;;
+esac"""
+"""Says RECORD of a job."""
+
+
+def with_scontrol(folder: Path, **record: str) -> dict[str, str]:
+    """Variables with which a template finds it."""
+    folder.mkdir()
+    (folder / "scontrol").write_text(f"#!/bin/sh\n{SCONTROL}\n")
+    (folder / "scontrol").chmod(0o755)
+    return {"PATH": f"{folder}:{os.environ['PATH']}", **record}
+
+
+ARRAY = {"SLURM_JOB_ID": "5", "SLURM_ARRAY_JOB_ID": "2", "SLURM_ARRAY_TASK_ID": "3", "SLURM_ARRAY_TASK_COUNT": "4"}
+
+
+def test_a_number_in_an_array_counts_where_slurm_confirms_it(tmp_path):
+    """A job that is submitted from inside a task of an array has the task's variables."""
+    for number in (0, 3):
+        (tmp_path / f"{number}.sh").write_text(f'echo "script {number}, workers $WORKERS"\n')
+    programs, inherited = with_scontrol(tmp_path / "programs"), {**ARRAY, "SLURM_CPUS_PER_TASK": "16"}
+    assert run_task("stage.sbatch", tmp_path, **programs, **inherited).stdout == "script 0, workers 1\n"
+    own = {"RECORD": "ArrayJobId=2 ArrayTaskId=3"}
+    assert run_task("stage.sbatch", tmp_path, **programs, **inherited, **own).stdout == "script 3, workers 1\n"
+    another = {"RECORD": "ArrayJobId=4 ArrayTaskId=33"}
+    assert run_task("stage.sbatch", tmp_path, **programs, **inherited, **another).stdout == "script 0, workers 1\n"
+    refused = run_task("data_prep.sbatch", check=False, **programs, **inherited, TOKENIZER="t", OUTPUT="o", INPUT="i")
+    assert "submit this as an array" in refused.stderr
+
+
+def test_options_of_an_array_reach_the_trainer_as_they_were_written(tmp_path):
+    words = ["--run.output", '/data/my runs/it\'s $HOME \\ "1"', "--logging.profile", "[1, 2]", "--data.cache", ""]
+    (tmp_path / "options").write_text(f"--run.steps 1\n{shlex.join(words)}\n")
+    programs = with_scontrol(tmp_path / "programs", RECORD="ArrayJobId=2 ArrayTaskId=1")
+    job = {**ARRAY, "SLURM_ARRAY_TASK_ID": "1", "SLURM_JOB_NODELIST": "node1", "SLURM_JOB_NUM_NODES": "1"}
+    file = {"OPTIONS_FILE": str(tmp_path / "options")}
+    (tmp_path / "programs" / "srun").write_text('#!/bin/sh\nprintf "%s\\n" "$@" >"$0.words"\nexit 2\n')
+    (tmp_path / "programs" / "srun").chmod(0o755)
+    done = run_task("train.sbatch", "my config.yaml", "--run.seed", 7, check=False, **programs, **job, **file)
+    assert done.returncode == 2
+    given = (tmp_path / "programs" / "srun.words").read_text().splitlines()
+    assert given[given.index("--config") :] == ["--config", "my config.yaml", *words, "--run.seed", "7"]
+
+
 IMAGE, MOUNTS = "/images/rfft.sqsh", "/scratch:/scratch,/data:/data"
 
 
@@ -78,7 +126,7 @@ def container(tmp_path) -> dict[str, str]:
     image.mkdir()
     (image / "python").write_text(f'#!/bin/sh\nexec {sys.executable} "$@"\n')
     srun = f'exec {sys.executable} {ROOT}/tests/slurm/container.py {tmp_path}/notes {image} "$@"'
-    for name, script in {"srun": srun, "scontrol": 'echo "$3"'}.items():
+    for name, script in {"srun": srun, "scontrol": SCONTROL}.items():
         (programs / name).write_text(f"#!/bin/sh\n{script}\n")
     for file in (*programs.iterdir(), *image.iterdir()):
         file.chmod(0o755)

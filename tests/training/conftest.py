@@ -6,6 +6,8 @@ from pathlib import Path
 import pytest
 import yaml
 
+from megatron_rfft.common.manifest import write_manifest
+from megatron_rfft.training.checkpoint_files import CHECKPOINT_KIND, MANIFEST, checkpoint_name
 from tests.conftest import ROOT, torchrun
 from tests.training.adapter_runs import AdapterRuns, adapter_runs
 
@@ -77,6 +79,11 @@ def small_config(prefix: Path, output: Path) -> dict:
         "checkpoint": {"interval": CHECKPOINT, "keep": 9},
         "logging": {"interval": 1},
     }
+
+
+def pretend_checkpoint(run: Path, step: int = 3) -> None:
+    """Let the folder look as after ``step``, without weights."""
+    write_manifest(run / "checkpoints" / checkpoint_name(step) / MANIFEST, CHECKPOINT_KIND, [], step=step)
 
 
 @pytest.fixture(scope="session")

@@ -51,6 +51,8 @@ def refused(*arguments) -> str:
         ),
         (["--memory.recompute", "some"], "memory.recompute is 'some'; it must be one of none, selective, full"),
         (["steps=3"], "unexpected argument 'steps=3'"),
+        (["--run.steps", "[1"], "--run.steps '[1' is not valid YAML"),
+        (["--run.output", f"{__file__}/run"], "test_command.py/run/checkpoints cannot be written to (Not a directory)"),
     ],
 )
 def test_wrong_input_is_named_with_its_mend(config_file, overrides, expected):

@@ -12,11 +12,11 @@ from megatron_rfft.data.blend import DataSource
 from megatron_rfft.data.tokenize import tokenize_corpus
 from megatron_rfft.data.tokenizers import load_tokenizer
 from megatron_rfft.data.verify import verify_dataset
-from megatron_rfft.train import write_run_config
 from megatron_rfft.training.config import ModelSection
 from megatron_rfft.training.config_reader import config_from_dict, load_config
+from megatron_rfft.training.run_config import write_run_config
 from tests.conftest import run_python
-from tests.training.conftest import small_config
+from tests.training.conftest import pretend_checkpoint, small_config
 
 
 @pytest.mark.parametrize(
@@ -51,11 +51,12 @@ def test_a_resumed_run_may_move_its_cache_and_not_its_weights(small_data, tmp_pa
         raw["data"].update(train=train, **data)
         return config_from_dict(raw)
 
-    write_run_config(config(["a"]), tmp_path)
+    write_run_config(config(["a"]), {})
     assert yaml.safe_load((tmp_path / "config.yaml").read_text())["data"]["train"] == ["a"]
-    write_run_config(config("a", cache=str(tmp_path / "cache")), tmp_path)
+    pretend_checkpoint(tmp_path)
+    write_run_config(config("a", cache=str(tmp_path / "cache")), {})
     with pytest.raises(UserError, match=r"holds a run with data\.train \['a'\], this one has \[{'path': 'a', 'weight"):
-        write_run_config(config({"a": 2}), tmp_path)
+        write_run_config(config({"a": 2}), {})
 
 
 def test_the_section_opens_the_data_set_it_describes(small_data, tmp_path):

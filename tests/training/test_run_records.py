@@ -7,11 +7,11 @@ import pytest
 import yaml
 
 from megatron_rfft.common.errors import UserError
-from megatron_rfft.train import write_run_config
 from megatron_rfft.training.config_reader import config_from_dict
 from megatron_rfft.training.early_stop import EarlyStop
+from megatron_rfft.training.run_config import write_run_config
 from tests.conftest import run_python
-from tests.training.conftest import small_config
+from tests.training.conftest import pretend_checkpoint, small_config
 
 WANDB = """
 import json, pathlib
@@ -33,7 +33,7 @@ if __name__ == "__main__":
 """
 
 
-def test_a_run_that_no_longer_gets_better_ends_as_finished(small_data, tmp_path):
+def test_a_run_that_no_longer_gets_better_ends_as_finished(small_data, tmp_path, monkeypatch):
     """Learning rate 0: no validation is better than the first. wandb is a stand-in that writes what it is given."""
     (tmp_path / "wandb.py").write_text(WANDB)
     values = small_config(small_data.prefix, tmp_path / "run")
@@ -46,6 +46,7 @@ def test_a_run_that_no_longer_gets_better_ends_as_finished(small_data, tmp_path)
     config.write_text(yaml.safe_dump(values))
     train = (tmp_path / "launch.py", "--config", config)  # a script's folder is where it finds wandb
     train[0].write_text(LAUNCH)
+    monkeypatch.setenv("WANDB_MODE", "offline")
     done = run_python(*train)
     assert "early stop: 2 validations without a better loss" in done.stderr
     status = [line for line in done.stderr.splitlines() if line.startswith("step ")]
@@ -109,10 +110,11 @@ def test_a_resume_may_be_more_patient_but_not_validate_on_other_data(small_data,
         values["validation"] = validation
         return config_from_dict(values)
 
-    write_run_config(config(data=["a"], patience=2), tmp_path)
-    write_run_config(config(data=["a"], patience=3), tmp_path)
+    write_run_config(config(data=["a"], patience=2), {})
+    pretend_checkpoint(tmp_path)
+    write_run_config(config(data=["a"], patience=3), {})
     with pytest.raises(UserError, match=r"holds a run with validation\.data \['a'\], this one has \['b'\]"):
-        write_run_config(config(data=["b"], patience=3), tmp_path)
+        write_run_config(config(data=["b"], patience=3), {})
 
 
 def test_a_run_of_an_older_version_is_resumed_with_todays_defaults(small_data, tmp_path):
@@ -120,9 +122,10 @@ def test_a_run_of_an_older_version_is_resumed_with_todays_defaults(small_data, t
     old = config_from_dict(values).as_dict()
     del old["guard"], old["validation"]
     (tmp_path / "config.yaml").write_text(yaml.safe_dump(old))
-    write_run_config(config_from_dict(values), tmp_path)
+    pretend_checkpoint(tmp_path)
+    write_run_config(config_from_dict(values), {})
     with pytest.raises(UserError, match=r"guard\.spike_factor 0\.0, this one has 3\.0"):
-        write_run_config(config_from_dict({**values, "guard": {"spike_factor": 3.0}}), tmp_path)
+        write_run_config(config_from_dict({**values, "guard": {"spike_factor": 3.0}}), {})
 
 
 def test_early_stop_waits_for_a_real_improvement():
