@@ -65,8 +65,7 @@ def _open_folder(output: Path, settings: dict[str, Any], alone: bool) -> dict[st
     """The manifest if the corpus is finished; else prepare the folder for these settings and return None."""
     progress = output / PROGRESS
     if alone:
-        for leftover in (*output.glob(".*.tmp"), *progress.glob(".*.tmp")):  # of a killed run: we hold the lock
-            leftover.unlink()
+        _remove_leftovers(output, progress)  # no other run writes here: we hold the lock
     if (output / MANIFEST).exists():
         manifest = read_manifest(output / MANIFEST, "corpus")
         _require_same(manifest["config"], settings, output)
@@ -179,5 +178,13 @@ def _finish(config: CorpusConfig, settings: dict[str, Any], plan: Plan, output: 
 
 
 def _clean_up(output: Path) -> None:
+    """Remove what only an unfinished corpus needs, and what killed runs have left of shards that are whole now."""
+    _remove_leftovers(output)
     shutil.rmtree(output / PROGRESS, ignore_errors=True)
     (output / FINISH_LOCK).unlink(missing_ok=True)
+
+
+def _remove_leftovers(*folders: Path) -> None:
+    for folder in folders:
+        for leftover in folder.glob(".*.tmp"):
+            leftover.unlink(missing_ok=True)

@@ -13,6 +13,7 @@ from collections.abc import Sequence
 from hashlib import blake2b
 from random import Random
 from typing import TYPE_CHECKING, Any
+from zlib import crc32
 
 import msgspec
 
@@ -20,7 +21,7 @@ from megatron_rfft.common.errors import UserError
 from megatron_rfft.rules import copy_value
 
 if TYPE_CHECKING:
-    from megatron_rfft.tasks.task import AnyTask, Task
+    from megatron_rfft.tasks.task import AnyTask, Sampler, Task
 
 SPLITS = ("train", "validation", "test")
 FEW = 500  # distinct instances that are listed rather than hashed
@@ -101,6 +102,23 @@ def list_if_few(task: "Task", length: int) -> dict[str, list[Arguments]] | None:
 
 
 _encode = msgspec.json.Encoder().encode
+
+
+def in_one_order(instance: "Sampler") -> "Sampler":
+    """The sampler of a symmetric task: of ``3 + 5`` and ``5 + 3`` one is never drawn.
+
+    Who has been trained on one has seen the answer to the other. Which of the two it is hangs on the pair, so that
+    neither the larger nor the smaller one comes first always.
+    """
+
+    def sampler(rng: Random, length: int) -> Arguments:
+        first, second, *others = instance(rng, length)
+        one, other = _encode(first), _encode(second)
+        is_ascending = one < other
+        pair = one + b"|" + other if is_ascending else other + b"|" + one
+        return (first, second, *others) if crc32(pair) & 1 == is_ascending else (second, first, *others)
+
+    return sampler
 
 
 def instance_key(arguments: Arguments) -> bytes:

@@ -19,6 +19,7 @@ from megatron_rfft.common.errors import UserError
 from megatron_rfft.common.files import require_file
 from megatron_rfft.rules import Rule
 from megatron_rfft.tasks.gate import check_lengths, check_wordings, prove_task
+from megatron_rfft.tasks.instances import in_one_order
 from megatron_rfft.tasks.random_strings import RANDOM_STRINGS, random_strings
 from megatron_rfft.tasks.random_tasks import RANDOM_LISTS, RandomLists
 from megatron_rfft.tasks.renamed_tasks import SETTING as RENAME
@@ -43,11 +44,13 @@ def register(
     questions: Sequence[str],
     reference: Callable[..., Any],
     version: int = 1,
+    symmetric: bool = False,
 ) -> Task:
     """Make the task whose rule is the plain function ``rule``; its name and folder give the task's name and family.
 
     ``source`` is its catalogue id (``lc_283``); ``split`` is ``train`` or ``test`` as in the paper, or ``extra``.
-    ``instance(rng, length)`` draws the rule's arguments, JSON values. ``questions`` are wordings with the rule's
+    ``instance(rng, length)`` draws the rule's arguments, JSON values; a task is ``symmetric`` if the first two of them
+    may change places (see ``in_one_order``). ``questions`` are wordings with the rule's
     parameters in braces; ``reference`` solves an instance without the rule's code. Raise ``version`` with every change
     that changes examples.
     """
@@ -70,7 +73,7 @@ def register(
         version=version,
         valid_lengths=valid_lengths,
         rule=traced,
-        instance=instance,
+        instance=in_one_order(instance) if symmetric else instance,
         questions=tuple(questions),
         reference=reference,
         file=str(path),
