@@ -136,12 +136,11 @@ def shard_lines(config: CorpusConfig, plan: Plan, number: int) -> list[bytes]:
     """The lines of a shard: made task by task, which keeps the processor's caches warm, then put in their order."""
     positions = plan.shard(number, config.num_shards)
     encode = msgspec.json.Encoder().encode
-    places = sorted((plan.locate(position), number) for number, position in enumerate(positions))
-    lines = [b""] * len(places)
+    lines = [b""] * len(positions)
     with _no_collector():
-        for (task, length, index), number in places:
+        for position, task, length, index in plan.places(positions):
             record = load_task(task).example(length, config.split, index, config.form).record()
-            lines[number] = encode(record) + b"\n"
+            lines[position - positions.start] = encode(record) + b"\n"
     return lines
 
 
@@ -167,12 +166,14 @@ def _finish(config: CorpusConfig, settings: dict[str, Any], plan: Plan, output: 
     with in_turn(output / FINISH_LOCK):  # parts may finish together
         if (output / MANIFEST).exists():
             return read_manifest(output / MANIFEST, "corpus")
-        if not all(read_proof(_proof(shard), output, hashed=False) for shard in shards):
+        proofs = {shard: read_proof(_proof(shard), output, hashed=False) for shard in shards}
+        if not all(proofs.values()):
             return None
+        checksums = {shard: proof["sha256"][shard.name] for shard, proof in proofs.items()}
         sections = {"config": settings, "counts": plan.counts(), "tokens": plan.token_statistics()}
         if config.near_twins:
             sections["near_twins"] = config.near_twins
-        manifest = write_manifest(output / MANIFEST, "corpus", shards, **sections)
+        manifest = write_manifest(output / MANIFEST, "corpus", shards, checksums, **sections)
         _clean_up(output)
     return manifest
 
