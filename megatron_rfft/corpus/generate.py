@@ -65,8 +65,7 @@ def _open_folder(output: Path, settings: dict[str, Any], alone: bool) -> dict[st
     """The manifest if the corpus is finished; else prepare the folder for these settings and return None."""
     progress = output / PROGRESS
     if alone:
-        for leftover in (*output.glob(".*.tmp"), *progress.glob(".*.tmp")):  # of a killed run: we hold the lock
-            leftover.unlink()
+        _remove_leftovers(output, progress)  # no other run writes here: we hold the lock
     if (output / MANIFEST).exists():
         manifest = read_manifest(output / MANIFEST, "corpus")
         _require_same(manifest["config"], settings, output)
@@ -137,12 +136,11 @@ def shard_lines(config: CorpusConfig, plan: Plan, number: int) -> list[bytes]:
     """The lines of a shard: made task by task, which keeps the processor's caches warm, then put in their order."""
     positions = plan.shard(number, config.num_shards)
     encode = msgspec.json.Encoder().encode
-    places = sorted((plan.locate(position), number) for number, position in enumerate(positions))
-    lines = [b""] * len(places)
+    lines = [b""] * len(positions)
     with _no_collector():
-        for (task, length, index), number in places:
+        for position, task, length, index in plan.places(positions):
             record = load_task(task).example(length, config.split, index, config.form).record()
-            lines[number] = encode(record) + b"\n"
+            lines[position - positions.start] = encode(record) + b"\n"
     return lines
 
 
@@ -168,16 +166,26 @@ def _finish(config: CorpusConfig, settings: dict[str, Any], plan: Plan, output: 
     with in_turn(output / FINISH_LOCK):  # parts may finish together
         if (output / MANIFEST).exists():
             return read_manifest(output / MANIFEST, "corpus")
-        if not all(read_proof(_proof(shard), output, hashed=False) for shard in shards):
+        proofs = {shard: read_proof(_proof(shard), output, hashed=False) for shard in shards}
+        if not all(proofs.values()):
             return None
+        checksums = {shard: proof["sha256"][shard.name] for shard, proof in proofs.items()}
         sections = {"config": settings, "counts": plan.counts(), "tokens": plan.token_statistics()}
         if config.near_twins:
             sections["near_twins"] = config.near_twins
-        manifest = write_manifest(output / MANIFEST, "corpus", shards, **sections)
+        manifest = write_manifest(output / MANIFEST, "corpus", shards, checksums, **sections)
         _clean_up(output)
     return manifest
 
 
 def _clean_up(output: Path) -> None:
+    """Remove what only an unfinished corpus needs, and what killed runs have left of shards that are whole now."""
+    _remove_leftovers(output)
     shutil.rmtree(output / PROGRESS, ignore_errors=True)
     (output / FINISH_LOCK).unlink(missing_ok=True)
+
+
+def _remove_leftovers(*folders: Path) -> None:
+    for folder in folders:
+        for leftover in folder.glob(".*.tmp"):
+            leftover.unlink(missing_ok=True)

@@ -1,13 +1,14 @@
 """The plan of a corpus: which index of which task and length each record is, known before any is written."""
 
 from array import array
-from bisect import bisect_right
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from hashlib import blake2b
 from itertools import accumulate
 from math import gcd
 from typing import Any
+
+import numpy as np
 
 from megatron_rfft.corpus.tokens import estimate_tokens
 from megatron_rfft.tasks import STYLE_OF_FORM, NoInstanceError, load_task
@@ -91,12 +92,15 @@ class Plan:
         """The positions of the records in one shard; shards differ by one record at most."""
         return range(self.num_records * number // num_shards, self.num_records * (number + 1) // num_shards)
 
-    def locate(self, position: int) -> tuple[str, int, int]:
-        """Task, length and index of the record at ``position`` in the corpus."""
-        flat = position * self._stride % self.num_records
-        number = bisect_right(self._ends, flat)
-        cell = self.cells[number]
-        return cell.task, cell.length, cell.indices[flat - self._ends[number]]
+    def places(self, positions: range) -> Iterator[tuple[int, str, int, int]]:
+        """Position, task, length and index of the records at ``positions`` in the corpus, cell by cell."""
+        flat = np.arange(positions.start, positions.stop, dtype=np.int64) * self._stride % self.num_records
+        order = np.argsort(flat)
+        flat = flat[order]
+        cells = np.searchsorted(self._ends, flat, side="right")
+        for number, place, position in zip(cells.tolist(), flat.tolist(), order.tolist(), strict=True):
+            cell = self.cells[number]
+            yield positions.start + position, cell.task, cell.length, cell.indices[place - self._ends[number]]
 
     def counts(self) -> dict[str, Any]:
         """For the manifest: records of each cell, cells with fewer than asked for or left out, duplicates dropped."""

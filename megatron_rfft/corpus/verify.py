@@ -9,13 +9,16 @@ from megatron_rfft.common.errors import UserError
 from megatron_rfft.common.manifest import verify_manifest
 from megatron_rfft.common.progress import progress_bar
 from megatron_rfft.corpus.read import corpus_manifest, read_records
-from megatron_rfft.tasks import load_task
+from megatron_rfft.tasks import Task, load_task
+from megatron_rfft.tasks.gate import prove_answer
 
 MOST_PROBLEMS = 20
 
 
 def verify_corpus(folder: Path | str, samples: int = 1000, seed: int = 0) -> dict[str, Any]:
     """Check every file, recount every cell, and make ``samples`` records again from their task, length and index.
+
+    The answers of these are compared with the task's reference, too.
 
     Returns ``records``, ``rederived`` and ``problems``, a list of lines, empty for a sound corpus. Raises UserError if
     there is no corpus.
@@ -49,6 +52,8 @@ def _rederive(record: dict[str, Any]) -> list[str]:
     try:
         task = load_task(record["task"])
         example = task.example(record["length"], record["split"], record["index"], record["form"])
+        if isinstance(base := getattr(task, "task", task), Task):  # random rules have no reference
+            prove_answer(base, example.arguments)
     except UserError as error:
         return [f"record {record['id']} can't be made again: {error}"]
     again = example.record()

@@ -38,6 +38,7 @@ from collections.abc import Callable, Iterable, Sequence
 from itertools import pairwise
 from typing import Any
 
+from megatron_rfft.rules.bounded import StepLimitExceeded
 from megatron_rfft.rules.code import WRITE, Code, assign, load
 from megatron_rfft.rules.expressions import Evaluation, Names, Piece, evaluate, is_plain
 from megatron_rfft.rules.sharing import lookup_tables
@@ -58,10 +59,6 @@ from megatron_rfft.rules.subset import (
 
 ANSWER_PREFIX = "So the answer is "
 LIMIT, STEPS, EXCEEDED, EXTENDS = "_limit", "_steps", "_exceeded", "_extends"  # names in a traced function
-
-
-class StepLimitExceeded(Exception):
-    """Raised inside a traced function whose loops made more passes than allowed."""
 
 
 def compile_function(function: ast.FunctionDef, filename: str) -> Callable:

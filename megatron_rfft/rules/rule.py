@@ -7,7 +7,8 @@ from functools import cached_property
 from typing import Any
 
 from megatron_rfft.rules.blocks import loop_title
-from megatron_rfft.rules.instrument import Instrumenter, StepLimitExceeded, compile_function
+from megatron_rfft.rules.bounded import SIZE_LIMIT, Bounds, SizeLimitExceeded, StepLimitExceeded, bounded
+from megatron_rfft.rules.instrument import Instrumenter, compile_function
 from megatron_rfft.rules.instrument_blocks import BlockInstrumenter
 from megatron_rfft.rules.limits import check_limits
 from megatron_rfft.rules.order import check_order
@@ -68,20 +69,18 @@ class Rule:
         pieces: list[str] = []
         try:
             answer, steps = traced(*map(copy_value, arguments), pieces.append, self.step_limit)
-        except StepLimitExceeded:
-            raise StepLimitError(
-                f"rule {self.name}: more than {self.step_limit} passes through loops on {arguments!r:.200}; "
-                "mend the loop's end, or raise step_limit"
-            ) from None
         except Exception as error:
             raise self._failure(error, arguments) from error
         return Trace("".join(pieces), answer, steps)
 
     def run(self, *arguments: Any) -> Any:
-        """The answer alone, from the function as it stands. The caller's arguments are not changed."""
+        """The answer alone, from the function as it stands. The caller's arguments are not changed.
+
+        Raises StepLimitError, or RuleError if the rule fails on them or builds too large a value.
+        """
         self.check_arguments(arguments)
         try:
-            return self._plain(*map(copy_value, arguments))
+            return self._plain(*map(copy_value, arguments), Bounds(self.step_limit))
         except Exception as error:
             raise self._failure(error, arguments) from error
 
@@ -93,7 +92,7 @@ class Rule:
 
     @cached_property
     def _plain(self):
-        return compile_function(self._function(), self._filename)
+        return compile_function(bounded(self._function()), self._filename)
 
     @cached_property
     def commented(self) -> str:
@@ -126,6 +125,9 @@ class Rule:
         return f"<rule {self.name}>"
 
     def _failure(self, error: Exception, arguments: tuple) -> RuleError:
+        if isinstance(error, StepLimitExceeded):
+            what = f"more than {self.step_limit} passes through loops on {arguments!r:.200}"
+            return StepLimitError(f"rule {self.name}: {what}; mend the loop's end, or raise step_limit")
         line, place = None, error.__traceback__
         while place is not None:
             if place.tb_frame.f_code.co_filename == self._filename:
@@ -133,6 +135,8 @@ class Rule:
             place = place.tb_next
         where = f", line {line}" if line else ""
         what = f"{type(error).__name__}: {error}"
+        if isinstance(error, SizeLimitExceeded):
+            what = f"a value of more than {SIZE_LIMIT} characters, or such values in all that no trace can show them,"
         return RuleError(f"rule {self.name}{where}: {what} on {arguments!r:.200}; mend the rule or the arguments")
 
     def __repr__(self) -> str:

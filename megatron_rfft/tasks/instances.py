@@ -11,8 +11,10 @@ index is a place in the split's list: no two are equal, and an index beyond the 
 
 from collections.abc import Sequence
 from hashlib import blake2b
+from math import ceil, log
 from random import Random
 from typing import TYPE_CHECKING, Any
+from zlib import crc32
 
 import msgspec
 
@@ -20,7 +22,7 @@ from megatron_rfft.common.errors import UserError
 from megatron_rfft.rules import copy_value
 
 if TYPE_CHECKING:
-    from megatron_rfft.tasks.task import AnyTask, Task
+    from megatron_rfft.tasks.task import AnyTask, Sampler, Task
 
 SPLITS = ("train", "validation", "test")
 FEW = 500  # distinct instances that are listed rather than hashed
@@ -35,11 +37,21 @@ class NoInstanceError(UserError):
     """The task has fewer distinct instances of this length in this split."""
 
 
+_SMALL = 2**32
+_MersenneTwister = Random.__base__
+_SEEDS_WHEN_MADE = _MersenneTwister.__init__ is object.__init__  # until Python 3.12: Random seeds it a second time
+
+
 class Draws(Random):
     """``Random`` whose small numbers cost a third: one float each, instead of bits until they fit.
 
-    The bias of a number below n is n / 2**53 at most.
+    The bias of a number below n is n / 2**53 at most. Without the checks of ``Random``: ask for what can be drawn.
     """
+
+    def __init__(self, a: int) -> None:
+        if not _SEEDS_WHEN_MADE:
+            _MersenneTwister.seed(self, a)
+        self.gauss_next = None
 
     def seed(self, a: int, version: int = 2) -> None:
         _MersenneTwister.seed(self, a)  # without Random's own, which first looks whether ``a`` is text
@@ -48,15 +60,50 @@ class Draws(Random):
     def _randbelow(self, n: int) -> int:
         return int(self.random() * n) if n < _SMALL else super()._randbelow(n)
 
+    def randrange(self, start: int, stop: int | None = None, step: int = 1) -> int:
+        if step != 1:
+            return super().randrange(start, stop, step)
+        if stop is None:
+            start, stop = 0, start
+        if stop <= start:
+            raise ValueError(f"randrange({start}, {stop}) has no number to draw")
+        return start + self._randbelow(stop - start)
+
     def randint(self, a: int, b: int) -> int:
         return a + self._randbelow(b - a + 1)
 
     def choice(self, seq: Sequence[Any]) -> Any:
         return seq[int(self.random() * len(seq))]
 
+    def choices(self, population: Sequence[Any], weights: Any = None, *, cum_weights: Any = None, k: int = 1) -> list:
+        if weights is not None or cum_weights is not None:
+            return super().choices(population, weights, cum_weights=cum_weights, k=k)
+        random, n = self.random, len(population)
+        return [population[int(random() * n)] for _ in range(k)]
 
-_SMALL = 2**32
-_MersenneTwister = Random.__base__
+    def shuffle(self, x: list) -> None:
+        random = self.random
+        for i in range(len(x) - 1, 0, -1):
+            j = int(random() * (i + 1))
+            x[i], x[j] = x[j], x[i]
+
+    def sample(self, population: Sequence[Any], k: int, *, counts: Any = None) -> list:
+        """As ``Random.sample``, which removes what it has drawn from a copy where the population is not much larger."""
+        n = len(population)
+        if counts is not None or not 0 <= k <= n or not isinstance(population, list | tuple | str | range):
+            return super().sample(population, k, counts=counts)
+        random = self.random
+        if n <= (21 if k <= 5 else 21 + 4 ** ceil(log(k * 3, 4))):
+            pool, drawn = list(population), []
+            for left in range(n, n - k, -1):
+                j = int(random() * left)
+                drawn.append(pool[j])
+                pool[j] = pool[left - 1]
+            return drawn
+        places: dict[int, None] = {}
+        while len(places) < k:
+            places[int(random() * n)] = None
+        return [population[j] for j in places]
 
 
 def draw_instance(task: "Task", split: str, length: int, index: int) -> tuple[Arguments, Random]:
@@ -101,6 +148,23 @@ def list_if_few(task: "Task", length: int) -> dict[str, list[Arguments]] | None:
 
 
 _encode = msgspec.json.Encoder().encode
+
+
+def in_one_order(instance: "Sampler") -> "Sampler":
+    """The sampler of a symmetric task: of ``3 + 5`` and ``5 + 3`` one is never drawn.
+
+    Who has been trained on one has seen the answer to the other. Which of the two it is hangs on the pair, so that
+    neither the larger nor the smaller one comes first always.
+    """
+
+    def sampler(rng: Random, length: int) -> Arguments:
+        first, second, *others = instance(rng, length)
+        one, other = _encode(first), _encode(second)
+        is_ascending = one < other
+        pair = one + b"|" + other if is_ascending else other + b"|" + one
+        return (first, second, *others) if crc32(pair) & 1 == is_ascending else (second, first, *others)
+
+    return sampler
 
 
 def instance_key(arguments: Arguments) -> bytes:

@@ -30,6 +30,7 @@ _MOST_DRAWS = 20  # of arguments for a rule
 class RandomStrings(RandomTask):
     """The task called ``random_strings``, with these settings: name -> weight."""
 
+    version = 2
     valid_lengths = range(1, 61)
     file = __file__
 

@@ -7,8 +7,8 @@ package names its module as an entry point of the group ``megatron_rfft.tasks``,
 import difflib
 import importlib.util
 import inspect
-from collections.abc import Callable, Iterable, Sequence
-from contextlib import suppress
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from functools import cache
 from importlib import import_module
 from importlib.metadata import EntryPoint, entry_points
@@ -18,8 +18,8 @@ from typing import Any
 from megatron_rfft.common.errors import UserError
 from megatron_rfft.common.files import require_file
 from megatron_rfft.rules import Rule
-from megatron_rfft.tasks.gate import prove_rule
-from megatron_rfft.tasks.instances import NoInstanceError
+from megatron_rfft.tasks.gate import check_lengths, check_wordings, prove_task
+from megatron_rfft.tasks.instances import in_one_order
 from megatron_rfft.tasks.random_strings import RANDOM_STRINGS, random_strings
 from megatron_rfft.tasks.random_tasks import RANDOM_LISTS, RandomLists
 from megatron_rfft.tasks.renamed_tasks import SETTING as RENAME
@@ -44,11 +44,13 @@ def register(
     questions: Sequence[str],
     reference: Callable[..., Any],
     version: int = 1,
+    symmetric: bool = False,
 ) -> Task:
     """Make the task whose rule is the plain function ``rule``; its name and folder give the task's name and family.
 
     ``source`` is its catalogue id (``lc_283``); ``split`` is ``train`` or ``test`` as in the paper, or ``extra``.
-    ``instance(rng, length)`` draws the rule's arguments, JSON values. ``questions`` are wordings with the rule's
+    ``instance(rng, length)`` draws the rule's arguments, JSON values; a task is ``symmetric`` if the first two of them
+    may change places (see ``in_one_order``). ``questions`` are wordings with the rule's
     parameters in braces; ``reference`` solves an instance without the rule's code. Raise ``version`` with every change
     that changes examples.
     """
@@ -57,6 +59,12 @@ def register(
         raise UserError(f"{path}: the rule is called {rule.__name__}; name the file {rule.__name__}.py, like its rule")
     if split not in TASK_SPLITS:
         raise UserError(f"{path}: split {split!r} is unknown; choose one of {', '.join(TASK_SPLITS)}")
+    traced = Rule(inspect.getsource(rule))
+    try:
+        check_lengths(valid_lengths)
+        check_wordings(questions, traced)
+    except UserError as error:
+        raise UserError(f"{path}: {error}") from error
     task = Task(
         name=rule.__name__,
         source=source,
@@ -64,8 +72,8 @@ def register(
         split=split,
         version=version,
         valid_lengths=valid_lengths,
-        rule=Rule(inspect.getsource(rule)),
-        instance=instance,
+        rule=traced,
+        instance=in_one_order(instance) if symmetric else instance,
         questions=tuple(questions),
         reference=reference,
         file=str(path),
@@ -83,16 +91,12 @@ def load_task(name: str) -> AnyTask:
         if name in files:
             import_module(f"{__package__}.{files[name].parent.name}.{name}")
         elif name in installed:
-            installed[name].load()
-            if name in _tasks:
-                _prove(_tasks[name])
+            with _proven(name, f"the entry point {name}"):
+                installed[name].load()
         else:
             known = {*files, *installed, *_tasks, RANDOM_LISTS, RANDOM_STRINGS}
             close = difflib.get_close_matches(name, known, n=3) or sorted(known)
             raise UserError(f"no task is called {name!r}; did you mean {', '.join(close)}?")
-    if name not in _tasks:
-        where = _task_files().get(name, f"the entry point {name}")
-        raise UserError(f"{where} registers no task {name}; end the file in `register({name}, ...)`")
     return _tasks[name]
 
 
@@ -125,20 +129,30 @@ def load_task_file(path: Path | str) -> Task:
     spec = importlib.util.spec_from_file_location(name, path)
     if spec is None:
         raise UserError(f"{path} is no Python file; give the .py file of a task")
-    try:
+    with _proven(name, path):
         spec.loader.exec_module(importlib.util.module_from_spec(spec))
-    except UserError:
-        raise
-    except Exception as error:
-        raise UserError(f"{path} fails with {type(error).__name__}: {error}; mend the file") from error
-    if name not in _tasks:
-        raise UserError(f"{path} registers no task {name}; end the file in `register({name}, ...)`")
-    try:
-        _prove(_tasks[name])
-    except UserError as error:
-        del _tasks[name]
-        raise UserError(f"{path}: {error}") from error
     return _tasks[name]
+
+
+@contextmanager
+def _proven(name: str, where: Path | str) -> Iterator[None]:
+    """The block loads the module of a task of one's own: it is known afterwards, and proven, or not known at all."""
+    try:
+        try:
+            yield
+        except UserError:
+            raise
+        except Exception as error:
+            raise UserError(f"{where} fails with {type(error).__name__}: {error}; fix the file") from error
+        if name not in _tasks:
+            raise UserError(f"{where} registers no task {name}; end the file in `register({name}, ...)`")
+        try:
+            prove_task(_tasks[name])
+        except UserError as error:
+            raise UserError(f"{where}: {error}") from error
+    except UserError:
+        _tasks.pop(name, None)
+        raise
 
 
 def load_task_files(paths: Iterable[Path | str]) -> None:
@@ -152,13 +166,6 @@ def load_task_files(paths: Iterable[Path | str]) -> None:
             raise UserError(f"{path} holds no .py file; give a task's file, or a folder of such files")
         for file in files:
             load_task_file(file)
-
-
-def _prove(task: Task) -> None:
-    """Look at two instances of a task of one's own; those of the package are looked at by the tests."""
-    for length in task.valid_lengths[:2]:
-        with suppress(NoInstanceError):
-            prove_rule(task.rule, task.draw("train", length, 0)[0].arguments)
 
 
 def own_task_files() -> list[str]:

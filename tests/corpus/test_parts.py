@@ -33,6 +33,7 @@ def whole(tmp_path_factory):
 @pytest.mark.parametrize("order", [(0, 1, 2), (2, 0, 1)])
 def test_the_last_part_finishes_the_corpus(tmp_path, whole, order):
     *first, last = order
+    (tmp_path / ".shard-00001-of-00005.jsonl.4711.tmp").write_text("of a killed run")
     for number in first:
         assert generate_corpus(CONFIG, tmp_path, part=Part(number, 3)) is None
         assert not (tmp_path / "manifest.json").exists()

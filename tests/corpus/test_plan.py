@@ -13,9 +13,12 @@ from megatron_rfft.corpus.plan import Cell, Plan, plan_cell
 def test_shards_cover_every_record_once(sizes, num_shards):
     plan = Plan(Cell("coin_flip", length, size, array("L", range(size))) for length, size in enumerate(sizes))
     shards = [plan.shard(number, num_shards) for number in range(num_shards)]
-    places = [plan.locate(position) for shard in shards for position in shard]
+    places = [place for shard in shards for place in plan.places(shard)]
+    assert sorted(position for position, *_ in places) == list(range(plan.num_records))
     assert len(places) == plan.num_records == sum(sizes)
-    assert sorted(places) == [("coin_flip", length, i) for length, size in enumerate(sizes) for i in range(size)]
+    assert sorted(tuple(where) for _, *where in places) == [
+        ("coin_flip", length, i) for length, size in enumerate(sizes) for i in range(size)
+    ]
     assert max(map(len, shards)) - min(map(len, shards)) <= 1
 
 

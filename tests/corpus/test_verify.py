@@ -1,12 +1,14 @@
 """Proving a corpus: a sound one is found sound, and every kind of damage is named."""
 
 import json
+from dataclasses import replace
 
 import pytest
 
 from megatron_rfft.common.files import sha256_file
-from megatron_rfft.corpus import CorpusConfig, generate_corpus
+from megatron_rfft.corpus import CorpusConfig, generate_corpus, verify
 from megatron_rfft.corpus.verify import verify_corpus
+from megatron_rfft.tasks import load_task
 from tests.conftest import run_python
 
 
@@ -54,6 +56,13 @@ def test_a_changed_byte(corpus):
 def test_changed_records(corpus, change, expected):
     rewrite(corpus, change)
     assert any(expected in problem for problem in verify_corpus(corpus)["problems"])
+
+
+def test_answers_are_compared_with_the_reference(corpus, monkeypatch):
+    broken = {name: replace(load_task(name), reference=lambda *arguments: "7") for name in ("coin_flip", "add_int")}
+    monkeypatch.setattr(verify, "load_task", broken.__getitem__)
+    problems = verify_corpus(corpus)["problems"]
+    assert any("the rule answers" in problem and "the reference '7'" in problem for problem in problems)
 
 
 def test_no_corpus(tmp_path):

@@ -75,17 +75,18 @@ def test_a_finished_run_prints_its_table_without_a_model(tiny_model, hf_run):
         ({"--lengths": "9-2"}, "9-2"),
         ({"--lengths": "1000"}, "valid_lengths"),
         ({"--samples": "0"}, "samples is 0"),
-        ({"--model": "/nonexistent"}, "no such directory: /nonexistent"),
+        ({"--model": "ABSENT"}, "no such directory: ABSENT"),
     ],
 )
 def test_wrong_input_is_one_line_and_code_2(tiny_model, tmp_path, changes, message):
     options = {"--model": tiny_model, "--tasks": "coin_flip", "--lengths": "1-2", "--output": tmp_path / "run"}
-    options |= changes
+    absent = str(tmp_path / "absent")  # which nothing else can make, as it could /nonexistent
+    options |= {name: value.replace("ABSENT", absent) for name, value in changes.items()}
     arguments = [part for option in options.items() for part in option]
     done = run_python(EVALUATE, *arguments, "--engine", "hf", check=False)
     assert done.returncode == 2
     assert done.stderr.startswith("error: ")
-    assert message in done.stderr
+    assert message.replace("ABSENT", absent) in done.stderr
     assert done.stderr.count("\n") == 1
     assert done.stdout == ""
 

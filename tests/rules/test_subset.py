@@ -3,7 +3,7 @@
 import pytest
 
 from megatron_rfft.common.errors import UserError
-from megatron_rfft.rules import STYLES, Rule, RuleError
+from megatron_rfft.rules import STYLES, Rule, RuleError, false_lines
 
 REFUSED = {
     "y = [i for i in x]": "a list comprehension.*write `while xs:`",
@@ -119,6 +119,22 @@ def test_twenty_loops_and_many_elifs_are_traced():
     for source in (nested(20), f"def f(x):\n  if x == 50:\n    x = 1\n{many}  return x"):
         for style in STYLES:
             assert Rule(source).trace(50, style=style).answer == Rule(source).run(50)
+
+
+def test_sorting_in_place_is_one_step():
+    rule = Rule("def f(xs):\n    xs.sort()\n    return xs")
+    for style in STYLES:
+        trace = rule.trace([3, 1, 2], style=style)
+        assert trace.answer == rule.run([3, 1, 2]) == [1, 2, 3]
+        assert false_lines(rule, trace.text, style, ([3, 1, 2],)) == []
+
+
+@pytest.mark.parametrize("arguments", [(), (1, 2)])
+def test_a_wrong_number_of_arguments(arguments):
+    rule = Rule("def f(x):\n    return x")
+    for use in (rule.run, rule.trace):
+        with pytest.raises(RuleError, match=f"rule f has 1 arguments, not {len(arguments)}; give one for each of x"):
+            use(*arguments)
 
 
 def test_a_builtins_name_may_be_a_variable():

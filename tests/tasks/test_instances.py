@@ -6,9 +6,41 @@ from random import Random
 import pytest
 
 from megatron_rfft.tasks import NoInstanceError, load_task
-from megatron_rfft.tasks.instances import FEW, SPLITS, instance_key, list_if_few
+from megatron_rfft.tasks.instances import FEW, SPLITS, Draws, instance_key, list_if_few
 
 LENGTH_INT = load_task("length_int")
+
+
+class Checked(Random):
+    """``Random`` with one float for a small number, as ``Draws`` has it, and all else of its own."""
+
+    def _randbelow(self, n: int) -> int:
+        return int(self.random() * n) if n < 2**32 else super()._randbelow(n)
+
+
+def test_draws_are_those_of_random():
+    """Every method that a sampler may call, with numbers of all sizes: else the examples would change with them."""
+    pick = Random(5)
+    for _ in range(800):
+        seed, n = pick.getrandbits(64), pick.choice([1, 2, 5, 20, 21, 22, 25, 50, 85, 86, 300, 2**33])
+        few = min(n, 300)
+        k = pick.randint(0, few)
+
+        def draw(rng: Random, n: int = n, few: int = few, k: int = k) -> list:
+            items = list(range(few))
+            rng.shuffle(items)
+            return [
+                *(items, rng.sample(items, k), rng.sample(range(few), k), rng.sample(items, 1, counts=[2] * few)),
+                *(rng.choices(items, k=k), rng.choices(items, range(1, few + 1), k=k), rng.choice(items)),
+                *(rng.randrange(n), rng.randrange(3, 3 + n), rng.randrange(0, n + 9, 3), rng.randint(2, 2 + n)),
+                *(rng.uniform(1, n), rng.gauss(0, 1), rng.random()),
+            ]
+
+        assert draw(Draws(seed)) == draw(Checked(seed))
+    with pytest.raises(ValueError, match="no number to draw"):
+        Draws(1).randrange(4, 4)
+    with pytest.raises(ValueError, match="larger than population"):
+        Draws(1).sample([1], 2)
 
 
 def with_sampler(sampler, **fields):

@@ -41,6 +41,7 @@ register(
     alg_quickselect,
     source="alg_quickselect",
     split="extra",
+    version=2,
     valid_lengths=range(1, 31),
     instance=instance,
     reference=reference,
@@ -48,6 +49,6 @@ register(
         "Which number would be number {k}, counted from 1, if this list were sorted in ascending order? nums = {nums}",
         "Find the {k}-th smallest number of the list, where the 1st is the minimum and equal numbers count "
         "separately. nums = {nums}",
-        "Take away the smallest number {k} times, one at a time. Which number do you take away last? nums = {nums}",
+        "Take away the smallest number again and again, one at a time. Which one is number {k} to go? nums = {nums}",
     ],
 )

@@ -6,21 +6,23 @@ from megatron_rfft.tasks.registry import register
 
 
 def apply_operations_to_an_array(nums):
-    result = []
-    num_zeroes = 0
-    while nums:
-        num = nums.pop(0)
-        if nums and nums[0] == num:
-            num *= 2
-            nums[0] = 0
-        if num == 0:
-            num_zeroes += 1
-        else:
-            result.append(num)
-    while num_zeroes:
-        result.append(0)
-        num_zeroes -= 1
-    return result
+    size = len(nums)
+    i = 1
+    while i < size:
+        if nums[i - 1] == nums[i]:
+            nums[i - 1] *= 2
+            nums[i] = 0
+        i += 1
+    packed = []
+    k = 0
+    while k < size:
+        entry = nums[k]
+        if entry:
+            packed.append(entry)
+        k += 1
+    while len(packed) < size:
+        packed.append(0)
+    return packed
 
 
 def instance(rng: Random, length: int) -> tuple:
@@ -42,6 +44,7 @@ register(
     apply_operations_to_an_array,
     source="lc_2460",
     split="train",
+    version=2,
     valid_lengths=range(1, 61),
     instance=instance,
     reference=reference,

@@ -52,6 +52,7 @@ register(
     baseball_game,
     source="lc_682",
     split="train",
+    version=2,
     valid_lengths=range(1, 61),
     instance=instance,
     reference=reference,
@@ -62,6 +63,8 @@ register(
         "Keep score by these operations: a number is a new score, D doubles the last score into a new one, "
         "+ adds the last two into a new one, C cancels the last. "
         "What is the total at the end? operations = {operations}",
-        "What is the sum of the record after these operations of a baseball game? operations = {operations}",
+        "In a strange game of baseball, a number is a score, '+' scores as much as the last two scores that "
+        "count, 'D' scores double the last one, and 'C' makes the last one not count. What is the sum of all "
+        "that count? operations = {operations}",
     ],
 )

@@ -1,7 +1,6 @@
 """Check Acronym: do the first letters of words spell a string? The length is the number of words."""
 
 from random import Random
-from string import ascii_lowercase
 
 from megatron_rfft.tasks.registry import register
 from megatron_rfft.tasks.words import OBJECTS
@@ -16,13 +15,14 @@ def check_acronym(words, s):
 
 
 def instance(rng: Random, length: int) -> tuple:
-    """The acronym; half of the time with a letter changed, left out, or put in."""
+    """The acronym; half of the time with a letter changed, or seldom left out or put in: else lengths give it away."""
     words = rng.sample(OBJECTS, length)
     acronym = s = "".join(word[0] for word in words)
     if rng.random() < 0.5:
         while s == acronym:
             i = rng.randrange(length)
-            replacement = rng.choice(["", rng.choice(ascii_lowercase), s[i] + rng.choice(ascii_lowercase)])
+            letter = rng.choice(OBJECTS)[0]
+            replacement = rng.choice(["", s[i] + letter, *[letter] * 10])
             s = acronym[:i] + replacement + acronym[i + 1 :]
     return words, s
 
@@ -35,6 +35,7 @@ register(
     check_acronym,
     source="lc_2828",
     split="train",
+    version=2,
     valid_lengths=range(1, 61),
     instance=instance,
     reference=reference,

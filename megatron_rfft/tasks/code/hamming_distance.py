@@ -40,8 +40,10 @@ register(
     hamming_distance,
     source="lc_461",
     split="test",
+    version=2,
     valid_lengths=range(1, 61),
     instance=instance,
+    symmetric=True,
     reference=reference,
     questions=[
         "At how many places do the binary numbers {x} and {y} have different bits? "

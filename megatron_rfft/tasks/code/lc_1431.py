@@ -30,6 +30,7 @@ register(
     lc_1431,
     source="lc_1431",
     split="extra",
+    version=2,
     valid_lengths=range(1, 46),
     instance=instance,
     reference=reference,
@@ -38,7 +39,7 @@ register(
         "for each kid by itself, with a list of True and False. candies = {candies}",
         "For each number of the list: is it, increased by {extra}, at least as large as the largest number? Give a "
         "list of True and False. candies = {candies}",
-        "There are {extra} extra candies, all for one kid. Which of the kids would then have the most, a tie being "
-        "enough? List True or False for every kid in turn. candies = {candies}",
+        "The number of extra candies, all for one kid, is {extra}. Which of the kids would then have the most, a "
+        "tie being enough? List True or False for every kid in turn. candies = {candies}",
     ],
 )

@@ -32,14 +32,16 @@ register(
     lc_202,
     source="lc_202",
     split="extra",
+    version=2,
     valid_lengths=range(1, 61),
     instance=instance,
     reference=reference,
     questions=[
-        "Replace {num} by the sum of the squares of its digits, then do the same to the result, until it has been "
-        "done {steps} times in all. Which number do you reach?",
-        "Square each digit of a number and add the squares: that is one step. Where do you get from {num} in {steps} "
-        "steps?",
-        "Starting with {num}, always go on to the sum of the squared digits. What comes after going on {steps} times?",
+        "Replace {num} by the sum of the squares of its digits, then do the same to the result, and so on. Which "
+        "number is result number {steps}?",
+        "Square each digit of a number and add the squares: that is one step. Where do you get from {num} with "
+        "step number {steps}?",
+        "Starting with {num}, always go on to the sum of the squared digits. What do you get when you go on for "
+        "time number {steps}?",
     ],
 )

@@ -36,15 +36,16 @@ register(
     lc_412,
     source="lc_412",
     split="extra",
+    version=2,
     valid_lengths=range(1, 61),
     instance=instance,
     reference=reference,
     questions=[
-        "List {count} whole numbers in a row from {num} on, but write 'Fizz' for a multiple of {first}, 'Buzz' for a "
-        "multiple of {second} and 'FizzBuzz' for a multiple of both.",
-        "Count up from {num}, {count} numbers in all. Say 'Fizz' instead of each number that {first} divides, 'Buzz' "
-        "if {second} does, 'FizzBuzz' if both do. What do you say, as a list?",
+        "List whole numbers in a row from {num} on, {count} in all, but write 'Fizz' for a multiple of {first}, "
+        "'Buzz' for a multiple of {second} and 'FizzBuzz' for a multiple of both.",
+        "Count up from {num} and stop when the count of numbers is {count}. Say 'Fizz' instead of each number "
+        "that {first} divides, 'Buzz' if {second} does, 'FizzBuzz' if both do. What do you say, as a list?",
         "Children play Fizz Buzz: multiples of {first} are 'Fizz', those of {second} 'Buzz', those of both "
-        "'FizzBuzz', and other numbers are themselves. Give the list of the {count} calls from {num} on.",
+        "'FizzBuzz', and other numbers are themselves. Give the list of the calls from {num} on, {count} in all.",
     ],
 )

@@ -40,8 +40,10 @@ register(
     lc_67,
     source="lc_67",
     split="extra",
+    version=2,
     valid_lengths=range(1, 61),
     instance=instance,
+    symmetric=True,
     reference=reference,
     questions=[
         "What is the sum of the binary numbers {a} and {b}, in binary?",

@@ -68,8 +68,10 @@ register(
     lc_844,
     source="lc_844",
     split="extra",
+    version=2,
     valid_lengths=range(1, 61),
     instance=instance,
+    symmetric=True,
     reference=reference,
     questions=[
         "The key # deletes the letter before it, and does nothing if there is none. "

@@ -29,8 +29,10 @@ register(
     lc_88,
     source="lc_88",
     split="extra",
+    version=2,
     valid_lengths=range(1, 61),
     instance=instance,
+    symmetric=True,
     reference=reference,
     questions=[
         "Both lists are sorted. Merge them into one sorted list of all their numbers. nums1 = {nums1}, nums2 = {nums2}",

@@ -43,19 +43,19 @@ register(
     losers_of_the_circular_game,
     source="lc_2682",
     split="train",
+    version=2,
     valid_lengths=range(2, 61),  # one person alone can't lose
     instance=instance,
     reference=reference,
     questions=[
-        "Friends sit in a circle in this order, and the first has a ball. It is passed {k} places on, then twice {k} "
-        "places, then three times {k}, and so on; the game ends when somebody gets the ball for the second time. "
-        "List the friends who never had it, in their order. friends = {friends}",
-        "A ball goes round a circle of friends, starting with the first. The i-th pass takes it i times {k} places "
-        "further, and play stops as soon as it reaches someone who has held it before. "
-        "Who has not held it at all? Keep the order of the list. friends = {friends}",
-        "The first friend in this circle holds a ball. Pass number 1 moves it {k} places forward, "
-        "and every later pass {k} places more than the one before, past the end to the start again. "
-        "It stops at the first friend it reaches twice. Which friends, in order, did it never reach? "
-        "friends = {friends}",
+        "Friends sit in a circle in this order, and the first has a ball. Passes go further by {k}, then by 2 * "
+        "{k}, then by 3 * {k}, and so on; the game ends when somebody gets the ball for the second time. List "
+        "the friends who never had it, in their order. friends = {friends}",
+        "A ball goes round a circle of friends, starting with the first. The i-th pass takes it further by i * "
+        "{k}, and play stops as soon as it reaches someone who has held it before. Who has not held it at all? "
+        "Keep the order of the list. friends = {friends}",
+        "The first friend in this circle holds a ball. Pass number 1 moves it forward by {k}, and every later "
+        "pass by {k} more than the one before, past the end to the start again. It stops at the first friend it "
+        "reaches twice. Which friends, in order, did it never reach? friends = {friends}",
     ],
 )

@@ -31,16 +31,19 @@ register(
     pass_the_pillow,
     source="lc_2582",
     split="train",
+    version=2,
     valid_lengths=range(2, 61),  # one person alone has nobody to pass to
     instance=instance,
     reference=reference,
     questions=[
-        "These people stand in a line, and the first one holds a pillow. Every second it goes to the next person; "
-        "at each end of the line it turns round and goes back. Who holds it after {time} seconds? people = {people}",
+        "These people stand in a line, and the first one holds a pillow. Every second it goes to the next "
+        "person; at each end of the line it turns round and goes back. Who holds it after second number {time}? "
+        "people = {people}",
         "A pillow wanders along this line of people from the first to the last, back to the first, and so on, "
-        "one person at each pass. It starts with the first person. Who has it after {time} passes? people = {people}",
-        "The first person in the line hands a pillow to the second, the second to the third, and so on. Whoever is "
-        "last, and later whoever is first again, sends it back the other way. "
-        "In whose hands is it when it has been handed on {time} times? people = {people}",
+        "one person at each pass. It starts with the first person. Who has it after pass number {time}? people = "
+        "{people}",
+        "The first person in the line hands a pillow to the second, the second to the third, and so on. Whoever "
+        "is last, and later whoever is first again, sends it back the other way. Altogether the number of times "
+        "that it is handed on is {time}. In whose hands is it then? people = {people}",
     ],
 )

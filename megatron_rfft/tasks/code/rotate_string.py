@@ -36,8 +36,10 @@ register(
     rotate_string,
     source="lc_796",
     split="train",
+    version=2,
     valid_lengths=range(1, 61),
     instance=instance,
+    symmetric=True,
     reference=reference,
     questions=[
         "One shift moves the first letter of a string to its end. Do some shifts, or none, turn '{s}' into '{goal}'?",

@@ -40,8 +40,10 @@ register(
     valid_anagram,
     source="lc_242",
     split="train",
+    version=2,
     valid_lengths=range(1, 61),
     instance=instance,
+    symmetric=True,
     reference=reference,
     questions=[
         "Is '{t}' an anagram of '{s}', that is, made of the same letters, each as many times?",

@@ -34,8 +34,10 @@ register(
     add_int,
     source="nupa_add_int",
     split="test",
+    version=2,
     valid_lengths=range(1, 61),
     instance=instance,
+    symmetric=True,
     reference=reference,
     questions=[
         "What is {num1} + {num2}?",

@@ -35,8 +35,10 @@ register(
     digit_max_int,
     source="nupa_digit_max_int",
     split="test",
+    version=2,
     valid_lengths=range(1, 61),
     instance=instance,
+    symmetric=True,
     reference=reference,
     questions=[
         "Align {num1} and {num2} at their last digits and take the larger digit at each place, "

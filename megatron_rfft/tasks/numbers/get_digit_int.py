@@ -26,12 +26,13 @@ register(
     get_digit_int,
     source="nupa_get_digit_int",
     split="test",
+    version=2,
     valid_lengths=range(1, 101),
     instance=instance,
     reference=reference,
     questions=[
         "Which digit stands at position {position} of {num}, counted from the left and starting at 0?",
         "Counting from the left, and calling the first digit number 0, what is digit number {position} of {num}?",
-        "What is the digit of {num} that has exactly {position} digits before it?",
+        "If {position} is the number of digits before a digit of {num}, which digit is that?",
     ],
 )

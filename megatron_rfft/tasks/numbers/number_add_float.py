@@ -61,8 +61,10 @@ register(
     number_add_float,
     source="number_add_float",
     split="extra",
+    version=2,
     valid_lengths=range(2, 36),
     instance=instance,
+    symmetric=True,
     reference=reference,
     questions=[
         "What is {num1} + {num2}? Keep as many decimals as the number with more of them has, even zeros at the end.",

@@ -46,8 +46,10 @@ register(
     number_base9_add,
     source="number_base9_add",
     split="extra",
+    version=2,
     valid_lengths=range(1, 61),
     instance=instance,
+    symmetric=True,
     reference=reference,
     questions=[
         "Add {num1} and {num2}, which are numbers in base 9, and give the sum in base 9.",

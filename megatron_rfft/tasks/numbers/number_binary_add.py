@@ -42,8 +42,10 @@ register(
     number_binary_add,
     source="number_binary_add",
     split="extra",
+    version=2,
     valid_lengths=range(1, 61),
     instance=instance,
+    symmetric=True,
     reference=reference,
     questions=[
         "Here binary numbers are written backwards, the bit for 1 first, then those for 2, 4, 8 and so on. Write "

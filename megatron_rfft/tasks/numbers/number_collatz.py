@@ -36,15 +36,16 @@ register(
     number_collatz,
     source="number_collatz",
     split="extra",
+    version=2,
     valid_lengths=range(1, 61),
     instance=instance,
     reference=reference,
     questions=[
-        "In each step an even number is halved and an odd one is multiplied by 3 and increased by 1. "
-        "Which number do you reach from {num} in {steps} steps?",
-        "Take {num}. Do this {steps} times: divide it by 2 if it is even, else triple it and add 1. "
-        "What is the result?",
-        "In the Collatz sequence n is followed by n / 2 if it is even and by 3n + 1 if it is odd. "
-        "Which number comes {steps} steps after {num}?",
+        "In each step an even number is halved and an odd one is multiplied by 3 and increased by 1. Which "
+        "number do you reach from {num} with step number {steps}?",
+        "Take {num}. Divide it by 2 if it is even, else triple it and add 1; go on like this with the result. "
+        "What is result number {steps}?",
+        "In the Collatz sequence n is followed by n / 2 if it is even and by 3n + 1 if it is odd. If {num} is "
+        "number 0 of the sequence, what is number {steps}?",
     ],
 )

@@ -34,8 +34,10 @@ register(
     number_digit_add,
     source="number_digit_add",
     split="extra",
+    version=2,
     valid_lengths=range(1, 61),
     instance=instance,
+    symmetric=True,
     reference=reference,
     questions=[
         "Add {num1} and {num2} without ever carrying: at each place, counted from the ones, write the last digit of "

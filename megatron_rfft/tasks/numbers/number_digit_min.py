@@ -35,8 +35,10 @@ register(
     number_digit_min,
     source="number_digit_min",
     split="extra",
+    version=2,
     valid_lengths=range(1, 61),
     instance=instance,
+    symmetric=True,
     reference=reference,
     questions=[
         "Align {num1} and {num2} at their last digits and take the smaller digit at each place, a missing digit being "

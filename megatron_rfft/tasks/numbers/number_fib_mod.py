@@ -31,15 +31,16 @@ register(
     number_fib_mod,
     source="number_fib_mod",
     split="extra",
+    version=2,
     valid_lengths=range(1, 61),
     instance=instance,
     reference=reference,
     questions=[
         "A sequence starts with {first}, {second}; each further number is the sum of the two before it, modulo "
-        "{modulus}. Which is the last one after {steps} further numbers?",
+        "{modulus}. What is further number {steps}?",
         "Begin with {first} and {second} and add the last two numbers, again and again, keeping the remainder by "
         "{modulus}. What is the result of addition number {steps}?",
-        "Let each number be the sum of its two predecessors modulo {modulus}, beginning with {first} and {second}. "
-        "What do you get when {steps} numbers have been added to these two?",
+        "Let each number be the sum of its two predecessors modulo {modulus}, beginning with {first} and "
+        "{second}. What is number {steps} of those that follow these two?",
     ],
 )

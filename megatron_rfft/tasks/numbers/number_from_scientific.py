@@ -36,13 +36,14 @@ register(
     number_from_scientific,
     source="number_from_scientific",
     split="extra",
+    version=2,
     valid_lengths=range(1, 61),
     instance=instance,
     reference=reference,
     questions=[
         "Write {mantissa}e{exponent} without an exponent.",
-        "Move the point of {mantissa} by {exponent} places to the right, filling up with zeros if need be, and leave "
-        "it out if no digit comes after it. What number do you get?",
+        "Move the point of {mantissa} to the right, {exponent} being the number of places, filling up with zeros "
+        "if need be, and leave it out if no digit comes after it. What number do you get?",
         "What is {mantissa} times ten to the power of {exponent}, written in full? Put a point only if decimals are "
         "left.",
     ],

@@ -30,6 +30,7 @@ register(
     number_get_digit_float,
     source="number_get_digit_float",
     split="extra",
+    version=2,
     valid_lengths=range(2, 61),
     instance=instance,
     reference=reference,
@@ -37,6 +38,7 @@ register(
         "Which digit stands at position {position} of {num}, counted from the left and from 0, if the point is "
         "skipped?",
         "Leave the point out of {num} and call its first digit number 0. What is digit number {position}?",
-        "What is the digit of {num} that has exactly {position} digits before it, the decimal point not being one?",
+        "If {position} is the number of digits before a digit of {num}, the decimal point not being one, which "
+        "digit is that?",
     ],
 )

@@ -57,8 +57,10 @@ register(
     number_max_float,
     source="number_max_float",
     split="extra",
+    version=2,
     valid_lengths=range(2, 61),
     instance=instance,
+    symmetric=True,
     reference=reference,
     questions=[
         "Which number is larger, {num1} or {num2}? Write it down.",

@@ -39,8 +39,10 @@ register(
     number_max_int,
     source="number_max_int",
     split="extra",
+    version=2,
     valid_lengths=range(1, 61),
     instance=instance,
+    symmetric=True,
     reference=reference,
     questions=[
         "Which number is larger, {num1} or {num2}? Write it down.",

@@ -30,8 +30,10 @@ register(
     number_mod_add,
     source="number_mod_add",
     split="extra",
+    version=2,
     valid_lengths=range(1, 61),
     instance=instance,
+    symmetric=True,
     reference=reference,
     questions=[
         "What is {num1} + {num2} modulo {modulus}?",

@@ -31,12 +31,14 @@ register(
     number_mul_small,
     source="number_mul_small",
     split="extra",
+    version=2,
     valid_lengths=range(1, 61),
     instance=instance,
     reference=reference,
     questions=[
         "What is {num} times {factor}?",
         "Multiply {num} by {factor}.",
-        "A box holds {num} grains. How many grains are in {factor} such boxes?",
+        "The number of grains in a box is {num}, and the number of such boxes is {factor}. How many grains are "
+        "there in all?",
     ],
 )

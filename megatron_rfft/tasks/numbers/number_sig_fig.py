@@ -39,13 +39,14 @@ register(
     number_sig_fig,
     source="number_sig_fig",
     split="extra",
+    version=2,
     valid_lengths=range(1, 61),
     instance=instance,
     reference=reference,
     questions=[
-        "Round {num} to {figures} significant figures, half up, and write the result as a whole number.",
-        "Keep the first {figures} digits of {num}, rounded, and put zeros for the rest; a dropped part that begins "
-        "with 5 or more rounds up. Which number results?",
-        "What is {num} rounded to {figures} significant digits (a 5 rounds up), written out in full?",
+        "Round {num} to significant figures, {figures} of them, half up, and write the result as a whole number.",
+        "Cut {num} behind its digit number {figures}, rounded, and put zeros for the rest; a dropped part that "
+        "begins with 5 or more rounds up. Which number results?",
+        "If {figures} is the number of significant digits, what is {num} rounded (a 5 rounds up), written out in full?",
     ],
 )

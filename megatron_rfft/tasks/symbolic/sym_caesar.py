@@ -28,14 +28,15 @@ register(
     sym_caesar,
     source="sym_caesar",
     split="extra",
+    version=2,
     valid_lengths=range(1, 61),
     instance=instance,
     reference=reference,
     questions=[
-        "Each letter of a message was moved {shift} places forward in the alphabet, from z on to a. "
-        "What was the message? text = '{text}'",
-        "Decode this Caesar cipher: go back {shift} letters from each letter, z coming before a. text = '{text}'",
-        "Replace every letter by the one that stands {shift} places before it in the alphabet, which starts over "
-        "from z when you pass a. What do you get? text = '{text}'",
+        "Each letter of a message was moved forward by {shift} in the alphabet, from z on to a. What was the "
+        "message? text = '{text}'",
+        "Decode this Caesar cipher: go back by {shift} from each letter, z coming before a. text = '{text}'",
+        "Move every letter back by {shift} in the alphabet, which starts over from z when you pass a. What do "
+        "you get? text = '{text}'",
     ],
 )

@@ -39,8 +39,10 @@ register(
     sym_isomorphic,
     source="sym_isomorphic",
     split="extra",
+    version=2,
     valid_lengths=range(2, 56),
     instance=instance,
+    symmetric=True,
     reference=reference,
     questions=[
         "Can '{s}' be turned into '{t}' by replacing each letter, wherever it occurs, by the same new one, different "
