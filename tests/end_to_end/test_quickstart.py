@@ -57,7 +57,7 @@ def test_killed_it_continues_and_done_it_rests(tmp_path):
 
 
 @pytest.mark.slow
-def test_every_arm_learns_its_lengths_and_without_rf_pretraining_none_goes_beyond():
+def test_rf_pretraining_carries_the_held_out_task_past_its_lengths_and_nothing_else_does():
     """The whole quickstart: about 20 minutes, or seconds if runs/quickstart is there."""
     done = subprocess.run(
         ["bash", "examples/quickstart/run.sh"], cwd=ROOT, capture_output=True, text=True, timeout=3600
@@ -69,4 +69,5 @@ def test_every_arm_learns_its_lengths_and_without_rf_pretraining_none_goes_beyon
                 found = {int(length): cell["accuracy"] for length, cell in task["cells"].items()}
                 assert min(found[2], found[4]) >= 0.9, (arm, name, found)
                 beyond = [accuracy for length, accuracy in found.items() if length >= 6]
-                assert arm == "meta" or sum(beyond) / len(beyond) <= 0.1, (arm, name, found)
+                mean = sum(beyond) / len(beyond)
+                assert mean >= 0.9 if arm == "meta" else mean <= 0.1, (arm, name, found)
