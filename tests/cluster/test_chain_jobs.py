@@ -116,7 +116,7 @@ def finish_pretraining(run: Path) -> None:
         (run / name).write_text("{}")
     checkpoint = run / "pretrain/checkpoints/step-00000800/manifest.json"
     checkpoint.parent.mkdir(parents=True)
-    checkpoint.write_text(json.dumps({"kind": "checkpoint", "format": 1, "step": 800}))
+    checkpoint.write_text(json.dumps({"kind": "checkpoint", "format": 1, "step": 800, "files": {}}))
 
 
 def test_a_lost_task_is_submitted_again_while_the_others_go_on(slurm, tmp_path):

@@ -90,7 +90,9 @@ def disagreements_in_blocks(rule: Rule, arguments: tuple, text: str) -> list[str
     at, told = 0, set()  # the event whose new values come next, and those of the event before that have come
     for number, line in enumerate(text.split("\n"), 1):
         target = line.removeprefix("now, ").partition(" = ")[0] if line.startswith("now, ") else ""
-        if target and at and target not in told and _changes(events[at - 1].line, target):
+        # Parts of a variable come before the whole of it: another part behind the whole is the next statement's.
+        whole = target.partition("[")[0]
+        if target and at and not {target, whole} & told and _changes(events[at - 1].line, target):
             told.add(target)
             problems += _compare(number, line.removeprefix("now, "), events[at].state)
             continue
