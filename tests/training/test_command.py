@@ -105,7 +105,7 @@ def test_a_run_killed_with_sigkill_continues_to_the_same_losses(small_data, runs
     assert [row["loss"] for row in rows] == [row[0] for row in runs["one process"]["whole"][:STEPS]]
     assert list((output / "tensorboard").glob("events*"))
     assert yaml.safe_load((output / "config.yaml").read_text())["run"]["steps"] == STEPS
-    assert "set another run.output" in refused(config, "--optimizer.lr", "1e-5")
+    assert "--run.output OTHER --checkpoint.load" in refused(config, "--optimizer.lr", "1e-5")
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGUSR1])
