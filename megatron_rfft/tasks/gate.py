@@ -48,8 +48,8 @@ def check_wordings(questions: Sequence[str], rule: Rule) -> None:
         for field in sorted(fields ^ set(rule.parameters)):
             names = ", ".join(f"{{{name}}}" for name in rule.parameters)
             fault = "has" if field in fields else "lacks"
-            mend = f"name {names} and nothing else; write a brace itself twice"
-            raise UserError(f"the question {question!r:.100} {fault} {{{field}}}; {mend}")
+            fix = f"name {names} and nothing else; write a brace itself twice"
+            raise UserError(f"the question {question!r:.100} {fault} {{{field}}}; {fix}")
 
 
 def check_lengths(lengths: Sequence[int]) -> None:

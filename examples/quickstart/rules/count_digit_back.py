@@ -3,6 +3,7 @@
 from random import Random
 
 from megatron_rfft.tasks import register
+from megatron_rfft.tasks.digits import random_digits_and_one
 
 
 def count_digit_back(num, digit):
@@ -15,9 +16,7 @@ def count_digit_back(num, digit):
 
 
 def instance(rng: Random, length: int) -> tuple:
-    kinds = rng.sample("0123456789", rng.choice([2, 3, 10]))
-    num = "".join(rng.choices(kinds, k=length))
-    return num, rng.choice(kinds)
+    return random_digits_and_one(rng, length)
 
 
 def reference(num: str, digit: str) -> int:

@@ -3,7 +3,7 @@
 from random import Random
 
 from megatron_rfft.tasks import register
-from megatron_rfft.tasks.digits import random_digits
+from megatron_rfft.tasks.digits import random_digits_and_stop
 
 
 def cut_before_back(num, stop):
@@ -15,12 +15,7 @@ def cut_before_back(num, stop):
 
 
 def instance(rng: Random, length: int) -> tuple:
-    num, stop = random_digits(rng, length), str(rng.randrange(1, 10))
-    if rng.random() < 0.6:
-        num = num.replace(stop, str(1 + int(stop) % 9))
-        if rng.random() < 0.6:
-            num = stop + num[1:]
-    return num, stop
+    return random_digits_and_stop(rng, length, from_end=True)
 
 
 def reference(num: str, stop: str) -> str:

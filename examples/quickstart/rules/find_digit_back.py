@@ -3,7 +3,7 @@
 from random import Random
 
 from megatron_rfft.tasks import register
-from megatron_rfft.tasks.digits import random_digits
+from megatron_rfft.tasks.digits import random_digits_and_stop
 
 
 def find_digit_back(num, digit):
@@ -17,12 +17,7 @@ def find_digit_back(num, digit):
 
 
 def instance(rng: Random, length: int) -> tuple:
-    num, digit = random_digits(rng, length), str(rng.randrange(1, 10))
-    if rng.random() < 0.6:
-        num = num.replace(digit, str(1 + int(digit) % 9))
-        if rng.random() < 0.6:
-            num = digit + num[1:]
-    return num, digit
+    return random_digits_and_stop(rng, length, from_end=True)
 
 
 def reference(num: str, digit: str) -> int:

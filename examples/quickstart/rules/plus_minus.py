@@ -3,6 +3,7 @@
 from random import Random
 
 from megatron_rfft.tasks import register
+from megatron_rfft.tasks.digits import random_digits_and_one
 
 
 def plus_minus(num, digit):
@@ -17,9 +18,7 @@ def plus_minus(num, digit):
 
 
 def instance(rng: Random, length: int) -> tuple:
-    kinds = rng.sample("0123456789", rng.choice([3, 6, 10]))
-    num = "".join(rng.choices(kinds, k=length))
-    return num, rng.choice(kinds)
+    return random_digits_and_one(rng, length, kinds=(3, 6, 10))
 
 
 def reference(num: str, digit: str) -> int:

@@ -3,7 +3,7 @@
 from random import Random
 
 from megatron_rfft.tasks import register
-from megatron_rfft.tasks.digits import random_digits
+from megatron_rfft.tasks.digits import random_digits_and_stop
 
 
 def steps_of_two(num, stop):
@@ -15,12 +15,7 @@ def steps_of_two(num, stop):
 
 
 def instance(rng: Random, length: int) -> tuple:
-    num, stop = random_digits(rng, length), str(rng.randrange(1, 10))
-    if rng.random() < 0.6:
-        num = num.replace(stop, str(1 + int(stop) % 9))
-        if rng.random() < 0.6:
-            num = num[:-1] + stop
-    return num, stop
+    return random_digits_and_stop(rng, length)
 
 
 def reference(num: str, stop: str) -> int:
