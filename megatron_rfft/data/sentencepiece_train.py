@@ -2,6 +2,7 @@
 
 import itertools
 import re
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
@@ -11,9 +12,10 @@ from megatron_rfft.common.manifest import finished_manifest, write_manifest
 from megatron_rfft.data.sources import whole_records
 
 _MAX_PIECE_LENGTH = 96
+_BASE = 512  # pieces that any vocabulary needs: bytes, characters, headers, the commonest words
 _HINT = "write the corpus with data_prep/generate.py"
-# Symbols of their own: digits, so that no piece hides one, and the headers of a trace, so that these are one piece in
-# spite of their digits.
+# Symbols of their own: digits, so that no piece hides one, and what is one piece in spite of its digits: the headers of
+# a trace, and recited statements that name a number (``num = num[1:]``).
 _HEADERS = ["1. Initialize\n", *(f"{k}. {name}\n" for k in range(2, 8) for name in ("Main loop", "Return"))]
 _HEADERS += [f"{k}.1 One iteration\n" for k in range(2, 7)]
 _SYMBOLS = [*"0123456789", *_HEADERS]
@@ -22,6 +24,10 @@ _SYMBOLS = [*"0123456789", *_HEADERS]
 # with what follows it (``Ana', '``), the same wherever the list is recited.
 _PIECE_END = re.compile(r"(?<=\n)|(?<=    )(?=\S)|(?<=[\[ ]')")
 _BOUNDARY = "\x1f"
+_STATEMENT = re.compile(r"^ +(\S.*\d.*\n)", re.MULTILINE)
+# ``count = 0`` is a statement, and also how a trace shows the value of count, whose digits stay single.
+_VALUE = re.compile(r"[\w, ]+ = [^a-z]*\n")
+_SHOWN = re.compile(r"^((?:now, )?[A-Za-z_]\w*\d\w* = '?)[^a-z\n]*$", re.MULTILINE)
 
 
 def train_tokenizer(corpora: Sequence[Path], vocab_size: int, max_records: int, output: Path) -> None:
@@ -34,15 +40,32 @@ def train_tokenizer(corpora: Sequence[Path], vocab_size: int, max_records: int, 
     inputs = {"corpora": checksums, "vocab_size": vocab_size, "max_records": max_records}
     if finished_manifest(manifest, "tokenizer", inputs):
         return
-    records = itertools.chain.from_iterable(itertools.islice(whole_records(corpus), max_records) for corpus in corpora)
-    train_sentencepiece(
-        (text for record in records for text in (record["prompt"], record["response"])), vocab_size, output
-    )
+    statements = numbered_statements(_records(corpora, max_records), limit=max(0, vocab_size - _BASE) // 4)
+    texts = (record[key] for record in _records(corpora, max_records) for key in ("prompt", "response"))
+    train_sentencepiece(texts, vocab_size, output, statements)
     write_manifest(manifest, "tokenizer", [output], inputs=inputs)
 
 
-def train_sentencepiece(texts: Iterator[str], vocab_size: int, output: Path) -> None:
-    """Train a BPE model on ``texts`` and write it as ``output`` (``.model``).
+def _records(corpora: Sequence[Path], max_records: int) -> Iterator[dict]:
+    return itertools.chain.from_iterable(itertools.islice(whole_records(corpus), max_records) for corpus in corpora)
+
+
+def numbered_statements(records: Iterator[dict], limit: int) -> list[str]:
+    """What is to be one piece in spite of its digits, by how many ``records`` recite it; ``limit`` at most.
+
+    That is statements, which stand indented in the rule and bare in the trace, and ``num1 = '`` before a value.
+    """
+    recited = Counter()
+    for record in records:
+        statements = {match[1] for match in _STATEMENT.finditer(record["prompt"])}
+        statements &= set(record["response"].splitlines(keepends=True))
+        recited.update(statement for statement in statements if not _VALUE.fullmatch(statement))
+        recited.update(set(_SHOWN.findall(record["response"])))
+    return sorted(statement for statement, _ in sorted(recited.items(), key=lambda item: (-item[1], item[0]))[:limit])
+
+
+def train_sentencepiece(texts: Iterator[str], vocab_size: int, output: Path, symbols: Sequence[str] = ()) -> None:
+    """Train a BPE model on ``texts`` and write it as ``output`` (``.model``). Each of ``symbols`` becomes one piece.
 
     Lossless: identity normalization, all spaces kept, bytes as fall-back. Raises UserError if the texts are too few
     for ``vocab_size`` pieces.
@@ -69,7 +92,7 @@ def train_sentencepiece(texts: Iterator[str], vocab_size: int, output: Path) -> 
                 split_digits=True,
                 allow_whitespace_only_pieces=True,
                 byte_fallback=True,
-                user_defined_symbols=[symbol.replace(" ", "▁") for symbol in _SYMBOLS],
+                user_defined_symbols=[symbol.replace(" ", "▁") for symbol in (*_SYMBOLS, *symbols)],
                 max_sentencepiece_length=_MAX_PIECE_LENGTH,
                 max_sentence_length=1 << 20,
                 num_threads=1,  # the same pieces on every machine
