@@ -52,7 +52,7 @@ class Chain:
 
     def _stages(self) -> list[Stage]:
         models = self.models
-        written = [*models.corpora, *(models.data_sets if self.config.vocabulary else [])]
+        written = models.corpora or (models.data_sets if self.config.vocabulary else [])
         corpora = {data.name: number for number, data in enumerate(written)}
         tokenize = self._tokenize(corpora)
         data = self._data_sets(corpora)
@@ -82,9 +82,10 @@ class Chain:
     def _vocabulary(self, corpora: dict[str, int]) -> list[Task]:
         if (vocabulary := self.config.vocabulary) is None:
             return []
-        words = ["data_prep/train_tokenizer.py", "--input", *(str(self.run / "corpus" / name) for name in corpora)]
+        names = [data.name for data in self.models.vocabulary_sources]
+        words = ["data_prep/train_tokenizer.py", "--input", *(str(self.run / "corpus" / name) for name in names)]
         words += ["--vocab-size", str(vocabulary.size), "--max-records", str(vocabulary.max_records)]
-        needs = {"generate": list(corpora.values())}
+        needs = {"generate": [corpora[name] for name in names]}
         command = [*words, "--output", self.tokenizer]
         return [self._task("vocabulary", [command], [Path(self.tokenizer)], needs)]
 

@@ -48,12 +48,14 @@ class CorpusSection:
 
 @dataclass(frozen=True)
 class VocabularySection:
-    """A tokenizer of the chain's own (data_prep/train_tokenizer.py), from all that is read in training."""
+    """A tokenizer of the chain's own (data_prep/train_tokenizer.py), from the corpus of RF-pretraining.
+
+    Without RF-pretraining it is made from the data of all adaptations."""
 
     size: int = 1024
     """Pieces in all."""
     max_records: int = 20000
-    """Records read from each corpus, from its start."""
+    """Records read from the corpus, from its start."""
 
 
 @dataclass(frozen=True)

@@ -251,6 +251,16 @@ class Models:
         """Of all RF-pretraining, each once."""
         return list({run.data.name: run.data for run in self.pretrained.values()}.values())
 
+    @property
+    def vocabulary_sources(self) -> list[DataSet]:
+        """What a vocabulary is trained on: the corpus of RF-pretraining, or without one all data of adaptations.
+
+        So no line of a target's rule is a piece that RF-pretraining never met: such a piece is hardly learned in the
+        few steps of an adaptation.
+        """
+        main = [run.data for (start, _), run in self.pretrained.items() if start == PRETRAIN]
+        return main[:1] or self.corpora or self.data_sets
+
     # what is asked
 
     def _questions(self) -> list[list[Questions]]:

@@ -89,16 +89,25 @@ def test_every_arm_target_and_seed_is_trained_from_where_it_starts(tmp_path):
     assert option(scripts(made, "generate")[1], "--form") == "one-shot"
 
 
-def test_the_vocabulary_is_trained_on_all_that_is_read(tmp_path):
-    made = chain(tmp_path, only=["direct"])
+def vocabulary_input(made) -> list[str]:
     (script,) = scripts(made, "vocabulary")
-    corpora = [option(each, "--output") for each in scripts(made, "generate")]
-    assert len(corpora) == 3 + 2 * 2
-    assert script.split("--input ")[1].split(" --vocab-size")[0].split() == corpora
-    assert len(names(made)["generate"]) == len(corpora)
+    return script.split("--input ")[1].split(" --vocab-size")[0].split()
+
+
+def test_the_vocabulary_is_trained_on_the_corpus_of_rf_pretraining(tmp_path):
+    made = chain(tmp_path, only=["direct"])
+    assert vocabulary_input(made) == ["RUN/corpus/pretrain"]
     assert all(
         "--tokenizer RUN/data/tokenizer.model" in each for each in scripts(made, "data") + scripts(made, "tokenize")
     )
+    assert all("--preset" in each for each in scripts(made, "data"))
+
+
+def test_without_rf_pretraining_the_vocabulary_is_trained_on_all_that_is_read(tmp_path):
+    made = chain(tmp_path, pretrain={}, arms={"direct": None, "vanilla": None}, report={})
+    corpora = [option(each, "--output") for each in scripts(made, "generate")]
+    assert vocabulary_input(made) == corpora
+    assert len(corpora) == len(names(made)["generate"]) == 2 * 2
 
 
 def test_checkpoints_are_exported_and_asked_with_the_last_one_and_step_0_is_the_start(tmp_path):
@@ -208,7 +217,7 @@ def test_one_run_for_all_targets(tmp_path):
     adapt = {"config": MODEL, "tasks": TARGETS, "together": True, "options": STEPS}
     made = chain(tmp_path, adapt=adapt, seeds=[], arms={"vanilla": None, "meta": None}, report={})
     assert [task.name for task in made.stage("adapt").tasks] == ["vanilla/all", "meta/all"]
-    assert "--tasks length_int,digit_max_int" in scripts(made, "generate")[-1]
+    assert "--tasks length_int,digit_max_int" in scripts(made, "data")[-1]
     assert "--tasks length_int,digit_max_int" in scripts(made, "evaluate")[0]
 
 
