@@ -30,7 +30,7 @@ from megatron_rfft.common.cli import make_parser, run_command
 from megatron_rfft.common.errors import CommandFailed, UserError
 from megatron_rfft.common.files import read_json, write_json
 from megatron_rfft.conversion.hashed_file import hashed_file
-from megatron_rfft.conversion.mapping import Mapping, hf_names, parameters
+from megatron_rfft.conversion.mapping import hf_names, parameters
 from megatron_rfft.conversion.safetensors_io import (
     HFWeights,
     TensorGroup,
@@ -57,7 +57,7 @@ def make_model(config: Path, layers: int | None, folder: Path) -> tuple[int, int
     model = ModelConfig.from_hf(folder)
     rng = np.random.default_rng(SEED)
 
-    def group(names: list[str], shapes: list[tuple[int, ...]]) -> TensorGroup:
+    def group(names: list[str], shapes: tuple[tuple[int, ...], ...]) -> TensorGroup:
         def contents() -> Iterator[memoryview]:
             left = 2 * sum(torch.Size(shape).numel() for shape in shapes)
             while left:
@@ -66,7 +66,7 @@ def make_model(config: Path, layers: int | None, folder: Path) -> tuple[int, int
 
         return TensorGroup(dict(zip(names, shapes, strict=True)), torch.bfloat16, contents)
 
-    groups = [group(hf_names(mapping, layer), hf_shapes(model, mapping)) for mapping, layer in parameters(model)]
+    groups = [group(hf_names(mapping, layer), mapping.shapes) for mapping, layer in parameters(model)]
     size, free = sum(each.nbytes for each in groups), shutil.disk_usage(folder).free
     needed = 3 * size + (1 << 28)
     print(f"needs {needed / 1e9:.1f} GB of disk until it ends; {free / 1e9:.1f} are free", file=sys.stderr)
@@ -80,23 +80,6 @@ def make_model(config: Path, layers: int | None, folder: Path) -> tuple[int, int
         write_json(folder / INDEX, shard_index(shards))
     largest = max(2 * torch.Size(shape).numel() for each in groups for shape in each.shapes.values())
     return size, largest
-
-
-def hf_shapes(model: ModelConfig, mapping: Mapping) -> list[tuple[int, ...]]:
-    """The shapes of the HF tensors of ``mapping``."""
-    hidden, ffn, keys = model.hidden_size, model.ffn_hidden_size, model.num_query_groups * model.head_dim
-    rows = {"q_proj": hidden, "k_proj": keys, "v_proj": keys, "o_proj": hidden, "gate_proj": ffn, "up_proj": ffn}
-    rows |= {"down_proj": hidden, "embed_tokens": model.vocab_size, "lm_head": model.vocab_size}
-    shapes = []
-    for name in mapping.hf:
-        module, kind = name.split(".")[-2:]
-        if module not in rows:
-            shapes.append((hidden,))  # a norm
-        elif kind == "bias":
-            shapes.append((rows[module],))
-        else:
-            shapes.append((rows[module], ffn if module == "down_proj" else hidden))
-    return shapes
 
 
 def timed(*command: object) -> tuple[float, int]:

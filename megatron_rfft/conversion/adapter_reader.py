@@ -7,8 +7,9 @@ from torch import Tensor
 
 from megatron_rfft.conversion.state_reader import ShardedStateReader
 from megatron_rfft.conversion.stored import SourceFile, Stored
-from megatron_rfft.models.adapter_config import AdapterConfig, Linear
+from megatron_rfft.models.adapter_config import AdapterConfig
 from megatron_rfft.models.config import ModelConfig
+from megatron_rfft.models.geometry import Linear
 from megatron_rfft.models.low_rank import product
 from megatron_rfft.training.checkpoint_files import STATE
 
@@ -19,6 +20,8 @@ class AdapterReader:
     def __init__(self, checkpoint: Path, manifest: dict):
         self.config = AdapterConfig.from_manifest(manifest["adapter"])
         self.model = ModelConfig(**manifest["model"])
+        self.linears = self.config.linears(self.model)
+        """The matrices of each layer that carry them."""
         self._state = ShardedStateReader(checkpoint / STATE)
 
     @property
@@ -29,11 +32,11 @@ class AdapterReader:
     @property
     def dtype(self) -> torch.dtype:
         """The run's number format."""
-        return self._state.dtype(f"{self.config.linears[0].name}.adapter.a")
+        return self._state.dtype(f"{self.linears[0].path}.adapter.a")
 
     def factors(self, spec: Linear, layer: int, *, start: bool = False) -> tuple[Tensor, list[Tensor]]:
         """The stacked A and the B of each projection of ``spec``; with ``start`` as they were before training."""
-        prefix = f"{spec.name}.adapter.{'start_' if start else ''}"
+        prefix = f"{spec.path}.adapter.{'start_' if start else ''}"
         b = [self._state.read(f"{prefix}b_{part}", layer) for part in spec.parts]
         return self._state.read(f"{prefix}a", layer), b
 
@@ -44,10 +47,9 @@ class AdapterReader:
 
     def change(self, spec: Linear, layer: int) -> Tensor:
         """What training has made of the fused weight of ``spec``, in fp32."""
-        groups = spec.groups(self.model)
-        change = product(*self.factors(spec, layer), groups)
+        change = product(*self.factors(spec, layer), spec.groups)
         if not self.starts_at_zero:
-            change = change - product(*self.factors(spec, layer, start=True), groups)
+            change = change - product(*self.factors(spec, layer, start=True), spec.groups)
         return self.config.scale * change
 
 
@@ -56,7 +58,7 @@ class MergedReader:
 
     def __init__(self, weights: "ShardedStateReader | MergedReader", adapters: AdapterReader):
         self._weights, self._adapters, self._dtype = weights, adapters, adapters.dtype
-        self._specs = {f"{spec.name}.weight": spec for spec in adapters.config.linears}
+        self._specs = {spec.weight: spec for spec in adapters.linears}
         self.names = weights.names
         self.files = weights.files | adapters.files
         """By path, all that is read here."""

@@ -81,14 +81,13 @@ def parameter_rows(weights: HFWeights, model: ModelConfig, source: Path) -> "Par
     table = mappings(model)
 
     def rows(name: str, layer: int | None, shape: tuple[int, ...]) -> list[Rows]:
-        blocks = table[name].joined(model, shape[0])
-        tensors = [weights.stored(part) for part in hf_names(table[name], layer)]
-        for number, (part, stored) in enumerate(zip(hf_names(table[name], layer), tensors, strict=True)):
-            wanted = (sum(stop - start for which, start, stop in blocks if which == number), *shape[1:])
+        mapping, names = table[name], hf_names(table[name], layer)
+        tensors = [weights.stored(part) for part in names]
+        for part, stored, wanted in zip(names, tensors, mapping.shapes, strict=True):
             if stored.shape != wanted:
                 raise UserError(f"{source}: {part} is {stored.shape}, not {wanted}; its config.json does not fit")
-        found = [(tensors[which], start, stop) for which, start, stop in blocks]
-        return padded(found, shape[0]) if table[name].padded else found
+        found = [(tensors[which], start, stop) for which, start, stop in mapping.blocks]
+        return padded(found, shape[0]) if mapping.padded else found
 
     return rows
 

@@ -18,6 +18,7 @@ import torch
 import yaml
 
 from megatron_rfft.common.errors import UserError
+from megatron_rfft.common.families import FAMILIES
 from megatron_rfft.common.files import atomic_write, require_file, write_json
 from megatron_rfft.conversion.adapter_reader import merged_reader
 from megatron_rfft.conversion.dtypes import HF_NAMES, target_dtype
@@ -60,7 +61,6 @@ _NEUTRAL: dict[str, tuple] = {
     "transformer_block_type": ("pre_ln",),
     "attention_type": ("multihead",),
     "layernorm_zero_centered_gamma": (False,),
-    "qk_layernorm": (False,),
     "headscale": (False,),
     "rotary_interleaved": (False,),
     "seq_len_interpolation_factor": (1,),
@@ -68,6 +68,7 @@ _NEUTRAL: dict[str, tuple] = {
     "num_moe_experts": (),
 }
 """What such a config may say besides, and the values with which it is the model that this package knows; or null."""
+SUPPORTED = "; ".join(family.title for family in FAMILIES.values())
 _SCALED = 8.0  # the one stretching of rotary frequencies that NeMo's scale_positional_embedding stands for
 
 
@@ -122,7 +123,8 @@ def nemo_config(model: ModelConfig, dtype: torch.dtype) -> dict[str, Any]:
         **{theirs: getattr(model, ours) for ours, theirs in _NAMES.items()},
         **_FIXED,
         "kv_channels": model.head_dim,
-        "qkv_bias": model.qkv_bias,
+        "qkv_bias": model.family.qkv_bias,
+        "qk_layernorm": model.family.qk_norm,
         "encoder_seq_length": model.max_position_embeddings,
         "scale_positional_embedding": model.rope_scaling_factor == _SCALED,
         "override_vocab_size": model.vocab_size,
@@ -158,7 +160,7 @@ def from_nemo(
     """Import the ``.nemo`` file ``archive`` as a checkpoint that training starts from, in any layout.
 
     It is not trusted: members that lead elsewhere and pickles that name anything but tensors are refused. Raises
-    UserError for these, for other models than Qwen2 and Llama, and if a parameter is missing or left over.
+    UserError for these, for models of other families, and if a parameter is missing or left over.
     """
     require_file(archive, "give a .nemo file")
     stat = archive.stat()
@@ -216,24 +218,33 @@ def _model(config: Any, reader: ShardedStateReader, archive: Path) -> ModelConfi
     """The architecture. Raises UserError if it is none that this package knows."""
     for key, expected in _FIXED.items():
         if not isinstance(config, dict) or config.get(key, expected) != expected:
-            raise UserError(f"{archive}: {key} is not {expected!r}; only Qwen2 and Llama models are supported")
+            raise UserError(f"{archive}: {key} is not {expected!r}; only models of {SUPPORTED} are supported")
     for key, values in _NEUTRAL.items():
         if (value := config.get(key)) is not None and value not in values:
-            raise UserError(f"{archive}: {key} is {value!r}; only Qwen2 and Llama models are supported")
+            raise UserError(f"{archive}: {key} is {value!r}; only models of {SUPPORTED} are supported")
     try:
         values = {ours: config[theirs] for ours, theirs in _NAMES.items() if theirs in config or ours != "init_std"}
     except KeyError as error:
         raise UserError(f"{archive}: {CONFIG} has no {error.args[0]!r}") from error
-    biased = "decoder.layers.self_attention.linear_qkv.bias" in reader.names
-    model = ModelConfig(
+    return ModelConfig(
         **values,
-        architecture="qwen2" if biased else "llama",
+        architecture=_architecture(config, reader, archive),
+        head_dim=config.get("kv_channels") or 0,
         rope_scaling_factor=_SCALED if config.get("scale_positional_embedding") else 1.0,
         vocab_size=config.get("override_vocab_size") or reader.shape(_EMBEDDING)[0],
     )
-    if (channels := config.get("kv_channels")) not in (None, model.head_dim):
-        raise UserError(f"{archive}: kv_channels is {channels}, not hidden_size / num_attention_heads")
-    return model
+
+
+def _architecture(config: Any, reader: ShardedStateReader, archive: Path) -> str:
+    """The family that has the parameters of the checkpoint. Raises UserError if none has."""
+    attention = "decoder.layers.self_attention."
+    has = (f"{attention}linear_qkv.bias" in reader.names, f"{attention}q_layernorm.weight" in reader.names)
+    if (said := config.get("qk_layernorm")) not in (None, has[1]):
+        raise UserError(f"{archive}: qk_layernorm is {said!r}, and its weights say otherwise; save it again")
+    found = [name for name, family in FAMILIES.items() if (family.qkv_bias, family.qk_norm) == has]
+    if not found:
+        raise UserError(f"{archive} has the parameters of no family; only models of {SUPPORTED} are supported")
+    return found[0]
 
 
 def _write_hf(unpacked: Path, model: ModelConfig, dtype: torch.dtype, target: Path) -> None:

@@ -87,23 +87,18 @@ def check_names(reader: Reader, model: ModelConfig, checkpoint: Path) -> None:
             f"{checkpoint}: {sorted(unmapped)[0]} is not in both the checkpoint and the {model.architecture} table"
         )
     for mapping, layer in table.parameters(model):
-        rows = reader.shape(mapping.megatron)[0 if layer is None else 1]
-        wanted = sum(stop - start for _, start, stop in mapping.joined(model, rows))
-        if rows < wanted or (rows > wanted and not mapping.padded):
-            raise UserError(f"{checkpoint}: {mapping.megatron} has {rows} rows, its config says {wanted}")
+        shape = reader.shape(mapping.megatron)[0 if layer is None else 1 :]
+        padded = mapping.padded and shape[1:] == mapping.shape[1:] and shape[0] > mapping.shape[0]
+        if shape != mapping.shape and not padded:
+            raise UserError(f"{checkpoint}: {mapping.megatron} is {shape}, its config says {mapping.shape}")
 
 
 def _hf_groups(reader: Reader, model: ModelConfig, dtype: torch.dtype) -> Iterable[TensorGroup]:
     """The HF tensors of each parameter in ``dtype``, in the order of an export, unread."""
     for mapping, layer in table.parameters(model):
-        shape = reader.shape(mapping.megatron)[0 if layer is None else 1 :]
-        ranges = mapping.split(model, shape[0])
-        names = table.hf_names(mapping, layer)
-        shapes = {
-            name: (sum(stop - start for start, stop in part), *shape[1:])
-            for name, part in zip(names, ranges, strict=True)
-        }
-        yield TensorGroup(shapes, dtype, partial(_hf_contents, reader, mapping.megatron, layer, ranges, dtype))
+        shapes = dict(zip(table.hf_names(mapping, layer), mapping.shapes, strict=True))
+        contents = partial(_hf_contents, reader, mapping.megatron, layer, mapping.split(), dtype)
+        yield TensorGroup(shapes, dtype, contents)
 
 
 def _hf_contents(

@@ -40,8 +40,9 @@ def to_peft(checkpoint: Path, output: Path) -> Path:
 def _tensors(adapters: AdapterReader) -> dict[str, Tensor]:
     """PEFT's names and tensors of every projection."""
     tensors = {}
-    for spec in adapters.config.linears:
-        mapping = mappings(adapters.model)[f"{spec.name}.weight"]
+    table = mappings(adapters.model)
+    for spec in adapters.linears:
+        mapping = table[spec.weight]
         for layer in range(adapters.model.num_layers):
             a, b = adapters.factors(spec, layer)
             downs, ups = a.chunk(len(b)), b
@@ -58,7 +59,8 @@ def _tensors(adapters: AdapterReader) -> dict[str, Tensor]:
 
 def _peft_config(adapters: AdapterReader) -> dict[str, Any]:
     config = adapters.config
-    names = [name for spec in config.linears for name in mappings(adapters.model)[f"{spec.name}.weight"].hf]
+    table = mappings(adapters.model)
+    names = [name for spec in adapters.linears for name in table[spec.weight].hf]
     factor = 1 if adapters.starts_at_zero else 2
     return {
         "peft_type": "LORA",

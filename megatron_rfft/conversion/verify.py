@@ -47,16 +47,15 @@ def first_difference(folder: Path, checkpoint: Path, base: Path | None = None, w
     if problem := tie_problem(weights, model):
         return problem
     with ThreadPoolExecutor(workers or default_workers(), initializer=torch.set_num_threads, initargs=(1,)) as pool:
-        found = pool.map(partial(_difference, weights, reader, model), parameters(model))
+        found = pool.map(partial(_difference, weights, reader), parameters(model))
         return next(filter(None, found), "")
 
 
-def _difference(weights: HFWeights, reader: Reader, model: ModelConfig, parameter: tuple[Mapping, int | None]) -> str:
+def _difference(weights: HFWeights, reader: Reader, parameter: tuple[Mapping, int | None]) -> str:
     mapping, layer = parameter
     stored = reader.stored(mapping.megatron, layer)
-    for name, ranges in zip(hf_names(mapping, layer), mapping.split(model, stored.shape[0]), strict=True):
+    for name, ranges, shape in zip(hf_names(mapping, layer), mapping.split(), mapping.shapes, strict=True):
         theirs = weights.stored(name)
-        shape = (sum(stop - start for start, stop in ranges), *stored.shape[1:])
         if shape != theirs.shape:
             return f"{name}: {theirs.shape} in the folder, {shape} in the checkpoint"
         ours = contents([(stored, start, stop) for start, stop in ranges], theirs.dtype)

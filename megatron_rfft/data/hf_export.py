@@ -13,11 +13,10 @@ from shutil import copytree
 from typing import Any
 
 from megatron_rfft.common.errors import UserError
+from megatron_rfft.common.families import FAMILIES
 from megatron_rfft.common.files import write_json
 from megatron_rfft.data.engines import PROBES, load_backend
 
-MODEL_TYPES = ("qwen2", "llama")
-"""Of the models that are trained here, beside whose config the tokenizer will lie."""
 # transformers leaves a folder alone that has an auto_map, and (without trust_remote_code) then takes tokenizer_class
 # after all. The module does not exist: nothing is to be executed.
 KEEP_TOKENIZER_JSON = {
@@ -46,13 +45,13 @@ def settle_config(folder: Path, config: dict[str, Any], texts: Sequence[str]) ->
 
 
 def _difference(folder: Path, texts: Sequence[str]) -> str | None:
-    """What transformers makes otherwise of the tokenizer in ``folder``, beside each kind of model; None if nothing."""
+    """What transformers makes otherwise of the tokenizer in ``folder``, beside any family's config; None if nothing."""
     backend = load_backend(folder / "tokenizer.json")
     ids = [encoding.ids for encoding in backend.encode_batch_fast(list(texts), add_special_tokens=False)]
     decoded = backend.decode_batch(ids, skip_special_tokens=False)
     with tempfile.TemporaryDirectory() as temporary, _quiet(logging.getLogger("transformers")):
         beside = Path(copytree(folder, Path(temporary) / "model"))
-        for model_type in MODEL_TYPES:
+        for model_type in FAMILIES:
             write_json(beside / "config.json", {"model_type": model_type})
             where = f"beside a {model_type} config, transformers"
             try:

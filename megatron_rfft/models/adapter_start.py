@@ -6,14 +6,15 @@ import torch
 from torch import Tensor
 
 from megatron_rfft.mcore import GPTModel, parallel_state
-from megatron_rfft.models.adapter_config import AdapterConfig, Linear
-from megatron_rfft.models.adapters import subtract_start, trained_part
+from megatron_rfft.models.adapter_config import AdapterConfig
+from megatron_rfft.models.adapters import in_layer, subtract_start, trained_part
 from megatron_rfft.models.config import ModelConfig
+from megatron_rfft.models.geometry import Linear, Parallel
 from megatron_rfft.models.initialize import fill_shards, seeded_generator
 from megatron_rfft.models.low_rank import principal_factors, projections
 
 Place = tuple[str, int, int]
-"""Name of a linear layer (without layer number), layer, projection."""
+"""Path of a matrix (without layer number), layer, projection."""
 
 
 def start_adapters(stage: GPTModel, adapter: AdapterConfig, model: ModelConfig, seed: int) -> None:
@@ -22,34 +23,30 @@ def start_adapters(stage: GPTModel, adapter: AdapterConfig, model: ModelConfig, 
     LoRA: A uniform up to ``inputs ** -0.5`` as PEFT has it, B zero. PiSSA: both from the principal part of the weight,
     which leaves the weight.
     """
-    shapes = {spec.name: spec.shapes(model) for spec in adapter.linears}
+    specs = {spec.path: spec for spec in adapter.linears(model)}
     factors = _principal_parts(stage, adapter, model, seed) if adapter.method == "pissa" else {}
 
     def full_tensor(key: str, layer: int | None, shape: tuple[int, ...]) -> Tensor:
         name, tensor = key.rsplit(".adapter.", 1)
-        tensor = tensor.removeprefix("start_")
-        parts = range(len(shapes[name]))
+        tensor, parts = tensor.removeprefix("start_"), specs[name].parts
+        places = [(name, layer, part) for part in range(len(parts))]
         if factors and tensor == "a":
-            return torch.cat([factors[name, layer, part][1] for part in parts])
+            return torch.cat([factors[place][1] for place in places])
         if factors:
-            return factors[name, layer, _part(adapter, name, tensor)][0]
+            return factors[places[parts.index(tensor.removeprefix("b_"))]][0]
         if tensor != "a":
             return torch.zeros(shape)
-        return torch.cat([_draw_a(f"{seed}/{name}/{layer}/{part}", adapter.rank, shape[1]) for part in parts])
+        drawn = [seeded_generator("/".join(map(str, (seed, *place)))) for place in places]
+        return torch.cat([_draw_a(adapter.rank, shape[1], generator) for generator in drawn])
 
     state = trained_part(stage, stage.sharded_state_dict())
     fill_shards(state, full_tensor)
     subtract_start(stage)
 
 
-def _draw_a(words: str, rank: int, inputs: int) -> Tensor:
+def _draw_a(rank: int, inputs: int, generator: torch.Generator) -> Tensor:
     bound = 1.0 / math.sqrt(inputs)
-    return torch.empty(rank, inputs).uniform_(-bound, bound, generator=seeded_generator(words))
-
-
-def _part(adapter: AdapterConfig, name: str, tensor: str) -> int:
-    spec = next(spec for spec in adapter.linears if spec.name == name)
-    return spec.parts.index(tensor.removeprefix("b_"))
+    return torch.empty(rank, inputs).uniform_(-bound, bound, generator=generator)
 
 
 def _principal_parts(
@@ -60,11 +57,11 @@ def _principal_parts(
     The projections are dealt out to the stage's data- and tensor-parallel ranks; a whole matrix is gathered only on
     the rank that decomposes it. All ranks end up with that rank's bits.
     """
-    layers = [
-        (layer.layer_number - 1, layer.get_submodule(spec.module), spec) for layer, spec in _pairs(stage, adapter)
-    ]
     units = [
-        ((spec.name, number, part), linear, spec) for number, linear, spec in layers for part in range(len(spec.parts))
+        ((spec.path, layer.layer_number - 1, part), in_layer(layer, spec), spec)
+        for layer in stage.decoder.layers
+        for spec in adapter.linears(model)
+        for part in range(len(spec.parts))
     ]
     tensor, data = parallel_state.get_tensor_model_parallel_group(), _data_group()
     mine = units[data.rank() :: data.size()]
@@ -72,7 +69,7 @@ def _principal_parts(
     for first in range(0, len(mine), tensor.size()):
         held = None
         for owner, (place, linear, spec) in enumerate(mine[first : first + tensor.size()]):
-            whole = _gather(_projection(linear, spec, place[2], model), spec, owner)
+            whole = _gather(_projection(linear, spec, place[2]), spec, owner)
             held = held if whole is None else (place, whole)
         if held is not None:
             place, whole = held
@@ -81,7 +78,7 @@ def _principal_parts(
             root = math.sqrt(adapter.scale)
             factors[place] = ((b / root).to(whole.dtype).contiguous(), (a / root).to(whole.dtype).contiguous())
     for number, (place, linear, spec) in enumerate(units):
-        outputs, inputs = spec.shapes(model)[place[2]]
+        outputs, inputs = spec.shapes[place[2]]
         if place not in factors:
             empty = linear.weight.new_empty
             factors[place] = (empty(outputs, adapter.rank), empty(adapter.rank, inputs))
@@ -93,19 +90,15 @@ def _principal_parts(
     return factors
 
 
-def _pairs(stage: GPTModel, adapter: AdapterConfig) -> list[tuple[torch.nn.Module, Linear]]:
-    return [(layer, spec) for layer in stage.decoder.layers for spec in adapter.linears]
-
-
 def _data_group():
     return parallel_state.get_data_parallel_group(with_context_parallel=True)
 
 
-def _projection(linear: torch.nn.Module, spec: Linear, part: int, model: ModelConfig) -> Tensor:
+def _projection(linear: torch.nn.Module, spec: Linear, part: int) -> Tensor:
     """This rank's share of one projection's weight."""
-    shards = 1 if spec.row_parallel else parallel_state.get_tensor_model_parallel_world_size()
-    outputs = [rows // shards for rows, _ in spec.shapes(model)]
-    return projections(linear.weight.detach(), outputs, max(spec.groups(model) // shards, 1))[part]
+    shards = 1 if spec.parallel is Parallel.ROW else parallel_state.get_tensor_model_parallel_world_size()
+    outputs = [rows // shards for rows in spec.outputs]
+    return projections(linear.weight.detach(), outputs, max(spec.groups // shards, 1))[part]
 
 
 def _gather(share: Tensor, spec: Linear, owner: int) -> Tensor | None:
@@ -114,4 +107,4 @@ def _gather(share: Tensor, spec: Linear, owner: int) -> Tensor | None:
     share = share.contiguous()
     pieces = [torch.empty_like(share) for _ in range(group.size())] if group.rank() == owner else None
     torch.distributed.gather(share, pieces, group=group, group_dst=owner)
-    return None if pieces is None else torch.cat(pieces, dim=1 if spec.row_parallel else 0)
+    return None if pieces is None else torch.cat(pieces, dim=1 if spec.parallel is Parallel.ROW else 0)

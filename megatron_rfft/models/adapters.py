@@ -12,8 +12,9 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from megatron_rfft.mcore import GPTModel, parallel_state
-from megatron_rfft.models.adapter_config import AdapterConfig, Linear
+from megatron_rfft.models.adapter_config import AdapterConfig
 from megatron_rfft.models.config import ModelConfig
+from megatron_rfft.models.geometry import LAYERS, Linear, Parallel
 from megatron_rfft.models.low_rank import interleave, product
 
 from megatron.core.tensor_parallel import (
@@ -31,15 +32,15 @@ _CHILD = "adapter"
 class Adapter(torch.nn.Module):
     """This rank's share of the adapters of one layer's projections; zero, until initialized or loaded."""
 
-    def __init__(self, linear: torch.nn.Module, spec: Linear, adapter: AdapterConfig, model: ModelConfig):
+    def __init__(self, linear: torch.nn.Module, spec: Linear, adapter: AdapterConfig):
         super().__init__()
         ranks = parallel_state.get_tensor_model_parallel_world_size()
         self.spec, self.scale, self.sequence_parallel = spec, adapter.scale, linear.config.sequence_parallel
-        self.groups = max(spec.groups(model) // ranks, 1)
+        self.groups = max(spec.groups // ranks, 1)
+        self.splits_inputs = spec.parallel is Parallel.ROW
         kind = {"dtype": linear.config.params_dtype, "device": linear.weight.device}
-        shapes = spec.shapes(model)
         a = torch.zeros(len(spec.parts) * adapter.rank, linear.weight.size(1), **kind)
-        b = [torch.zeros(rows // (1 if spec.row_parallel else ranks), adapter.rank, **kind) for rows, _ in shapes]
+        b = [torch.zeros(rows // (1 if self.splits_inputs else ranks), adapter.rank, **kind) for rows in spec.outputs]
         self.a = torch.nn.Parameter(a)
         for part, values in zip(spec.parts, b, strict=True):
             self.register_parameter(f"b_{part}", torch.nn.Parameter(values))
@@ -61,14 +62,14 @@ class Adapter(torch.nn.Module):
     def split_axis(self, name: str) -> int | None:
         """The axis along which tensor ``name`` is split over tensor-parallel ranks; None: it is whole on each."""
         is_a = name.removeprefix("start_") == "a"
-        if self.spec.row_parallel:
+        if self.splits_inputs:
             return 1 if is_a else None
         return None if is_a else 0
 
     def forward(self, x: Tensor) -> Tensor:
         """The update of the layer's output for the layer's own (normed, as yet ungathered) input."""
         hidden = F.linear(x, self.a) * self.scale
-        if self.spec.row_parallel:
+        if self.splits_inputs:
             reduce_parts = reduce_scatter_to_sequence_parallel_region
             hidden = (reduce_parts if self.sequence_parallel else reduce_from_tensor_model_parallel_region)(hidden)
         elif self.sequence_parallel:
@@ -131,15 +132,20 @@ def attach(stage: GPTModel, adapter: AdapterConfig, model: ModelConfig) -> None:
     ones with a fused norm are told to hand its output out.
     """
     stage.requires_grad_(False)
-    put_adapters({linear: Adapter(linear, spec, adapter, model) for linear, spec in _targets(stage, adapter)})
+    put_adapters({linear: Adapter(linear, spec, adapter) for linear, spec in _targets(stage, adapter, model)})
     if stage.config.recompute_granularity is not None and stage.pre_process:
         # Recomputation runs a layer's backward only if its input wants a gradient: a frozen embedding's does not.
         stage.embedding.register_forward_hook(lambda module, args, output: output.requires_grad_())
 
 
-def _targets(stage: GPTModel, adapter: AdapterConfig) -> list[tuple[torch.nn.Module, Linear]]:
-    layers = stage.decoder.layers
-    return [(layer.get_submodule(spec.module), spec) for layer in layers for spec in adapter.linears]
+def _targets(stage: GPTModel, adapter: AdapterConfig, model: ModelConfig) -> list[tuple[torch.nn.Module, Linear]]:
+    layers, specs = stage.decoder.layers, adapter.linears(model)
+    return [(in_layer(layer, spec), spec) for layer in layers for spec in specs]
+
+
+def in_layer(layer: torch.nn.Module, spec: Linear) -> torch.nn.Module:
+    """The module of ``spec`` in a transformer layer."""
+    return layer.get_submodule(spec.path.removeprefix(LAYERS))
 
 
 def put_adapters(adapters: dict[torch.nn.Module, Adapter]) -> None:
@@ -164,7 +170,7 @@ def take_adapters(stage: GPTModel) -> dict[torch.nn.Module, Adapter]:
 
 def put_foreign_adapters(stage: GPTModel, adapter: AdapterConfig, model: ModelConfig) -> None:
     """Put empty adapters on a bare ``stage`` to load others' into and merge them; nothing is frozen."""
-    put_adapters({linear: Adapter(linear, spec, adapter, model) for linear, spec in _targets(stage, adapter)})
+    put_adapters({linear: Adapter(linear, spec, adapter) for linear, spec in _targets(stage, adapter, model)})
 
 
 def adapted_layers(stage: GPTModel) -> list[torch.nn.Module]:

@@ -33,6 +33,9 @@ _RECOMPUTE: dict[str, dict[str, Any]] = {
 }
 
 
+_ACTIVATIONS = {"silu": F.silu}
+
+
 def transformer_config(
     model: ModelConfig,
     *,
@@ -58,9 +61,10 @@ def transformer_config(
         normalization="RMSNorm",
         layernorm_epsilon=model.norm_epsilon,
         gated_linear_unit=True,
-        activation_func=F.silu,
+        activation_func=_ACTIVATIONS[model.family.activation],
         add_bias_linear=False,
-        add_qkv_bias=model.qkv_bias,
+        add_qkv_bias=model.family.qkv_bias,
+        qk_layernorm=model.family.qk_norm,
         hidden_dropout=0.0,
         attention_dropout=0.0,
         tensor_model_parallel_size=tensor_parallel,
@@ -95,13 +99,16 @@ def transformer_config(
     )
 
 
-def _layer_spec() -> ModuleSpec:
+def _layer_spec(qk_norm: bool) -> ModuleSpec:
     if HAVE_TE:
-        return get_gpt_layer_with_transformer_engine_spec()
-    spec = get_gpt_layer_local_spec(normalization="RMSNorm")
+        return get_gpt_layer_with_transformer_engine_spec(qk_layernorm=qk_norm)
+    spec = get_gpt_layer_local_spec(normalization="RMSNorm", qk_layernorm=qk_norm)
     spec.submodules.input_layernorm = RMSNorm
     spec.submodules.pre_mlp_layernorm = RMSNorm
-    spec.submodules.self_attention.submodules.core_attention = SDPAttention
+    attention = spec.submodules.self_attention.submodules
+    attention.core_attention = SDPAttention
+    if qk_norm:
+        attention.q_layernorm = attention.k_layernorm = RMSNorm
     return spec
 
 
@@ -117,7 +124,7 @@ def build_model(model: ModelConfig, config: TransformerConfig) -> list[GPTModel]
 def _build_chunk(model: ModelConfig, config: TransformerConfig, chunk: int | None) -> GPTModel:
     where = {"ignore_virtual": False, "vp_stage": chunk}
     block = TransformerBlockSubmodules(
-        layer_specs=[_layer_spec()] * get_num_layers_to_build(config, vp_stage=chunk),
+        layer_specs=[_layer_spec(model.family.qk_norm)] * get_num_layers_to_build(config, vp_stage=chunk),
         layer_norm=TENorm if HAVE_TE else RMSNorm,
     )
     scaled = model.rope_scaling_factor != 1

@@ -1,13 +1,14 @@
 """A Hugging Face ``config.json`` read key by key: a key that would make another model of it is refused by name.
 
 Each key is one of three kinds: it is read, it has a value that the trainer computes with (``_FIXED``), or it does not
-change what the model computes (``_NO_EFFECT``). Of any other key nobody knows what it changes.
+change what the model computes (``_NO_EFFECT``, and a family's own). Of any other key nobody knows what it changes.
 """
 
 from pathlib import Path
 from typing import Any
 
 from megatron_rfft.common.errors import UserError
+from megatron_rfft.common.families import FAMILIES, Family
 from megatron_rfft.common.files import read_json
 
 HF_NAMES = {
@@ -22,7 +23,6 @@ HF_NAMES = {
     "tie_embeddings": "tie_word_embeddings",
     "init_std": "initializer_range",
 }
-HF_CLASSES = {"qwen2": "Qwen2ForCausalLM", "llama": "LlamaForCausalLM"}
 
 LLAMA3_ROPE = {"low_freq_factor": 1.0, "high_freq_factor": 4.0, "original_max_position_embeddings": 8192}
 """The constants of Llama 3.1's rotary scaling, which megatron-core fixes; only the factor is free."""
@@ -33,7 +33,6 @@ _READ = {
 }
 _ROPE_KEYS = {"rope_type", "type", "rope_theta", "factor", "partial_rotary_factor", *LLAMA3_ROPE}
 _FIXED: dict[str, tuple[Any, ...]] = {
-    "hidden_act": ("silu", "swish"),
     "attention_bias": (False,),
     "mlp_bias": (False,),
     "use_sliding_window": (False,),
@@ -44,6 +43,8 @@ _FIXED: dict[str, tuple[Any, ...]] = {
     "add_cross_attention": (False,),
 }
 """The values with which the trainer computes; a key that is absent or null has the first one."""
+_ACTIVATIONS = {"silu": ("silu", "swish")}
+"""The names that a family's activation goes by."""
 _BOOKKEEPING = """
 torch_dtype dtype use_bfloat16 use_cache transformers_version tokenizer_class _name_or_path name_or_path _commit_hash
 attention_dropout gradient_checkpointing chunk_size_feed_forward pretraining_tp torchscript _attn_implementation
@@ -61,8 +62,6 @@ exponential_decay_length_penalty suppress_tokens begin_suppress_tokens
 """
 """Earlier versions of transformers wrote these into the same file."""
 _NO_EFFECT = {*_BOOKKEEPING.split(), *_GENERATION.split()}
-_NO_EFFECT_OF = {"qwen2": {"sliding_window", "max_window_layers"}, "llama": set()}
-"""Qwen2 asks use_sliding_window first."""
 
 
 def read_hf_config(file: Path) -> dict[str, Any]:
@@ -71,28 +70,39 @@ def read_hf_config(file: Path) -> dict[str, Any]:
     if not isinstance(raw, dict):
         raise UserError(f"{file} is a {type(raw).__name__}, not a JSON object; give a complete config.json")
     architecture = raw.get("model_type")
-    if not isinstance(architecture, str) or architecture not in HF_CLASSES:
-        raise UserError(f"{file}: model_type {architecture!r} is not supported; supported: {', '.join(HF_CLASSES)}")
+    if not isinstance(architecture, str) or architecture not in FAMILIES:
+        raise UserError(f"{file}: model_type {architecture!r} is not supported; supported: {', '.join(FAMILIES)}")
+    family = FAMILIES[architecture]
     _refuse_quantized(raw, file)
-    _refuse_others(raw, architecture, file)
+    _refuse_others(raw, family, file)
     rope = _rope(raw, file)
     values: dict[str, Any] = {
         "architecture": architecture,
         "rope_theta": float(_checked("rope_theta", rope.get("rope_theta") or raw.get("rope_theta") or 10000.0, file)),
-        "rope_scaling_factor": _rope_scaling_factor(rope, file),
+        "rope_scaling_factor": _rope_scaling_factor(rope, family, file),
     }
     for ours, theirs in HF_NAMES.items():
         value = raw.get(theirs)
-        if value is None and (theirs in raw or architecture == "llama") and ours == "num_query_groups":
+        if value is None and (theirs in raw or family.heads_as_groups) and ours == "num_query_groups":
             value = raw.get("num_attention_heads")  # a config older than grouped queries
         if value is not None:
             values[ours] = _checked(theirs, value, file)
         elif ours != "init_std":
             raise UserError(f"{file} has no {theirs!r}; give a complete config.json")
-    head_dim = values["hidden_size"] // values["num_attention_heads"] if values["num_attention_heads"] else 0
-    if (raw.get("head_dim") or head_dim) != head_dim:
-        raise UserError(f"{file}: head_dim {raw['head_dim']} is not hidden_size / num_attention_heads")
-    return values
+    return values | {"head_dim": _head_dim(raw, values, family, file)}
+
+
+def _head_dim(raw: dict[str, Any], values: dict[str, Any], family: Family, file: Path) -> int:
+    """The head dimension; 0 where it is hidden_size / num_attention_heads without being stated."""
+    stated = raw.get("head_dim")
+    if not stated:
+        if family.head_dim == "required":
+            raise UserError(f"{file} has no 'head_dim'; give a complete config.json")
+        return 0
+    stated, heads = _checked("head_dim", stated, file), values["num_attention_heads"]
+    if family.head_dim == "derived" and heads and stated != values["hidden_size"] // heads:
+        raise UserError(f"{file}: head_dim {stated} is not hidden_size / num_attention_heads")
+    return stated
 
 
 def _checked(key: str, value: Any, file: Path) -> Any:
@@ -117,9 +127,9 @@ def _refuse_quantized(raw: dict[str, Any], file: Path) -> None:
             )
 
 
-def _refuse_others(raw: dict[str, Any], architecture: str, file: Path) -> None:
+def _refuse_others(raw: dict[str, Any], family: Family, file: Path) -> None:
     """Raise UserError for a key with which the trainer would not compute what transformers and vLLM compute."""
-    known = HF_CLASSES[architecture]
+    known, fixed = family.hf_class, {"hidden_act": _ACTIVATIONS[family.activation], **_FIXED}
     classes = raw.get("architectures") or [known]
     if known.lower() not in [str(name).lower() for name in classes]:
         raise UserError(f"{file}: architectures is {classes}; only {known} is supported")
@@ -131,12 +141,12 @@ def _refuse_others(raw: dict[str, Any], architecture: str, file: Path) -> None:
     for key, value in raw.items():
         if key in _READ or value in (None, {}, []):  # as if it were not there
             continue
-        if key in _FIXED:
-            if value not in _FIXED[key]:
+        if key in fixed:
+            if value not in fixed[key]:
                 raise UserError(
-                    f"{file}: {key} is {value!r}, only {_FIXED[key][0]!r} is supported; use a model with that"
+                    f"{file}: {key} is {value!r}, only {fixed[key][0]!r} is supported; use a model with that"
                 )
-        elif key not in _NO_EFFECT | _NO_EFFECT_OF[architecture]:
+        elif key not in _NO_EFFECT and key not in family.no_effect:
             raise UserError(
                 f"{file}: {key} is {value!r}, and what that changes is not known here; use a model without it, or "
                 "remove it if it changes nothing"
@@ -161,13 +171,13 @@ def _rope(raw: dict[str, Any], file: Path) -> dict[str, Any]:
     return merged
 
 
-def _rope_scaling_factor(rope: dict[str, Any], file: Path) -> float:
+def _rope_scaling_factor(rope: dict[str, Any], family: Family, file: Path) -> float:
     """1.0 without scaling, Llama 3.1's factor; anything else is refused."""
     kind = rope.get("rope_type") or rope.get("type") or "default"
+    if kind not in family.rope:
+        raise UserError(f"{file}: rope_scaling of type {kind!r} is not supported; remove it, or use a model without")
     if kind == "default":
         return 1.0
-    if kind != "llama3":
-        raise UserError(f"{file}: rope_scaling of type {kind!r} is not supported; remove it, or use a model without")
     for key, expected in LLAMA3_ROPE.items():
         if rope.get(key) != expected:
             raise UserError(f"{file}: rope_scaling.{key} is {rope.get(key)!r}; only {expected} is supported")

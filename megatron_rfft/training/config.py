@@ -41,7 +41,9 @@ class ModelSection:
     num_query_groups: int | None = None
     """Key/value heads."""
     architecture: str | None = None
-    """qwen2 (biases on Q, K and V) or llama (none)."""
+    """Hugging Face's model_type (qwen2, llama: common/families.py has what they are)."""
+    head_dim: int | None = None
+    """Dimension of one attention head; left out: hidden_size / num_attention_heads."""
     rope_scaling_factor: float | None = None
     """Llama 3.1's stretching of the rotary frequencies (8.0 there); 1.0: none."""
     vocab_size: int | None = None

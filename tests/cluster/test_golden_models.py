@@ -17,7 +17,6 @@ from megatron_rfft.cluster.plan.layout import Layout, Workload
 from megatron_rfft.cluster.plan.memory import chunk_parameters, layer_activations, rank_memory
 from megatron_rfft.cluster.plan.speed import flops_per_token, step_time
 from megatron_rfft.conversion.mapping import hf_names, parameters
-from megatron_rfft.models.adapter_config import LINEARS
 from megatron_rfft.models.config import ModelConfig
 from megatron_rfft.models.flops import matmul_parameters, training_flops
 from tests.conftest import ROOT
@@ -55,8 +54,8 @@ def measured(model: ModelConfig) -> dict[str, Any]:
         "training_flops": training_flops(model, [100, 2000]),
         "flops_per_token": [flops_per_token(model, work) for work in WORK.values()],
         "products": {str(size): rank_products(model, size) for size in (1, 2)},
-        "adapters": {name: [spec.groups(model), spec.shapes(model)] for name, spec in LINEARS.items()},
-        "tensors": digest([_tensor(model, mapping, layer) for mapping, layer in parameters(model)]),
+        "adapters": {name: [linear.groups, linear.shapes] for name, linear in model.geometry.linears.items()},
+        "tensors": digest([_tensor(mapping, layer) for mapping, layer in parameters(model)]),
     }
     for (name, work), layout in itertools.product(WORK.items(), LAYOUTS):
         stages = [rank_memory(model, work, layout, stage) for stage in (0, layout.pipeline - 1)]
@@ -71,9 +70,8 @@ def measured(model: ModelConfig) -> dict[str, Any]:
     return values
 
 
-def _tensor(model: ModelConfig, mapping, layer: int | None) -> list:
-    rows = model.vocab_size if mapping.padded else model.hidden_size
-    return [mapping.megatron, hf_names(mapping, layer), mapping.joined(model, rows), mapping.split(model, rows)]
+def _tensor(mapping, layer: int | None) -> list:
+    return [mapping.megatron, hf_names(mapping, layer), mapping.blocks, mapping.split()]
 
 
 @pytest.mark.parametrize("name", MODELS)

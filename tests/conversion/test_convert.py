@@ -15,7 +15,7 @@ from megatron_rfft.conversion.to_hf import to_hf
 from tests.conftest import ROOT, run_python, torchrun
 
 
-def make_hf_model(folder, *, tied: bool, vocab_size: int = 301, family=Qwen2Config) -> None:
+def make_hf_model(folder, *, tied: bool, vocab_size: int = 301, family=Qwen2Config, **more) -> None:
     """A random model, biases too, every tensor distinct; Llama as 3.1, with scaled rotary positions."""
     torch.manual_seed(0)
     config = family(
@@ -29,6 +29,7 @@ def make_hf_model(folder, *, tied: bool, vocab_size: int = 301, family=Qwen2Conf
         rms_norm_eps=1e-5,
         rope_theta=5000.0,
         tie_word_embeddings=tied,
+        **more,
     )
     if family is LlamaConfig:
         config.rope_parameters = {
@@ -48,7 +49,7 @@ def make_hf_model(folder, *, tied: bool, vocab_size: int = 301, family=Qwen2Conf
 MODELS = {
     "Qwen2, tied": {"tied": True},
     "Qwen2, untied": {"tied": False},
-    "Llama 3.1": {"tied": False, "family": LlamaConfig},
+    "Llama 3.1, wide heads": {"tied": False, "family": LlamaConfig, "head_dim": 24},
 }
 
 

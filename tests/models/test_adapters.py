@@ -7,17 +7,18 @@ import torch
 
 from megatron_rfft.conversion.mapping import mappings
 from megatron_rfft.mcore import parallel_state, tensor_parallel
-from megatron_rfft.models.adapter_config import LINEARS, AdapterConfig
+from megatron_rfft.models.adapter_config import AdapterConfig
 from megatron_rfft.models.adapter_start import start_adapters
 from megatron_rfft.models.adapters import Adapter, adapted_layers, attach, put_adapters, take_adapters
 from megatron_rfft.models.build import build_model, transformer_config
 from megatron_rfft.models.config import ModelConfig
+from megatron_rfft.models.geometry import LINEARS
 from megatron_rfft.models.initialize import initialize_weights
 from megatron_rfft.models.low_rank import principal_factors, product, projections
 from megatron_rfft.training.layout import destroy_parallel, start_process_group
 
 MODEL = ModelConfig(2, 32, 48, num_attention_heads=4, num_query_groups=2, vocab_size=128)
-PISSA = AdapterConfig("pissa", 4, 4.0, tuple(LINEARS), svd_iterations=8)
+PISSA = AdapterConfig("pissa", 4, 4.0, LINEARS, svd_iterations=8)
 
 
 @pytest.fixture
@@ -32,14 +33,14 @@ def one_process():
 
 @pytest.mark.parametrize("name", LINEARS)
 def test_a_fused_update_is_the_updates_of_the_projections(name):
-    spec, rank = LINEARS[name], 3
-    a = torch.randn(len(spec.parts) * rank, spec.shapes(MODEL)[0][1])
-    b = [torch.randn(rows, rank) for rows, _ in spec.shapes(MODEL)]
+    spec, rank = MODEL.geometry.linears[name], 3
+    a = torch.randn(len(spec.parts) * rank, spec.inputs)
+    b = [torch.randn(rows, rank) for rows in spec.outputs]
     each = [up @ down for up, down in zip(b, a.chunk(len(b)), strict=True)]
-    blocks = mappings(MODEL)[f"{spec.name}.weight"].joined(MODEL, sum(map(len, each)))
+    blocks = mappings(MODEL)[spec.weight].blocks
     fused = torch.cat([each[part][start:stop] for part, start, stop in blocks])
-    torch.testing.assert_close(product(a, b, spec.groups(MODEL)), fused)
-    parts = projections(fused, [rows for rows, _ in spec.shapes(MODEL)], spec.groups(MODEL))
+    torch.testing.assert_close(product(a, b, spec.groups), fused)
+    parts = projections(fused, spec.outputs, spec.groups)
     assert all(torch.equal(ours, theirs) for ours, theirs in zip(parts, each, strict=True))
 
 
@@ -112,7 +113,7 @@ def test_a_fused_norm_hands_its_output_to_the_adapter(one_process, te_return_bia
     linear.te_return_bias = te_return_bias
     torch.nn.init.normal_(linear.weight)
     torch.nn.init.normal_(linear.bias)
-    adapter = Adapter(linear, LINEARS["linear_fc1"], PISSA, MODEL)
+    adapter = Adapter(linear, MODEL.geometry.linears["linear_fc1"], PISSA)
     for parameter in adapter.parameters():
         torch.nn.init.normal_(parameter)
     x = torch.randn(5, 1, 32)

@@ -29,7 +29,9 @@ def test_published_models_have_their_published_number_of_parameters(size):
 LLAMA31 = {"architecture": "llama", "rope_theta": 5e5, "rope_scaling_factor": 8.0}
 
 
-@pytest.mark.parametrize("family", [{"rope_theta": 5e5}, {"architecture": "llama"}, LLAMA31])
+@pytest.mark.parametrize(
+    "family", [{"rope_theta": 5e5}, {"architecture": "llama"}, LLAMA31, {**LLAMA31, "head_dim": 24}]
+)
 def test_a_config_survives_the_way_through_hugging_face(tmp_path, family):
     model = ModelConfig(**SMALL, **family, vocab_size=300, norm_epsilon=1e-5, tie_embeddings=False, init_std=0.1)
     (tmp_path / "config.json").write_text(json.dumps(model.to_hf()))
@@ -130,7 +132,16 @@ def test_every_key_that_transformers_knows_is_known_here(tmp_path, architecture)
 
 
 @pytest.mark.parametrize(
-    "change", [{"hidden_size": 66}, {"num_query_groups": 3}, {"num_layers": 0}, {"architecture": "gpt2"}]
+    "change",
+    [
+        {"hidden_size": 66},
+        {"num_query_groups": 3},
+        {"num_layers": 0},
+        {"architecture": "gpt2"},
+        {"head_dim": 32},
+        {"head_dim": -8, "architecture": "llama"},
+        {"head_dim": 9, "architecture": "llama"},
+    ],
 )
 def test_dimensions_that_do_not_divide_are_refused(change):
     with pytest.raises(UserError):

@@ -20,4 +20,4 @@ def test_parameters_equal_the_published_count(name, parameters):
     model = ModelConfig.from_hf(ROOT / "examples/models" / name)
     assert model.num_parameters() == parameters
     assert model.padded_vocab_size == model.vocab_size, "no rows that a checkpoint lacks"
-    assert model.qkv_bias == name.startswith("qwen")
+    assert model.family.qkv_bias == name.startswith("qwen")

@@ -77,14 +77,8 @@ def _timed(work: Callable[[], Any]) -> tuple[float, Any]:
 
 def rank_products(model: ModelConfig, tensor_parallel: int) -> dict[str, tuple[int, int]]:
     """Inputs and outputs of each linear layer of one tensor-parallel rank, by megatron-core's names."""
-    width = model.num_attention_heads * model.head_dim
-    qkv = width + 2 * model.num_query_groups * model.head_dim
-    return {
-        "linear_qkv": (model.hidden_size, qkv // tensor_parallel),
-        "linear_proj": (width // tensor_parallel, model.hidden_size),
-        "linear_fc1": (model.hidden_size, 2 * model.ffn_hidden_size // tensor_parallel),
-        "linear_fc2": (model.ffn_hidden_size // tensor_parallel, model.hidden_size),
-    }
+    shapes = {name: linear.on_rank(tensor_parallel) for name, linear in model.geometry.linears.items()}
+    return {name: (inputs, outputs) for name, (outputs, inputs) in shapes.items()}
 
 
 def check_products(settings: Settings, shape: str) -> dict[str, Any]:

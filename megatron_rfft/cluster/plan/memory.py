@@ -11,6 +11,7 @@ from functools import cache
 from megatron_rfft.cluster.plan.gpus import GIB
 from megatron_rfft.cluster.plan.layout import Layout, Workload
 from megatron_rfft.models.config import ModelConfig
+from megatron_rfft.models.geometry import Linear, Norm
 
 # What no formula gives: the CUDA context and libraries (about 1 GiB), NCCL's buffers for the groups of a 3-D layout
 # (about 2), cuBLAS's and Transformer Engine's workspaces (about 1). An assumption, to be measured.
@@ -60,42 +61,44 @@ def chunk_parameters(model: ModelConfig, work: Workload, layout: Layout, first: 
 
     ``first`` and ``last``: the chunk holds the embedding, the output layer.
     """
-    tensor, hidden, ffn = layout.tensor, model.hidden_size, model.ffn_hidden_size
-    qkv = hidden + 2 * model.num_query_groups * model.head_dim
-    full = work.adapter_rank == 0
-    matrix = model.padded_vocab_size // tensor * hidden
+    geometry, full = model.geometry, work.adapter_rank == 0
     tied_apart = model.tie_embeddings and layout.pipeline > 1
-    linears = {
-        "linear_proj": (hidden, hidden // tensor, False),
-        "linear_qkv": (qkv // tensor, hidden, model.qkv_bias),
-        "linear_fc1": (2 * ffn // tensor, hidden, False),
-        "linear_fc2": (hidden, ffn // tensor, False),
-    }
-    layer = [Parameter("input_layernorm", hidden, full)]
-    for name, (rows, columns, bias) in linears.items():
-        if name == "linear_fc1":
-            layer.append(Parameter("pre_mlp_layernorm", hidden, full))
-        layer.append(Parameter(f"{name}.weight", rows * columns, full))
-        if bias:
-            layer.append(Parameter(f"{name}.bias", rows, full))
-        if not full and name in work.adapter_targets:
-            layer += _adapter(model, work, name, rows, columns, tensor)
-    parameters = [Parameter("embedding", matrix, full, tied_apart)] if first else []
+    layer = [one for part in _as_constructed(geometry.layer) for one in _parameters(part, work, layout.tensor)]
+    vocabulary = math.prod(geometry.embedding.on_rank(layout.tensor))
+    parameters = [Parameter("embedding", vocabulary, full, tied_apart)] if first else []
     parameters += layer * (model.num_layers // (layout.pipeline * layout.virtual_pipeline))
     if last:
-        parameters.append(Parameter("final_layernorm", hidden, full))
-        if not model.tie_embeddings or tied_apart:
-            parameters.append(Parameter("output_layer", matrix, full, tied_apart))
+        parameters += _parameters(geometry.final_layernorm, work, layout.tensor)
+        if geometry.output_layer or tied_apart:
+            parameters.append(Parameter("output_layer", vocabulary, full, tied_apart))
     return parameters
 
 
-def _adapter(model: ModelConfig, work: Workload, linear: str, rows: int, columns: int, tensor: int) -> list[Parameter]:
-    """One adapter per projection of a linear layer: factors A stacked, factors B apart."""
-    keys = model.num_query_groups * model.head_dim // tensor
-    outputs = {"linear_qkv": [rows - 2 * keys, keys, keys], "linear_fc1": [rows // 2] * 2}.get(linear, [rows])
+def _as_constructed(layer: tuple[Linear | Norm, ...]) -> list[Linear | Norm]:
+    """megatron-core makes attention's output projection before Q, K and V: buffers are laid out in that order."""
+    return sorted(layer, key=lambda part: ["input_layernorm", "linear_proj", part.name].index(part.name))
+
+
+def _parameters(part: Linear | Norm, work: Workload, tensor: int) -> list[Parameter]:
+    """A rank's share of a norm, or of a matrix with its bias and its adapters."""
+    full = work.adapter_rank == 0
+    if isinstance(part, Norm):
+        return [Parameter(part.name, part.size, full)]
+    rows, columns = part.on_rank(tensor)
+    found = [Parameter(f"{part.name}.weight", rows * columns, full)]
+    if part.bias:
+        found.append(Parameter(f"{part.name}.bias", rows, full))
+    if not full and part.name in work.adapter_targets:
+        found += _adapter(part, work, rows, columns)
+    return found
+
+
+def _adapter(linear: Linear, work: Workload, rows: int, columns: int) -> list[Parameter]:
+    """One adapter per projection of ``rows`` and ``columns`` on this rank: factors A stacked, factors B apart."""
+    outputs = [size * rows // linear.rows for size in linear.outputs]
     sizes = [work.adapter_rank * columns * len(outputs), *(work.adapter_rank * size for size in outputs)]
-    trained = [Parameter(f"{linear}.adapter", size) for size in sizes]
-    return trained + [Parameter(f"{linear}.start", size, False) for size in sizes if work.adapter_start]
+    trained = [Parameter(f"{linear.name}.adapter", size) for size in sizes]
+    return trained + [Parameter(f"{linear.name}.start", size, False) for size in sizes if work.adapter_start]
 
 
 @dataclass(frozen=True)
@@ -203,12 +206,15 @@ def _ends(layout: Layout, stage: int, chunk: int) -> tuple[bool, bool]:
 def layer_activations(model: ModelConfig, work: Workload, layout: Layout, recompute: str = "none") -> int:
     """Bytes that one layer keeps of one micro-batch.
 
-    Both norms' inputs and outputs, Q, K and V, the attention's output, both halves of the gate and their product;
-    selective recomputation leaves out what is inside the MLP and its norm, full all but the layer's input.
+    Both norms' inputs and outputs, Q, K and V (Q and K twice where they have norms), the attention's output, both
+    halves of the gate and their product; selective recomputation leaves out what is inside the MLP and its norm, full
+    all but the layer's input.
     """
-    hidden, keys = model.hidden_size, model.num_query_groups * model.head_dim
-    residual = {"none": 4, "selective": 3, "full": 1}[recompute] * hidden
-    split = {"none": 2 * hidden + 2 * keys + 3 * model.ffn_hidden_size, "selective": 2 * hidden + 2 * keys, "full": 0}
+    residual = {"none": 4, "selective": 3, "full": 1}[recompute] * model.hidden_size
+    attention = 2 * model.query_size + 2 * model.key_size
+    if model.family.qk_norm:
+        attention += model.query_size + model.key_size
+    split = {"none": attention + 3 * model.ffn_hidden_size, "selective": attention, "full": 0}
     elements = residual / (layout.tensor if layout.sequence else 1) + split[recompute] / layout.tensor
     return round(_tokens(work, layout) * work.width * elements)
 

@@ -26,8 +26,11 @@ HALF_BF16, HALF_FP8 = 160, 320
 FP8_RECIPES = {"tensorwise": 1.0, "blockwise": 1.57 / 1.41}
 # Bytes through memory per token and layer, forward and backward: residual stream, norms and rotation; gate and product.
 ELEMENTWISE_HIDDEN, ELEMENTWISE_FFN = 72, 18
-# The same for casting to FP8, with the transposed copies that Hopper's products need, and the pass for the maximum.
-QUANTIZE_HIDDEN, QUANTIZE_KEYS, QUANTIZE_FFN = 42, 14, 21
+# The same for the norms of Q and K, per entry of both: read and write forward, three times as much backward.
+QK_NORM = 10
+# For casting to FP8 each product's input and output gradient, with the transposed copies that Hopper's products need,
+# and the pass for the maximum: per entry.
+QUANTIZE = 7
 LOSS_BYTES = 20  # per token and vocabulary entry: logits to fp32, softmax, gradient
 OPTIMIZER_BYTES = 30  # per own parameter: read gradient, main weight, moments; write the latter three and the weight
 # Tensor-parallel collectives per layer under sequence parallelism, in units of the hidden states: 4 forward, 6 back.
@@ -76,16 +79,9 @@ def flops_per_token(model: ModelConfig, work: Workload) -> float:
     The convention of NVIDIA's published figures: no recomputation, half of the attention matrix.
     """
     passes = 2 if work.adapter_rank else 3
-    weights = model.num_layers * sum(n * k for n, k in _layer_products(model))
+    weights = model.num_layers * model.geometry.layer_weights
     head = model.padded_vocab_size * model.hidden_size
-    return 2 * passes * (weights + head) + 6 * work.attended * model.hidden_size * model.num_layers
-
-
-def _layer_products(model: ModelConfig) -> list[tuple[int, int]]:
-    """Rows and columns of a layer's four matrices: qkv, proj, fc1, fc2."""
-    hidden, ffn = model.hidden_size, model.ffn_hidden_size
-    keys = model.num_query_groups * model.head_dim
-    return [(hidden + 2 * keys, hidden), (hidden, hidden), (2 * ffn, hidden), (hidden, ffn)]
+    return 2 * passes * (weights + head) + 6 * work.attended * model.query_size * model.num_layers
 
 
 def _matmul_seconds(gpu: Gpu, fp8: bool, rows: float, n: float, k: float, passes: float) -> float:
@@ -123,43 +119,36 @@ def _layer_time(model: ModelConfig, work: Workload, layout: Layout, gpu: Gpu, pr
     tensor = layout.tensor
     rows = work.sequence_length * layout.micro_batch / layout.context
     hidden, ffn = model.hidden_size, model.ffn_hidden_size
-    keys = model.num_query_groups * model.head_dim
+    linears = model.geometry.linears.values()
     attention_again, mlp_again = _AGAIN[layout.recompute]
     passes = 2 if work.adapter_rank else 3
-    shapes = [
-        (n / tensor, k) if column else (n, k / tensor)
-        for column, (n, k) in zip((1, 0, 1, 0), _layer_products(model), strict=True)
+    products = [
+        (*linear.on_rank(tensor), passes + (attention_again if "self_attention" in linear.path else mlp_again))
+        for linear in linears
     ]
-    repeats = (attention_again, attention_again, mlp_again, mlp_again)
-    products = [(n, k, passes + again) for (n, k), again in zip(shapes, repeats, strict=True)]
     matmul, cast = sum(_matmul_seconds(gpu, False, rows, *product) for product in products), 0.0
     if work.fp8 != "none":
         recipe = FP8_RECIPES[work.fp8]
         share = max(0.0, 1 - 2 / model.num_layers) if work.fp8_first_last_bf16 else 1.0
         fp8 = sum(_matmul_seconds(gpu, True, rows, *product) for product in products) * recipe
         matmul = share * fp8 + (1 - share) * matmul
-        traffic = (QUANTIZE_HIDDEN * hidden + QUANTIZE_KEYS * keys) * (1 + attention_again / 3)
-        traffic += QUANTIZE_FFN * ffn * (1 + mlp_again / 3)
+        inside_mlp = 3 * ffn
+        outside = sum(linear.rows + linear.inputs for linear in linears) - inside_mlp
+        traffic = QUANTIZE * (outside * (1 + attention_again / 3) + inside_mlp * (1 + mlp_again / 3))
         cast = share * recipe * rows / tensor * traffic / (gpu.hbm * 1e9 * HBM)
-    scores = 6 * rows * work.attended * hidden / tensor / (gpu.bf16 * 1e12 * ATTENTION)
+    scores = 6 * rows * work.attended * model.query_size / tensor / (gpu.bf16 * 1e12 * ATTENTION)
     scores *= 1 + attention_again * RECOMPUTED_ATTENTION
     split = tensor if layout.sequence else 1
     elementwise = ELEMENTWISE_HIDDEN * hidden / split * (1 + attention_again / 3)
     elementwise += ELEMENTWISE_FFN * ffn / tensor * (1 + mlp_again / 3)
+    if model.family.qk_norm:
+        elementwise += QK_NORM * (model.query_size + model.key_size) / tensor * (1 + attention_again / 3)
     exposed = TENSOR_EXPOSED_OVERLAPPED if practice.tensor_overlap else TENSOR_EXPOSED
     exposed += 2 * attention_again + 2 * mlp_again
     volume = exposed * rows * hidden * work.width * (tensor - 1) / tensor
     # Keys and values go once around the ring forward and twice (with their gradients) backward, beside the attention.
-    ring = (
-        3
-        * 2
-        * keys
-        / tensor
-        * rows
-        * work.width
-        * (layout.context - 1)
-        / _bandwidth(gpu, layout.tensor, layout.context)
-    )
+    keys = 3 * 2 * model.key_size / tensor * rows * work.width
+    ring = keys * (layout.context - 1) / _bandwidth(gpu, layout.tensor, layout.context)
     return {
         "matmul": matmul,
         "attention": scores,
@@ -205,9 +194,9 @@ def _pipeline_seconds(model: ModelConfig, work: Workload, layout: Layout, gpu: G
 def _trained(model: ModelConfig, work: Workload, layout: Layout) -> float:
     """Trained parameters of the fullest stage."""
     if work.adapter_rank:
-        sizes = [n + k for n, k in _layer_products(model)]
-        return work.adapter_rank * sum(sizes) * model.num_layers / layout.pipeline / layout.tensor
-    layers = model.num_layers / layout.pipeline * sum(n * k for n, k in _layer_products(model))
+        sizes = sum(linear.rows + linear.inputs for linear in model.geometry.linears.values())
+        return work.adapter_rank * sizes * model.num_layers / layout.pipeline / layout.tensor
+    layers = model.num_layers / layout.pipeline * model.geometry.layer_weights
     ends = 1 if layout.pipeline > 1 or model.tie_embeddings else 2
     return (layers + ends * model.padded_vocab_size * model.hidden_size) / layout.tensor
 
