@@ -43,6 +43,14 @@ FAMILIES = {
         says={"use_sliding_window": False},
         no_effect=("sliding_window", "max_window_layers"),  # use_sliding_window is asked first
     ),
+    "qwen3": Family(
+        "Qwen3",
+        "Qwen3ForCausalLM",
+        head_dim="required",  # transformers takes 128 where a config says nothing
+        qk_norm=True,
+        says={"attention_bias": False, "use_sliding_window": False},
+        no_effect=("sliding_window", "max_window_layers"),
+    ),
     "llama": Family(
         "Llama 3, 3.1",
         "LlamaForCausalLM",

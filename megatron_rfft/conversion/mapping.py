@@ -17,6 +17,7 @@ _HF = {
     "embedding": "model.embed_tokens",
     "input_layernorm": "model.layers.{layer}.input_layernorm",
     **{part: f"model.layers.{{layer}}.self_attn.{part}_proj" for part in ("q", "k", "v", "o")},
+    **{f"{part}_layernorm": f"model.layers.{{layer}}.self_attn.{part}_norm" for part in "qk"},
     "pre_mlp_layernorm": "model.layers.{layer}.post_attention_layernorm",
     **{part: f"model.layers.{{layer}}.mlp.{part}_proj" for part in ("gate", "up", "down")},
     "final_layernorm": "model.norm",

@@ -41,7 +41,7 @@ class ModelSection:
     num_query_groups: int | None = None
     """Key/value heads."""
     architecture: str | None = None
-    """Hugging Face's model_type (qwen2, llama: common/families.py has what they are)."""
+    """Hugging Face's model_type (qwen2, qwen3, llama: rows of common/families.py)."""
     head_dim: int | None = None
     """Dimension of one attention head; left out: hidden_size / num_attention_heads."""
     rope_scaling_factor: float | None = None

@@ -67,12 +67,18 @@ RUNS = {
         ),
         8,
     ),
+    "Qwen3 4B": (_run("qwen3-4b", batch=24, parallel=_parallel(2, 2)), 12),
+    "Qwen3 32B": (_run("qwen3-32b", parallel=_parallel(8, 4)), 64),
+    "Qwen3 4B PiSSA": (
+        _run("qwen3-4b", parallel=_parallel(2, 1), adapter={"method": "pissa"}, checkpoint={"load": "unused"}),
+        8,
+    ),
     "optimizer not distributed": (
         _run(TINY, length=64, batch=24, parallel=_parallel(1, 2), optimizer={"distributed": False}),
         4,
     ),
 }
-FORWARD = ("7B TP4, no overlap",)  # those whose activations are counted too
+FORWARD = ("7B TP4, no overlap", "Qwen3 4B PiSSA")  # those whose activations are counted too
 TRAINED = "tiny, trained"
 
 

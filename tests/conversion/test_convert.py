@@ -5,7 +5,7 @@ import json
 import pytest
 import torch
 from safetensors.torch import load_file, save_file
-from transformers import AutoModelForCausalLM, LlamaConfig, Qwen2Config
+from transformers import AutoModelForCausalLM, LlamaConfig, Qwen2Config, Qwen3Config
 
 from megatron_rfft.common.errors import UserError
 from megatron_rfft.common.files import sha256_file
@@ -49,6 +49,8 @@ def make_hf_model(folder, *, tied: bool, vocab_size: int = 301, family=Qwen2Conf
 MODELS = {
     "Qwen2, tied": {"tied": True},
     "Qwen2, untied": {"tied": False},
+    "Qwen3, tied": {"tied": True, "family": Qwen3Config, "head_dim": 16},
+    "Qwen3, wide heads": {"tied": False, "family": Qwen3Config, "head_dim": 32},
     "Llama 3.1, wide heads": {"tied": False, "family": LlamaConfig, "head_dim": 24},
 }
 

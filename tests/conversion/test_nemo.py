@@ -6,7 +6,7 @@ import tarfile
 
 import pytest
 import yaml
-from transformers import LlamaConfig
+from transformers import LlamaConfig, Qwen3Config
 
 from megatron_rfft.common.errors import UserError
 from megatron_rfft.conversion.from_hf import from_hf
@@ -51,6 +51,13 @@ def test_a_round_trip_is_bitwise(packed, tmp_path):
     assert first_difference(original, tmp_path / "checkpoint") == ""
     assert (tmp_path / "checkpoint/hf/tokenizer.model").read_bytes() == b"pieces"
     assert sorted(path.name for path in (tmp_path / "checkpoint").iterdir()) == ["hf", "manifest.json", "state"]
+
+
+def test_norms_and_head_dimension_of_qwen3_survive(tmp_path):
+    make_hf_model(tmp_path / "hf", tied=True, family=Qwen3Config, head_dim=32)
+    from_hf(tmp_path / "hf", tmp_path / "checkpoint")
+    to_nemo(tmp_path / "checkpoint", tmp_path / "model.nemo")
+    assert first_difference(tmp_path / "hf", from_nemo(tmp_path / "model.nemo", tmp_path / "again")) == ""
 
 
 def _with(archive, target, name: str, content: bytes, kind: bytes = tarfile.REGTYPE):

@@ -29,9 +29,16 @@ def test_published_models_have_their_published_number_of_parameters(size):
 LLAMA31 = {"architecture": "llama", "rope_theta": 5e5, "rope_scaling_factor": 8.0}
 
 
-@pytest.mark.parametrize(
-    "family", [{"rope_theta": 5e5}, {"architecture": "llama"}, LLAMA31, {**LLAMA31, "head_dim": 24}]
-)
+FAMILIES = [
+    {"rope_theta": 5e5},
+    {"architecture": "llama"},
+    LLAMA31,
+    {**LLAMA31, "head_dim": 24},
+    {"architecture": "qwen3", "head_dim": 32},
+]
+
+
+@pytest.mark.parametrize("family", FAMILIES)
 def test_a_config_survives_the_way_through_hugging_face(tmp_path, family):
     model = ModelConfig(**SMALL, **family, vocab_size=300, norm_epsilon=1e-5, tie_embeddings=False, init_std=0.1)
     (tmp_path / "config.json").write_text(json.dumps(model.to_hf()))
@@ -45,8 +52,8 @@ def test_a_config_survives_the_way_through_hugging_face(tmp_path, family):
 @pytest.mark.parametrize(
     ("change", "expected"),
     [
-        ({"model_type": "mistral"}, "model_type 'mistral' is not supported; supported: qwen2, llama"),
-        ({"model_type": ["qwen2"]}, "is not supported; supported: qwen2, llama"),
+        ({"model_type": "mistral"}, "model_type 'mistral' is not supported; supported: qwen2, qwen3, llama"),
+        ({"model_type": ["qwen2"]}, "is not supported; supported: qwen2, qwen3, llama"),
         ({"use_sliding_window": True}, "use_sliding_window"),
         ({"attention_bias": True}, "attention_bias"),
         ({"rope_scaling": {"type": "yarn"}}, "rope_scaling of type 'yarn'"),
@@ -85,6 +92,7 @@ def test_what_would_train_another_model_is_refused(tmp_path, change, expected):
 
 COMMON = {"attention_dropout": 0.0, "bos_token_id": 1, "eos_token_id": 2, "torch_dtype": "bfloat16", "use_cache": True}
 PUBLISHED = {
+    "Qwen3": ("qwen3", {"sliding_window": None, "max_window_layers": 28, "rope_scaling": None}),
     "DeepSeek-R1-Distill-Qwen-7B": ("qwen2", {"sliding_window": 4096, "max_window_layers": 28, "use_mrope": False}),
     "Qwen2.5 saved by transformers 4.57": ("qwen2", {"layer_types": ["full_attention"] * 2, "sliding_window": None}),
     "SmolLM2-135M": (
@@ -120,7 +128,15 @@ def test_a_llama_config_older_than_grouped_queries_has_a_head_of_its_own_for_eac
     assert AutoConfig.from_pretrained(tmp_path).num_key_value_heads == 4
 
 
-@pytest.mark.parametrize("architecture", ["qwen2", "llama"])
+def test_a_qwen3_config_states_its_head_dimension(tmp_path):
+    raw = ModelConfig(**SMALL, architecture="qwen3", vocab_size=300).to_hf()
+    assert raw.pop("head_dim") == 16
+    (tmp_path / "config.json").write_text(json.dumps(raw))
+    with pytest.raises(UserError, match="has no 'head_dim'"):
+        ModelConfig.from_hf(tmp_path)
+
+
+@pytest.mark.parametrize("architecture", ["qwen2", "qwen3", "llama"])
 def test_every_key_that_transformers_knows_is_known_here(tmp_path, architecture):
     """A new one in a later version has to be sorted in."""
     model = ModelConfig(**SMALL, architecture=architecture, vocab_size=300)

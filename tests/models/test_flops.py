@@ -9,15 +9,16 @@ from megatron_rfft.models.config import ModelConfig
 from megatron_rfft.models.flops import matmul_parameters, training_flops
 
 
-def test_the_formula_equals_what_torch_counts():
-    from transformers import Qwen2Config, Qwen2ForCausalLM
+@pytest.mark.parametrize("family", [{}, {"architecture": "qwen3", "head_dim": 16}], ids=["qwen2", "qwen3"])
+def test_the_formula_equals_what_torch_counts(family):
+    from transformers import AutoConfig, AutoModelForCausalLM
 
-    model = ModelConfig(2, 32, 96, 4, 2, vocab_size=128)
-    hf = Qwen2ForCausalLM(Qwen2Config(**model.to_hf(), attn_implementation="eager"))
+    model = ModelConfig(2, 32, 96, 4, 2, vocab_size=128, **family)
+    hf = AutoModelForCausalLM.from_config(AutoConfig.for_model(**model.to_hf()), attn_implementation="eager")
     tokens = 24
     with FlopCounterMode(display=False) as counter:
         hf(torch.zeros(1, tokens, dtype=torch.long))
-    whole_square = 4 * model.num_layers * model.hidden_size * tokens**2  # torch computes what causality hides, too
+    whole_square = 4 * model.num_layers * 4 * model.head_dim * tokens**2  # torch computes what causality hides, too
     assert counter.get_total_flops() == 2 * matmul_parameters(model) * tokens + whole_square
     causal = whole_square * (tokens + 1) / (2 * tokens)
     assert training_flops(model, [tokens]) == 3 * (2 * matmul_parameters(model) * tokens + causal)

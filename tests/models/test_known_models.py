@@ -12,6 +12,12 @@ PUBLISHED = {
     "qwen2.5-14b": 14_770_033_664,
     "qwen2.5-32b": 32_763_876_352,
     "llama-3.1-8b": 8_030_261_248,
+    "qwen3-0.6b": 596_049_920,
+    "qwen3-1.7b": 1_720_574_976,
+    "qwen3-4b": 4_022_468_096,
+    "qwen3-8b": 8_190_735_360,
+    "qwen3-14b": 14_768_307_200,
+    "qwen3-32b": 32_762_123_264,
 }
 
 
@@ -20,4 +26,4 @@ def test_parameters_equal_the_published_count(name, parameters):
     model = ModelConfig.from_hf(ROOT / "examples/models" / name)
     assert model.num_parameters() == parameters
     assert model.padded_vocab_size == model.vocab_size, "no rows that a checkpoint lacks"
-    assert model.family.qkv_bias == name.startswith("qwen")
+    assert model.family.qkv_bias == name.startswith("qwen2")

@@ -13,6 +13,7 @@ PISSA = ["--adapter.method", "pissa", "--adapter.rank", "4"]
 LORA = ["--adapter.method", "lora", "--adapter.rank", "4"]
 BF16 = ["--precision.dtype", "bf16"]
 TP2_SP = ["--parallel.tensor", "2", "--parallel.sequence", "true"]
+QWEN3 = ["--model.architecture", "qwen3", "--model.head_dim", "16"]
 PP2 = ["--parallel.pipeline", "2"]
 TP2 = ["--parallel.tensor", "2"]
 
@@ -65,6 +66,7 @@ def adapter_runs(values: dict, folder: Path) -> AdapterRuns:
     runs = AdapterRuns(folder, config, {})
     on_base = ["--checkpoint.load", str(runs.checkpoint("base", KILL))]
     on_pissa = ["--checkpoint.load", str(runs.checkpoint("pissa"))]
+    on_qwen3 = ["--checkpoint.load", str(runs.checkpoint("qwen3 base", KILL)), *QWEN3]
     alone = Jobs(config, folder)
     alone.add("base", attempts=(KILL,))
     alone.add("whole", *on_base, attempts=(1,))
@@ -75,6 +77,8 @@ def adapter_runs(values: dict, folder: Path) -> AdapterRuns:
     alone.add("bf16 resumed", *on_base, *PISSA, *BF16, attempts=(KILL, None))
     alone.add("whole on pissa", *on_pissa, attempts=(1,))
     alone.add("pissa on pissa", *on_pissa, *PISSA, attempts=(KILL, None))
+    alone.add("qwen3 base", *QWEN3, attempts=(KILL,))
+    alone.add("qwen3", *on_qwen3, *PISSA)
     runs.results.update(alone.run(1))
     pairs = Jobs(config, folder)
     pairs.add("pissa DP2", *on_base, *PISSA)
@@ -82,5 +86,6 @@ def adapter_runs(values: dict, folder: Path) -> AdapterRuns:
     pairs.add("lora TP2", *on_base, *LORA, *TP2)
     pairs.add("pissa TP2 + SP", *on_base, *PISSA, *TP2_SP, attempts=(KILL,), output="moved")
     pairs.add("pissa moved to PP2", *on_base, *PISSA, *PP2, output="moved")
+    pairs.add("qwen3 TP2 + SP", *on_qwen3, *PISSA, *TP2_SP)
     runs.results.update(pairs.run(2))
     return runs

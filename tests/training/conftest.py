@@ -18,11 +18,15 @@ PADDED = ["--data.document_multiple", "4"]
 
 LLAMA = ["--model.architecture=llama", "--model.rope_scaling_factor=8", "--model.tie_embeddings=false"]
 
+QWEN3 = ["--model.architecture=qwen3", "--model.head_dim=16", *PADDED]
+"""With norms of Q and K, and heads twice as wide as hidden_size / num_attention_heads."""
+
 LAYOUTS = {
     1: {
         "one process": [],
         "one process, bf16": ["--precision.dtype", "bf16"],
         "one process, Llama": LLAMA,
+        "one process, Qwen3": QWEN3,
         "one process, padded documents": PADDED,
         "selective recompute": ["--memory.recompute", "selective"],
         "full recompute": ["--memory.recompute", "full"],
@@ -36,10 +40,14 @@ LAYOUTS = {
         "TP2": ["--parallel.tensor", "2"],
         "TP2 + SP": ["--parallel.tensor", "2", "--parallel.sequence", "true"],
         "CP2": ["--parallel.context", "2", *PADDED],
+        "TP2, Qwen3": ["--parallel.tensor", "2", *QWEN3],
+        "TP2 + SP, Qwen3": ["--parallel.tensor", "2", "--parallel.sequence", "true", *QWEN3],
+        "PP2 x VPP2, Qwen3": ["--parallel.pipeline", "2", "--parallel.virtual_pipeline", "2", *QWEN3],
     },
     4: {
         "TP2 x PP2": ["--parallel.tensor", "2", "--parallel.pipeline", "2"],
         "TP2 x CP2 + SP": ["--parallel.tensor=2", "--parallel.context=2", "--parallel.sequence=true", *PADDED],
+        "TP2 x CP2, Qwen3": ["--parallel.tensor=2", "--parallel.context=2", *QWEN3],
     },
 }
 NAMES = [name for names in LAYOUTS.values() for name in names]
@@ -47,7 +55,7 @@ NAMES = [name for names in LAYOUTS.values() for name in names]
 
 GOLDEN = {
     name: Path(__file__).parent / "golden" / f"{name.removeprefix('one process').strip(', ').lower() or 'qwen2'}.txt"
-    for name in ("one process", "one process, bf16", "one process, Llama")
+    for name in ("one process", "one process, bf16", "one process, Llama", "one process, Qwen3")
 }
 """Losses on record: step, loss and gradient norm of each step."""
 
@@ -57,6 +65,8 @@ def reference_of(name: str) -> str | None:
     overrides = next(layouts[name] for layouts in LAYOUTS.values() if name in layouts)
     if name.startswith("one process"):
         return None
+    if name.endswith("Qwen3"):
+        return "one process, Qwen3"
     return "one process, padded documents" if PADDED[0] in overrides else "one process"
 
 

@@ -8,7 +8,7 @@ import pytest
 import torch
 from peft import PeftModel
 from safetensors.torch import load_file
-from transformers import Qwen2ForCausalLM
+from transformers import AutoModelForCausalLM, PreTrainedModel
 
 from megatron_rfft.common.errors import UserError
 from megatron_rfft.conversion.to_hf import to_hf
@@ -19,8 +19,8 @@ from tests.conftest import run_python
 from tests.training.adapter_runs import KILL
 
 
-def hf_model(folder) -> Qwen2ForCausalLM:
-    return Qwen2ForCausalLM.from_pretrained(folder).eval()
+def hf_model(folder) -> PreTrainedModel:
+    return AutoModelForCausalLM.from_pretrained(folder).eval()
 
 
 @torch.no_grad()
@@ -42,7 +42,7 @@ def loss_of_step(model, config_file, step: int) -> float:
     return total / targets
 
 
-@pytest.mark.parametrize("run", ["lora", "pissa", "pissa on pissa"])
+@pytest.mark.parametrize("run", ["lora", "pissa", "pissa on pissa", "qwen3"])
 def test_the_merged_model_has_the_loss_of_the_running_one(adapted, run, tmp_path):
     """Step 3 trained on adapters over frozen weights, resumed ones in the last case; transformers has them merged."""
     to_hf(adapted.checkpoint(run, KILL), tmp_path / "hf")
@@ -51,9 +51,9 @@ def test_the_merged_model_has_the_loss_of_the_running_one(adapted, run, tmp_path
     assert loss_of_step(hf_model(tmp_path / "hf"), adapted.config, KILL + 1) == pytest.approx(running, abs=1e-5)
 
 
-@pytest.mark.parametrize(("run", "rank"), [("lora", 4), ("pissa", 8)])
+@pytest.mark.parametrize(("run", "rank"), [("lora", 4), ("pissa", 8), ("qwen3", 8)])
 def test_peft_computes_the_logits_of_the_merged_model(adapted, run, rank, tmp_path):
-    to_hf(adapted.checkpoint("base", KILL), tmp_path / "base")
+    to_hf(adapted.checkpoint("qwen3 base" if run == "qwen3" else "base", KILL), tmp_path / "base")
     to_hf(adapted.checkpoint(run), tmp_path / "merged")
     to_peft(adapted.checkpoint(run), tmp_path / "peft")
     tokens = torch.randint(0, 700, (2, 40), generator=torch.Generator().manual_seed(1))

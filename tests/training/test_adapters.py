@@ -24,7 +24,7 @@ def test_bf16_starts_close_to_the_model(adapted):
     assert adapted.losses("bf16")[0] == pytest.approx(adapted.losses("whole")[0], abs=2e-2)
 
 
-@pytest.mark.parametrize("run", ["pissa DP2", "pissa PP2", "pissa TP2 + SP", "lora TP2"])
+@pytest.mark.parametrize("run", ["pissa DP2", "pissa PP2", "pissa TP2 + SP", "lora TP2", "qwen3 TP2 + SP"])
 def test_losses_and_gradient_norms_are_those_of_one_process(adapted, run):
     ours, theirs = adapted.results[run][0][:-1], adapted.results[run.split()[0]][0]
     for row, expected in zip(ours, theirs[: len(ours)], strict=True):

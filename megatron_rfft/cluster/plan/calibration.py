@@ -45,7 +45,7 @@ def _llama(layers: int, hidden: int, ffn: int, heads: int) -> ModelConfig:
 _LLAMA_8B = _llama(32, 4096, 14336, 32)
 _LLAMA_70B = _llama(80, 8192, 28672, 64)
 _LLAMA_405B = _llama(126, 16384, 53248, 128)
-_QWEN3_8B = ModelConfig(36, 4096, 12288, 32, 8, vocab_size=151936, tie_embeddings=False)
+_QWEN3_8B = ModelConfig(36, 4096, 12288, 32, 8, "qwen3", vocab_size=151936, tie_embeddings=False)
 _QWEN25_7B = ModelConfig(28, 3584, 18944, 28, 4, vocab_size=152064, tie_embeddings=False)
 _QWEN25_32B = ModelConfig(64, 5120, 27648, 40, 8, vocab_size=152064, tie_embeddings=False)
 _TUNED = Practice(tensor_overlap=True, balanced_stages=True)
