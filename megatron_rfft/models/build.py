@@ -16,7 +16,7 @@ from megatron_rfft.mcore import (
 )
 from megatron_rfft.mcore.modules import RMSNorm, SDPAttention
 from megatron_rfft.models.config import ModelConfig
-from megatron_rfft.models.fp8 import SETTINGS as FP8_SETTINGS
+from megatron_rfft.models.fp8 import settings as fp8_settings
 
 from megatron.core.models.gpt.gpt_layer_specs import (
     get_gpt_layer_local_spec,
@@ -95,7 +95,7 @@ def transformer_config(
         calculate_per_token_loss=True,
         first_last_layers_bf16=fp8_first_last_bf16 and fp8 != "none",
         **_RECOMPUTE[recompute],
-        **FP8_SETTINGS[fp8],
+        **fp8_settings(fp8),
     )
 
 

@@ -9,7 +9,7 @@ from megatron_rfft.data.blend import DataSource
 from megatron_rfft.data.dataset import PackedDataset
 from megatron_rfft.models.adapter_config import METHODS, AdapterConfig
 from megatron_rfft.models.config import ModelConfig
-from megatron_rfft.models.fp8 import SETTINGS as FP8_SETTINGS
+from megatron_rfft.models.fp8 import CHOICES as FP8_CHOICES
 
 
 @dataclass(frozen=True)
@@ -313,7 +313,7 @@ class TrainConfig:
 
     def __post_init__(self) -> None:
         _one_of("precision.dtype", self.precision.dtype, ("bf16", "fp32"))
-        _one_of("precision.fp8", self.precision.fp8, tuple(FP8_SETTINGS))
+        _one_of("precision.fp8", self.precision.fp8, FP8_CHOICES)
         _one_of("memory.recompute", self.memory.recompute, ("none", "selective", "full"))
         _one_of("adapter.method", self.adapter.method, ("none", *METHODS))
         _one_of("optimizer.schedule", self.optimizer.schedule, ("cosine", "linear", "constant"))

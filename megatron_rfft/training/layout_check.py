@@ -2,10 +2,8 @@
 
 from megatron_rfft.common.errors import UserError
 from megatron_rfft.models.config import ModelConfig
+from megatron_rfft.models.fp8 import token_multiple
 from megatron_rfft.training.config import TrainConfig
-
-_FP8_MULTIPLE = {"none": 1, "tensorwise": 16, "blockwise": 128}
-"""Tokens of a micro-batch on one rank must be a multiple of this for the recipe's matrix products."""
 
 
 def check_layout(config: TrainConfig, model: ModelConfig, world_size: int) -> int:
@@ -66,7 +64,7 @@ def _check_sequence_split(config: TrainConfig, model: ModelConfig) -> None:
             f"data.sequence_length {data.sequence_length} is not a multiple of {ranks}, over which parallel.sequence "
             "and parallel.context split it; change it"
         )
-    fp8, multiple = config.precision.fp8, _FP8_MULTIPLE[config.precision.fp8]
+    fp8, multiple = config.precision.fp8, token_multiple(config.precision.fp8)
     if (tokens := data.sequence_length * config.batch.micro_batch_size // ranks) % multiple:
         raise UserError(
             f"precision.fp8 {fp8} needs a multiple of {multiple} tokens on each rank, and there are {tokens}; set "

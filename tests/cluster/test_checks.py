@@ -13,8 +13,8 @@ from megatron_rfft.cluster.checks.numerics import error_bounds
 from megatron_rfft.cluster.checks.settings import PRECISIONS, QWEN, Settings
 from megatron_rfft.cluster.checks.speed import rank_products
 from megatron_rfft.cluster.synthetic import RandomSequences
+from megatron_rfft.common.gpus import bf16_peak
 from megatron_rfft.models.flops import matmul_parameters
-from megatron_rfft.training.throughput import peak_of
 from tests.conftest import run_python
 
 BENCH = ("tools/bench_gpu.py", "--device", "cpu", "--tiny")
@@ -132,9 +132,9 @@ def test_a_ranks_products_multiply_all_of_its_layer():
 
 
 def test_peaks_are_those_of_the_device():
-    assert peak_of("NVIDIA H100 80GB HBM3") == 989.4
-    assert peak_of("NVIDIA H100 PCIe") == 756.0
-    assert peak_of("AMD Instinct") is None
+    assert bf16_peak("NVIDIA H100 80GB HBM3") == 989.4
+    assert bf16_peak("NVIDIA H100 PCIe") == 756.0
+    assert bf16_peak("AMD Instinct") is None
 
 
 @pytest.mark.parametrize("precision", FP8)

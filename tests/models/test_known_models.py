@@ -2,6 +2,7 @@
 
 import pytest
 
+from megatron_rfft.models import published
 from megatron_rfft.models.config import ModelConfig
 from tests.conftest import ROOT
 
@@ -19,6 +20,11 @@ PUBLISHED = {
     "qwen3-14b": 14_768_307_200,
     "qwen3-32b": 32_762_123_264,
 }
+
+
+@pytest.mark.parametrize("name", published.PUBLISHED)
+def test_what_the_package_says_of_them_is_what_their_configs_say(name):
+    assert ModelConfig.from_hf(ROOT / "examples/models" / name) == published.PUBLISHED[name]
 
 
 @pytest.mark.parametrize(("name", "parameters"), PUBLISHED.items())

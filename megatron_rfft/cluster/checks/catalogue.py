@@ -5,14 +5,14 @@ from collections.abc import Callable
 from functools import partial
 from typing import Any
 
-from megatron_rfft.cluster.checks.settings import PRECISIONS, Settings
+from megatron_rfft.cluster.checks.settings import FP8, PRECISIONS, Settings
 
 Check = Callable[[Settings], dict[str, Any]]
 
 SHAPES = ("7b", "32b")
 GOALS = {
     "mfu": "MFU of the 32B shapes in BF16 at least 0.50",
-    "fp8_speedup": "the faster of tensorwise and blockwise FP8 at least 1.35 times BF16's tokens a second, 32B shapes",
+    "fp8_speedup": f"the faster of {' and '.join(FP8)} FP8 at least 1.35 times BF16's tokens a second, 32B shapes",
     "numerics": "every FP8 layer within its bound of FP32, FP32 losses those of a CPU",
     "kernels": "FP8 products where FP8 is configured, none in BF16",
     "resume": "a killed and resumed run equals a whole one bit for bit, in every precision",
@@ -77,7 +77,7 @@ def summarize(results: dict[str, dict[str, Any]]) -> dict[str, Any]:
         for name, result in speed.items()
         if not name.endswith("-bf16") and f"{(shape := name.split('-')[0])}-bf16" in speed
     }
-    best = [ratio for name, ratio in speedups.items() if name in ("32b-tensorwise", "32b-blockwise")]
+    best = [ratio for name, ratio in speedups.items() if name in [f"32b-{recipe}" for recipe in FP8]]
     mfu = speed.get("32b-bf16", {}).get("mfu")
     return {
         "loss_gaps": _loss_gaps(done),

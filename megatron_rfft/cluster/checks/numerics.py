@@ -12,16 +12,15 @@ from megatron_rfft.cluster.checks.settings import (
     random_batches,
     relative,
     run_config,
-    te_recipe,
     trainer_of,
+    usable_recipe,
 )
 from megatron_rfft.cluster.synthetic import RandomSequences
+from megatron_rfft.models.fp8 import RECIPES
 
 ROUNDING = {"bf16": 0.0017, "e4m3": 0.0265, "e5m2": 0.0527}
 """Relative error (in the Frobenius norm) of Gaussian numbers rounded to a format, of a whole tensor scaled to its
 range for the FP8 formats. Errors of a product's factors add like independent ones."""
-GRADIENT_FORMAT = {"bf16": "bf16", "tensorwise": "e5m2", "blockwise": "e4m3"}
-"""What an output gradient is rounded to; activations and weights are in E4M3 in every recipe of FP8."""
 MARGIN = 1.1
 
 GOLDEN_LOSSES = [6.128675, 5.664509, 5.284382, 4.97428, 4.643573, 4.334303, 4.013486, 3.709533]
@@ -35,7 +34,7 @@ def linear_pass(precision: str, layer: torch.nn.Module, x: torch.Tensor) -> torc
         return layer(x)
     import transformer_engine.pytorch as te
 
-    with te.fp8_autocast(enabled=True, fp8_recipe=te_recipe(precision)):
+    with te.fp8_autocast(enabled=True, fp8_recipe=usable_recipe(precision)):
         return layer(x)
 
 
@@ -44,7 +43,7 @@ def linear_layer(precision: str, inputs: int, outputs: int) -> torch.nn.Module:
     if precision == "bf16" and not torch.cuda.is_available():
         return torch.nn.Linear(inputs, outputs, bias=False, dtype=torch.bfloat16)
     if precision != "bf16":
-        te_recipe(precision)
+        usable_recipe(precision)
     try:
         import transformer_engine.pytorch as te
     except ImportError as error:
@@ -83,7 +82,7 @@ def error_bounds(precision: str) -> dict[str, float]:
     if precision == "bf16":
         return dict.fromkeys(("output", "input_gradient", "weight_gradient"), MARGIN * ROUNDING["bf16"])
     forward = math.hypot(ROUNDING["e4m3"], ROUNDING["e4m3"])
-    backward = math.hypot(ROUNDING["e4m3"], ROUNDING[GRADIENT_FORMAT[precision]])
+    backward = math.hypot(ROUNDING["e4m3"], ROUNDING[RECIPES[precision].gradient_format])
     bounds = {"output": forward, "input_gradient": backward, "weight_gradient": backward}
     return {name: round(MARGIN * bound, 5) for name, bound in bounds.items()}
 

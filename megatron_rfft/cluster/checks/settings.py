@@ -11,19 +11,16 @@ import torch
 
 from megatron_rfft.cluster.synthetic import RandomSequences
 from megatron_rfft.models.config import ModelConfig
-from megatron_rfft.models.fp8 import unavailable
+from megatron_rfft.models.fp8 import RECIPES, te_recipe, unavailable
+from megatron_rfft.models.published import PUBLISHED
 from megatron_rfft.training.config import TrainConfig
 from megatron_rfft.training.config_reader import config_from_dict
 
-PRECISIONS = ("bf16", "tensorwise", "blockwise")
+FP8 = tuple(RECIPES)
+PRECISIONS = ("bf16", *FP8)
 """BF16, and the recipes of precision.fp8."""
-FP8 = PRECISIONS[1:]
 
-_QWEN = {"vocab_size": 152064, "tie_embeddings": False, "rope_theta": 1e6, "max_position_embeddings": 32768}
-QWEN = {
-    "7b": ModelConfig(28, 3584, 18944, 28, 4, **_QWEN),
-    "32b": ModelConfig(64, 5120, 27648, 40, 8, **_QWEN),
-}
+QWEN = {size: PUBLISHED[f"qwen2.5-{size}"] for size in ("7b", "32b")}
 """Qwen2.5's dimensions."""
 LAYERS = {"7b": 7, "32b": 4}
 """As many layers as one GPU of 80 GB trains in every precision, and a whole fraction of the model."""
@@ -79,7 +76,7 @@ def run_config(
     """A TrainConfig of ``model`` in ``precision`` (one of PRECISIONS, or fp32). Raises Refused if there is none."""
     section: dict[str, Any] = {"dtype": "fp32" if precision == "fp32" else "bf16"}
     if precision in FP8:
-        te_recipe(precision)
+        usable_recipe(precision)
         section["fp8"] = precision
     values = model if isinstance(model, dict) else asdict(model)
     raw = {
@@ -111,18 +108,17 @@ def trainer_of(config: TrainConfig, dataset, callbacks: Sequence = (), initializ
         torch.cuda.empty_cache()
 
 
-def te_recipe(precision: str) -> Any:
+def usable_recipe(precision: str) -> Any:
     """Transformer Engine's object for a recipe of FP8. Raises Refused where the library or the GPU lacks it."""
     if not torch.cuda.is_available():
         raise Refused("no GPU: FP8 needs one of compute capability 8.9")
     try:
-        import transformer_engine.pytorch  # noqa: F401
-        from transformer_engine.common.recipe import Float8BlockScaling, Float8CurrentScaling
+        recipe = te_recipe(precision)
     except ImportError as error:
         raise Refused(f"Transformer Engine does not import: {error}") from error
     if reason := unavailable()[precision]:
         raise Refused(reason)
-    return {"tensorwise": Float8CurrentScaling, "blockwise": Float8BlockScaling}[precision]()
+    return recipe
 
 
 def random_batches(settings: Settings, vocab_size: int = 512) -> RandomSequences:

@@ -8,6 +8,7 @@ from packaging.specifiers import SpecifierSet
 from packaging.version import InvalidVersion, Version
 
 from megatron_rfft.cluster.doctor.findings import Finding, Status
+from megatron_rfft.models.fp8 import RECIPES
 
 TESTED = {
     "torch": ">=2.8",
@@ -78,10 +79,9 @@ def check_transformer_engine(te: str | None, cublas: str | None, nccl: str | Non
     if te is None:
         return Finding(name, Status.ABSENT, "not installed; no FP8, and torch's attention", mend)
     version = Version(te).release
-    if version < (2, 2):
-        return Finding(name, Status.FAIL, f"{te} has no tensorwise FP8 (2.2) and no blockwise FP8 (2.3)", mend)
-    if version < (2, 3):
-        return Finding(name, Status.WARN, f"{te} has no blockwise FP8 (2.3)", mend)
+    if lacking := {key: recipe.te_version for key, recipe in RECIPES.items() if version < recipe.te_version}:
+        told = " and ".join(f"no {recipe} FP8 ({'.'.join(map(str, first))})" for recipe, first in lacking.items())
+        return Finding(name, Status.FAIL if len(lacking) == len(RECIPES) else Status.WARN, f"{te} has {told}", mend)
     if (2, 13) <= version < (2, 17) and cublas is not None and Version(cublas) < Version("13.2"):
         return Finding(name, Status.FAIL, f"{te} does not load with cuBLAS {cublas}: it needs 13.2", mend)
     if (2, 17) <= version < (2, 19) and nccl is not None and Version(nccl) < Version("2.29"):

@@ -6,6 +6,7 @@ from megatron_rfft.cluster.plan.gpus import GPUS
 from megatron_rfft.cluster.plan.layout import Layout, Workload
 from megatron_rfft.cluster.plan.speed import Practice, flops_per_token, step_time, tokens_per_second_per_gpu
 from megatron_rfft.models.config import ModelConfig
+from megatron_rfft.models.published import PUBLISHED as MODELS
 
 BRIDGE = "Megatron-Bridge performance summary"
 MEGATRON = "Megatron-LM README, Megatron-Core 0.8"
@@ -45,9 +46,6 @@ def _llama(layers: int, hidden: int, ffn: int, heads: int) -> ModelConfig:
 _LLAMA_8B = _llama(32, 4096, 14336, 32)
 _LLAMA_70B = _llama(80, 8192, 28672, 64)
 _LLAMA_405B = _llama(126, 16384, 53248, 128)
-_QWEN3_8B = ModelConfig(36, 4096, 12288, 32, 8, "qwen3", vocab_size=151936, tie_embeddings=False)
-_QWEN25_7B = ModelConfig(28, 3584, 18944, 28, 4, vocab_size=152064, tie_embeddings=False)
-_QWEN25_32B = ModelConfig(64, 5120, 27648, 40, 8, vocab_size=152064, tie_embeddings=False)
 _TUNED = Practice(tensor_overlap=True, balanced_stages=True)
 
 
@@ -116,7 +114,7 @@ PUBLISHED = (
     Published(
         "Qwen3 8B BF16, 16 GPUs",
         "Megatron-Bridge verification card qwen3-8b (not tuned)",
-        _QWEN3_8B,
+        MODELS["qwen3-8b"],
         _bf16(4096, 1024),
         Layout(data=16),
         10456,
@@ -125,7 +123,7 @@ PUBLISHED = (
     Published(
         "Qwen2.5 7B BF16 LoRA, 1 GPU",
         "NeMo AutoModel performance summary",
-        _QWEN25_7B,
+        MODELS["qwen2.5-7b"],
         replace(_bf16(4096, 32), adapter_rank=16),
         Layout(),
         14110,
@@ -137,10 +135,10 @@ PUBLISHED = (
     Published(
         "Qwen2.5 32B BF16, H200, TP4 PP2 (a user's)",
         "Megatron-LM issue 1565: about 420 TFLOP/s; batch not stated, 4096 x 256 assumed",
-        _QWEN25_32B,
+        MODELS["qwen2.5-32b"],
         _bf16(4096, 256),
         Layout(tensor=4, pipeline=2, data=2, sequence=True),
-        420e12 / flops_per_token(_QWEN25_32B, replace(_bf16(4096, 256), document_tokens=8192)),
+        420e12 / flops_per_token(MODELS["qwen2.5-32b"], replace(_bf16(4096, 256), document_tokens=8192)),
         gpu="h200-141g",
     ),
 )

@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 
 from megatron_rfft.common.errors import UserError
+from megatron_rfft.common.gpus import BF16_PEAKS
 
 GIB = 2**30
 
@@ -15,7 +16,7 @@ class Gpu:
     memory: float
     """GiB that CUDA can allocate (less than the label says: 80 GB is 79.1 GiB on an H100)."""
     bf16: float
-    """Dense BF16 peak in TFLOP/s: half of what data sheets print, which assume 2:4 sparsity."""
+    """Dense BF16 peak in TFLOP/s."""
     fp8: float
     """Dense FP8 peak in TFLOP/s; 0: it has none."""
     hbm: float
@@ -32,10 +33,10 @@ class Gpu:
 GPUS = {
     gpu.name: gpu
     for gpu in (
-        Gpu("h100-80g", memory=79.1, bf16=989.4, fp8=1978.9, hbm=3350, nvlink=450, network=50),
-        Gpu("h200-141g", memory=139.8, bf16=989.4, fp8=1978.9, hbm=4800, nvlink=450, network=50),
-        Gpu("h800-80g", memory=79.1, bf16=989.4, fp8=1978.9, hbm=3350, nvlink=200, network=50),
-        Gpu("a100-80g", memory=79.1, bf16=312.0, fp8=0, hbm=2039, nvlink=300, network=25),
+        Gpu("h100-80g", memory=79.1, bf16=BF16_PEAKS["H100"], fp8=1978.9, hbm=3350, nvlink=450, network=50),
+        Gpu("h200-141g", memory=139.8, bf16=BF16_PEAKS["H200"], fp8=1978.9, hbm=4800, nvlink=450, network=50),
+        Gpu("h800-80g", memory=79.1, bf16=BF16_PEAKS["H800"], fp8=1978.9, hbm=3350, nvlink=200, network=50),
+        Gpu("a100-80g", memory=79.1, bf16=BF16_PEAKS["A100"], fp8=0, hbm=2039, nvlink=300, network=25),
     )
 }
 

@@ -8,6 +8,8 @@ from megatron_rfft.cluster.plan.layout import workload_from_config
 from megatron_rfft.cluster.plan.report import best, format_table
 from megatron_rfft.cluster.plan.search import Plan, search
 from megatron_rfft.cluster.plan.sources import resolve_model
+from megatron_rfft.models.config import ModelConfig
+from megatron_rfft.models.published import PUBLISHED
 from megatron_rfft.training.config import TrainConfig
 from megatron_rfft.training.config_reader import config_from_dict
 
@@ -26,46 +28,18 @@ GLOBAL_BATCH = 40
 
 @dataclass(frozen=True)
 class PaperRun:
-    """A run of arXiv:2502.11525 and its dimensions."""
+    """A run of arXiv:2502.11525 and its model."""
 
     name: str
-    dimensions: dict
+    model: ModelConfig
     steps: int
     gpus: int
     h800_hours: float
 
 
 RUNS = (
-    PaperRun(
-        "Qwen2.5-7B",
-        {
-            "num_layers": 28,
-            "hidden_size": 3584,
-            "ffn_hidden_size": 18944,
-            "num_attention_heads": 28,
-            "num_query_groups": 4,
-            "vocab_size": 152064,
-            "tie_embeddings": False,
-        },
-        steps=800,
-        gpus=8,
-        h800_hours=144,
-    ),
-    PaperRun(
-        "Qwen2.5-32B",
-        {
-            "num_layers": 64,
-            "hidden_size": 5120,
-            "ffn_hidden_size": 27648,
-            "num_attention_heads": 40,
-            "num_query_groups": 8,
-            "vocab_size": 152064,
-            "tie_embeddings": False,
-        },
-        steps=700,
-        gpus=32,
-        h800_hours=713.6,
-    ),
+    PaperRun("Qwen2.5-7B", PUBLISHED["qwen2.5-7b"], steps=800, gpus=8, h800_hours=144),
+    PaperRun("Qwen2.5-32B", PUBLISHED["qwen2.5-32b"], steps=700, gpus=32, h800_hours=713.6),
 )
 
 
@@ -74,7 +48,7 @@ def paper_config(run: PaperRun) -> TrainConfig:
     return config_from_dict(
         {
             "run": {"output": "runs/paper", "steps": run.steps},
-            "model": run.dimensions,
+            "model": run.model.as_dict(),
             "data": {"sequence_length": SEQUENCE_LENGTH},
             "batch": {"global_batch_size": GLOBAL_BATCH},
         }

@@ -11,6 +11,7 @@ from dataclasses import dataclass, fields
 from megatron_rfft.cluster.plan.gpus import GPUS_PER_NODE, Gpu
 from megatron_rfft.cluster.plan.layout import Layout, Workload
 from megatron_rfft.models.config import ModelConfig
+from megatron_rfft.models.fp8 import RECIPES
 
 # Fitted on H100s, all as shares of the data sheet's rates; taken over for the other GPUs.
 MATMUL_BF16 = 0.58
@@ -21,9 +22,6 @@ NVLINK = 0.75
 NETWORK = 0.80
 # A matrix product at (M, N, K) reaches the share M/(M+d) * N/(N+d) * K/(K+d) of the above.
 HALF_BF16, HALF_FP8 = 160, 320
-# Products and quantization together, relative to tensorwise scaling: Transformer Engine's documentation has 1.57
-# and 1.41 times BF16 for current and block scaling (5B shapes, H200).
-FP8_RECIPES = {"tensorwise": 1.0, "blockwise": 1.57 / 1.41}
 # Bytes through memory per token and layer, forward and backward: residual stream, norms and rotation; gate and product.
 ELEMENTWISE_HIDDEN, ELEMENTWISE_FFN = 72, 18
 # The same for the norms of Q and K, per entry of both: read and write forward, three times as much backward.
@@ -128,14 +126,14 @@ def _layer_time(model: ModelConfig, work: Workload, layout: Layout, gpu: Gpu, pr
     ]
     matmul, cast = sum(_matmul_seconds(gpu, False, rows, *product) for product in products), 0.0
     if work.fp8 != "none":
-        recipe = FP8_RECIPES[work.fp8]
+        cost = RECIPES[work.fp8].cost
         share = max(0.0, 1 - 2 / model.num_layers) if work.fp8_first_last_bf16 else 1.0
-        fp8 = sum(_matmul_seconds(gpu, True, rows, *product) for product in products) * recipe
+        fp8 = sum(_matmul_seconds(gpu, True, rows, *product) for product in products) * cost
         matmul = share * fp8 + (1 - share) * matmul
         inside_mlp = 3 * ffn
         outside = sum(linear.rows + linear.inputs for linear in linears) - inside_mlp
         traffic = QUANTIZE * (outside * (1 + attention_again / 3) + inside_mlp * (1 + mlp_again / 3))
-        cast = share * recipe * rows / tensor * traffic / (gpu.hbm * 1e9 * HBM)
+        cast = share * cost * rows / tensor * traffic / (gpu.hbm * 1e9 * HBM)
     scores = 6 * rows * work.attended * model.query_size / tensor / (gpu.bf16 * 1e12 * ATTENTION)
     scores *= 1 + attention_again * RECOMPUTED_ATTENTION
     split = tensor if layout.sequence else 1
