@@ -3,6 +3,7 @@
 import json
 from pathlib import Path
 
+import pytest
 import yaml
 
 from megatron_rfft.common.files import read_json, write_json
@@ -40,11 +41,15 @@ def begun_documents(small_data, folder: Path) -> Path:
     return folder / "data"
 
 
-def test_vllm_and_transformers_agree_on_an_exported_model(small_data, tmp_path):
+WIDE = {"architecture": "qwen3", "head_dim": 64}
+
+
+@pytest.mark.parametrize("family", [{}, pytest.param(WIDE, marks=pytest.mark.slow)], ids=["qwen2", "qwen3"])
+def test_vllm_and_transformers_agree_on_an_exported_model(small_data, tmp_path, family):
     """32 real questions, so that some answers stop and some run into the limit; each begins as the training's did."""
     config = small_config(begun_documents(small_data, tmp_path), tmp_path / "run")
     # vLLM's CPU attention knows head dimensions from 32.
-    config["model"] |= {"hidden_size": 64, "num_attention_heads": 2, "num_query_groups": 1}
+    config["model"] |= {"hidden_size": 64, "num_attention_heads": 2, "num_query_groups": 1, **family}
     config["run"]["steps"] = 30
     config["checkpoint"] = {"interval": 30}
     (tmp_path / "run.yaml").write_text(yaml.safe_dump(config))
