@@ -19,6 +19,7 @@ from megatron_rfft.common.errors import UserError
 from megatron_rfft.common.files import require_file
 from megatron_rfft.rules import Rule
 from megatron_rfft.tasks.gate import check_lengths, check_wordings, prove_task
+from megatron_rfft.tasks.held_out import CROSS_DOMAIN
 from megatron_rfft.tasks.instances import in_one_order
 from megatron_rfft.tasks.random_strings import RANDOM_STRINGS, random_strings
 from megatron_rfft.tasks.random_tasks import RANDOM_LISTS, RandomLists
@@ -186,10 +187,12 @@ def list_tasks(split: str | None = None, family: str | None = None) -> list[str]
 
 
 def task_group(word: str) -> list[str] | None:
-    """The tasks that a split (``train``) or the family of a split (``train/code``) stands for; None for other words.
+    """The tasks that a split (``train``), the family of a split (``train/code``) or ``cross-domain`` stands for.
 
-    Raises UserError for an unknown family.
+    The last is the second held-out set. None for other words. Raises UserError for an unknown family.
     """
+    if word == "cross-domain":
+        return list(CROSS_DOMAIN)
     split, slash, family = word.partition("/")
     return list_tasks(split, family if slash else None) if split in TASK_SPLITS else None
 
