@@ -1,1 +1,1 @@
-"""Qwen2-style models, from Hugging Face configs or small ones from scratch, built on megatron-core."""
+"""Decoders of the families in common/families.py, from Hugging Face configs or from scratch, built on megatron-core."""
