@@ -1,4 +1,4 @@
-"""Train a model: ``torchrun --nproc-per-node N -m megatron_rfft.train --config FILE [--section.key value ...]``."""
+"""Train a model: ``torchrun --nproc-per-node N -m megatron_rfft train --config FILE [--section.key value ...]``."""
 
 from __future__ import annotations
 
@@ -33,7 +33,8 @@ def main(arguments: list[str] | None = None) -> int:
     parser = make_parser(
         "Train on tokenized corpora. Any key of the config can be set as --section.key VALUE. A run folder that holds "
         "checkpoints is resumed.",
-        "torchrun --nproc-per-node 2 -m megatron_rfft.train --config run.yaml --optimizer.lr 1e-4",
+        "torchrun --nproc-per-node 2 -m megatron_rfft train --config run.yaml --optimizer.lr 1e-4",
+        "rfft train",
     )
     parser.add_argument("--config", type=Path, required=True, help="the run's YAML file")
     parser.add_argument("--print-config", action="store_true", help="print the resolved config and stop")

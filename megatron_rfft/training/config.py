@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from megatron_rfft.common.errors import UserError
+from megatron_rfft.common.number_formats import NUMBER_FORMATS
 from megatron_rfft.data.blend import DataSource
 from megatron_rfft.data.dataset import PackedDataset
 from megatron_rfft.models.adapter_config import METHODS, AdapterConfig
@@ -310,7 +311,7 @@ class TrainConfig:
     logging: LoggingSection = field(default_factory=LoggingSection)
 
     def __post_init__(self) -> None:
-        _one_of("precision.dtype", self.precision.dtype, ("bf16", "fp32"))
+        _one_of("precision.dtype", self.precision.dtype, tuple(NUMBER_FORMATS))
         _one_of("precision.fp8", self.precision.fp8, tuple(FP8_SETTINGS))
         _one_of("memory.recompute", self.memory.recompute, ("none", "selective", "full"))
         _one_of("adapter.method", self.adapter.method, ("none", *METHODS))

@@ -1,0 +1,5 @@
+"""``python -m megatron_rfft VERB ...`` is ``rfft VERB ...``."""
+
+from megatron_rfft.commands.main import run
+
+run()
