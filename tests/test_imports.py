@@ -60,3 +60,7 @@ def test_megatron_core_is_used_by_two_rooms_and_never_before_it_is_prepared():
         assert room in ON_MEGATRON, f"{file} imports megatron-core; import it from megatron_rfft.mcore"
         if room == "models":
             assert any(name.startswith("megatron_rfft.mcore") for name in names), f"{file} skips megatron_rfft.mcore"
+
+
+def test_every_room_has_a_folder_of_tests():
+    assert {room for room in ORDER if not list((ROOT / "tests" / room).glob("test_*.py"))} == set()

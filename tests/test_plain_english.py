@@ -23,7 +23,7 @@ def sentences(text: str) -> list[str]:
     text = re.sub(r"\n\s*([-*]|\d+\.) ", r"\n\n", "\n".join(lines))
     found = []
     for paragraph in re.split(r"\n\s*\n", text):
-        found += re.split(r"(?<=[.!?])[)*\"]*\s+(?=[A-Z0-9(*\"]|code\b)", " ".join(paragraph.split()))
+        found += re.split(r"(?<=[.!?])[)*\"]*\s+(?=[A-Z0-9(*\"]|code\b|vLLM\b)", " ".join(paragraph.split()))
     return [sentence for sentence in found if words(sentence)]
 
 
