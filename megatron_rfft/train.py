@@ -64,7 +64,7 @@ def train(config: TrainConfig) -> int:
     if reason := why_done(config, output):
         if first_rank:
             write_run_config(config, read)
-            print(f"{output} is done: {reason}")
+            print(f"{output} is finished: {reason}")
         return EXIT_OK
     if first_rank:
         require_writable(output / "checkpoints")
@@ -100,7 +100,7 @@ def train(config: TrainConfig) -> int:
     if trainer.stopping and first_rank:
         place = f"step {trainer.step} of {config.run.steps}"
         told = f"stopped by {trainer.stopping} at {place}, saved: run it again"
-        print(told if unfinished else f"{output} is done: {trainer.stopping}", file=sys.stderr)
+        print(told if unfinished else f"{output} is finished: {trainer.stopping}", file=sys.stderr)
     return EXIT_STOPPED if unfinished else EXIT_OK
 
 

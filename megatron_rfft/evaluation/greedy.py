@@ -52,7 +52,7 @@ class GreedyComparison:
 
     @property
     def first(self) -> GreedyDifference | None:
-        """The first difference that is no tie, or else the first tie that went the other way."""
+        """The first difference that is not a tie, or else the first tie that went the other way."""
         return next((each for each in self.differences if not each.is_tie), next(iter(self.differences), None))
 
     def as_dict(self) -> dict:

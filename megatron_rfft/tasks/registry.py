@@ -129,7 +129,7 @@ def load_task_file(path: Path | str) -> Task:
         raise UserError(f"{path}: a task called {name} is there already; give the file and its rule another name")
     spec = importlib.util.spec_from_file_location(name, path)
     if spec is None:
-        raise UserError(f"{path} is no Python file; give the .py file of a task")
+        raise UserError(f"{path} is not a Python file; give the .py file of a task")
     with _proven(name, path):
         spec.loader.exec_module(importlib.util.module_from_spec(spec))
     return _tasks[name]
