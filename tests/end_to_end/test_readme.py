@@ -86,8 +86,10 @@ def help_of(*command: str) -> str:
 
 def helper(words: list[str]) -> tuple[str, ...] | None:
     """The command whose help has the options of ``words``; None for what has none."""
-    if words[0] in ("sbatch", "bash", "source"):
-        files = [word for word in words[1:] if word.endswith((".sh", ".sbatch", ".yaml", "/activate"))]
+    if words == ["source", ".venv/bin/activate"]:
+        return None
+    if words[0] in ("sbatch", "bash"):
+        files = [word for word in words[1:] if word.endswith((".sh", ".sbatch", ".yaml"))]
         assert files
         assert all((ROOT / file).is_file() for file in files)
         return None
