@@ -2,4 +2,5 @@
 
 from megatron_rfft.commands.main import run
 
-run()
+if __name__ == "__main__":  # not in processes that multiprocessing spawns
+    run()

@@ -49,7 +49,3 @@ def describe() -> str:
 def run() -> None:
     """The entry point."""
     run_command(main)
-
-
-if __name__ == "__main__":
-    run()
