@@ -19,6 +19,7 @@ setup(
     python_requires=">=3.11,<3.14",
     packages=find_packages(include=["megatron_rfft", "megatron_rfft.*"]),
     package_data={"megatron_rfft": ["**/*.html", "**/*.yaml"]},
+    entry_points={"console_scripts": ["rfft = megatron_rfft.commands.main:run"]},
     install_requires=[
         "torch>=2.8",
         # PyPI's wheels exist for 3.11 but declare 3.12; tools/setup_cpu.sh installs one there.
@@ -48,7 +49,7 @@ setup(
         "gpu": ["transformer-engine[core-cu13,pytorch]>=2.20,<3"],
         # An environment of its own: vLLM asks for exactly one release of torch. slurm/container has both.
         "eval": ["vllm==0.32.0", "httpx>=0.27,<1"],
-        # EleutherAI's harness, for tools/evaluate_general.py and lm_eval_tasks.py: 31 packages that nothing else needs.
+        # EleutherAI's harness, for rfft evaluate-general and export-lm-eval: 31 packages that nothing else needs.
         "lm-eval": ["lm-eval>=0.4.13,<0.5", "datasets>=3"],
         # Reads and writes .nemo archives' neighbours; never needed for training.
         "nemo": ["nemo-toolkit>=2.7.3,<4"],

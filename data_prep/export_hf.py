@@ -1,35 +1,8 @@
 #!/usr/bin/env python3
-"""Export corpora as a Hugging Face dataset: Parquet files and a dataset card that `datasets.load_dataset` reads."""
+"""The command `rfft export-dataset` as a script."""
 
-import json
-from pathlib import Path
-
-from megatron_rfft.common.cli import add_task_file, make_parser, run_command
-from megatron_rfft.corpus.export import export_corpora
-from megatron_rfft.tasks import load_task_files
-
-
-def main() -> None:
-    parser = make_parser(
-        f"{__doc__} Each prompt form becomes a configuration, each split a split; corpora of one form and split "
-        "go into exports of their own.",
-        "data_prep/export_hf.py --input runs/rf-pretrain runs/test --output runs/dataset",
-    )
-    parser.add_argument("--input", type=Path, nargs="+", metavar="FOLDER", required=True, help="corpus folders")
-    parser.add_argument("--name", default="rule-following", help="the dataset's name on its card")
-    add_task_file(parser, "in there")
-    parser.add_argument("--output", type=Path, metavar="FOLDER", required=True, help="folder of the dataset")
-    parser.add_argument("--json", action="store_true", help="print the result as JSON")
-    options = parser.parse_args()
-    load_task_files(options.task_file)
-    manifest = export_corpora(options.input, options.output, options.name)
-    if options.json:
-        print(json.dumps({"output": str(options.output), "records": manifest["counts"]}))
-    else:
-        for place, count in manifest["counts"].items():
-            print(f"{place}: {count} records")
-        print(f"{len(manifest['files'])} files: {options.output}")
-
+from megatron_rfft.commands.export_dataset import main
+from megatron_rfft.common.cli import run_command
 
 if __name__ == "__main__":
     run_command(main)

@@ -1,4 +1,4 @@
-"""Train a model: ``torchrun --nproc-per-node N -m megatron_rfft.train --config FILE [--section.key value ...]``."""
+"""Train a model: ``torchrun --nproc-per-node N -m megatron_rfft train --config FILE [--section.key value ...]``."""
 
 from __future__ import annotations
 
@@ -33,7 +33,8 @@ def main(arguments: list[str] | None = None) -> int:
     parser = make_parser(
         "Train on tokenized corpora. Any key of the config can be set as --section.key VALUE. A run folder that holds "
         "checkpoints is resumed.",
-        "torchrun --nproc-per-node 2 -m megatron_rfft.train --config run.yaml --optimizer.lr 1e-4",
+        "torchrun --nproc-per-node 2 -m megatron_rfft train --config run.yaml --optimizer.lr 1e-4",
+        "rfft train",
     )
     parser.add_argument("--config", type=Path, required=True, help="the run's YAML file")
     parser.add_argument("--print-config", action="store_true", help="print the resolved config and stop")
@@ -63,7 +64,7 @@ def train(config: TrainConfig) -> int:
     if reason := why_done(config, output):
         if first_rank:
             write_run_config(config, read)
-            print(f"{output} is done: {reason}")
+            print(f"{output} is finished: {reason}")
         return EXIT_OK
     if first_rank:
         require_writable(output / "checkpoints")
@@ -99,7 +100,7 @@ def train(config: TrainConfig) -> int:
     if trainer.stopping and first_rank:
         place = f"step {trainer.step} of {config.run.steps}"
         told = f"stopped by {trainer.stopping} at {place}, saved: run it again"
-        print(told if unfinished else f"{output} is done: {trainer.stopping}", file=sys.stderr)
+        print(told if unfinished else f"{output} is finished: {trainer.stopping}", file=sys.stderr)
     return EXIT_STOPPED if unfinished else EXIT_OK
 
 

@@ -26,7 +26,8 @@ from itertools import count
 from pathlib import Path
 from unittest import mock
 
-from megatron_rfft.common.cli import make_parser, parse_lengths, run_command
+from megatron_rfft.commands.options import read_tasks
+from megatron_rfft.common.cli import make_parser, run_command
 from megatron_rfft.common.errors import CommandFailed, UserError
 from megatron_rfft.common.files import write_json
 from megatron_rfft.data.tokenizers import load_tokenizer
@@ -35,7 +36,7 @@ from megatron_rfft.evaluation.engines import Completion, Request
 from megatron_rfft.evaluation.engines.vllm import VllmEngine, llm_options
 from megatron_rfft.evaluation.model import open_model
 from megatron_rfft.evaluation.questions import draw_cells, prepare_questions
-from megatron_rfft.tasks import load_task, split_tasks
+from megatron_rfft.tasks import load_task
 
 ROOT = Path(__file__).resolve().parents[1]
 GOAL = 0.95
@@ -44,10 +45,11 @@ Round = Callable[[], dict[str, float]]
 
 def make_rounds(side: str, options: argparse.Namespace, folder: Path) -> Round:
     """What one round of ``side`` is, "ours" or "bare"; the model is loaded."""
+    lengths = read_tasks(options.tasks, options.lengths)
     config = runner.EvaluationConfig(
         options.model,
-        tuple(split_tasks(options.tasks)),
-        tuple(parse_lengths(options.lengths)),
+        tuple(lengths),
+        lengths,
         options.samples,
         form=options.form,
     )
@@ -55,7 +57,7 @@ def make_rounds(side: str, options: argparse.Namespace, folder: Path) -> Round:
     examples = [
         example
         for task in map(load_task, config.tasks)
-        for part in draw_cells(task, config.lengths, config.samples, config.split, form).values()
+        for part in draw_cells(task, lengths[task.name], config.samples, config.split, form).values()
         for example in part
     ]
     model, tokenizer = open_model(config.model), load_tokenizer(config.model)

@@ -1,74 +1,8 @@
-#!/usr/bin/env python
-"""Measure general ability with tasks of lm-evaluation-harness."""
+#!/usr/bin/env python3
+"""The command `rfft evaluate-general` as a script."""
 
-import json
-from argparse import ArgumentTypeError, BooleanOptionalAction, Namespace
-from pathlib import Path
-
-from megatron_rfft.common.cli import make_parser, run_command
-from megatron_rfft.evaluation.general import ENGINES, GeneralConfig, evaluate_general, format_general, load_general
-from megatron_rfft.evaluation.run_folder import RESULTS
-
-
-def parse_arguments() -> Namespace:
-    parser = make_parser(
-        "Ask a model tasks of lm-evaluation-harness (pip install -e .[lm-eval]) and write results.json. A killed run "
-        "goes on with the tasks that are missing; a finished one returns at once. lm-eval loads its questions from the "
-        "Hugging Face hub, or from the cache of an earlier run (HF_HOME); tasks in --include-path may bring theirs. "
-        "--before compares with an earlier run, such as that of the model before training.",
-        "python tools/evaluate_general.py --model models/Qwen2.5-7B-Instruct --tasks gsm8k,arc_challenge "
-        "--output runs/general/before\n"
-        "  python tools/evaluate_general.py --model runs/model/hf --tasks gsm8k,arc_challenge "
-        "--output runs/general/after --before runs/general/before",
-    )
-    add = parser.add_argument
-    add("--model", type=Path, required=True, help="HF folder with a tokenizer.json")
-    add("--tasks", type=_names, required=True, help="tasks or groups of lm-eval, separated by commas")
-    add("--output", type=Path, required=True, help="folder of this run and of no other")
-    add("--include-path", type=Path, metavar="FOLDER", help="folder with tasks of your own")
-    add("--engine", choices=ENGINES, default="vllm", help="what computes the answers")
-    add(
-        "--chat",
-        action=BooleanOptionalAction,
-        help="put questions into the chat template; left out: if the tokenizer has one",
-    )
-    add("--fewshot", type=int, metavar="N", help="solved examples before each question; left out: as each task says")
-    add("--limit", type=int, metavar="N", help="ask the first N questions of each task; left out: all")
-    add("--tensor-parallel", type=int, metavar="N", default=1, help="GPUs that vLLM splits a model over")
-    add("--batch-size", type=int, metavar="N", default=16, help="questions at a time with --engine hf")
-    add("--before", type=Path, metavar="FOLDER", help="a finished run of this command to compare with")
-    add("--json", action="store_true", help="print results.json instead of a table")
-    return parser.parse_args()
-
-
-def _names(text: str) -> tuple[str, ...]:
-    names = tuple(name for part in text.split(",") if (name := part.strip()))
-    if len(set(names)) < len(names):
-        raise ArgumentTypeError(f"{text!r} names a task twice; name each once")
-    return names
-
-
-def main() -> None:
-    arguments = parse_arguments()
-    runs = {"before": load_general(arguments.before)} if arguments.before else {}
-    config = GeneralConfig(
-        model=arguments.model,
-        tasks=arguments.tasks,
-        include_path=arguments.include_path,
-        engine=arguments.engine,
-        chat=arguments.chat,
-        fewshot=arguments.fewshot,
-        limit=arguments.limit,
-        tensor_parallel=arguments.tensor_parallel,
-        batch_size=arguments.batch_size,
-    )
-    results = evaluate_general(config, arguments.output)
-    if arguments.json:
-        print(json.dumps(results, ensure_ascii=False))
-        return
-    runs["after" if runs else "score"] = results
-    print(f"{format_general(runs)}\nresults: {arguments.output / RESULTS}")
-
+from megatron_rfft.commands.evaluate_general import main
+from megatron_rfft.common.cli import run_command
 
 if __name__ == "__main__":
     run_command(main)

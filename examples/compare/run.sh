@@ -2,7 +2,7 @@
 # Ways to teach a small model, side by side: examples/compare/run.sh [--tiny] [--output FOLDER] [ARM...]
 #
 # ARM is one of those in chain.yaml beside this file: direct, scratchpad, vanilla, meta, one-shot, zero-shot, and the
-# ablations; without one all of them are run. The report compares what is there. What is done is reused: run it again
+# ablations; without one all of them are run. The report compares what is there. Finished work is reused: run it again
 # after an interruption, and it continues. --tiny runs tiny.yaml instead: a few minutes; its models learn nothing.
 set -euo pipefail
 root=$(cd "$(dirname "${BASH_SOURCE[0]}")/../.." && pwd)

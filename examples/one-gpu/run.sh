@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # The paper's table at a small scale, on one GPU in minutes: examples/one-gpu/run.sh [--short] [OUTPUT] [OPTION...]
 #
-# Runs chain.yaml beside this file with tools/submit.py --local, which takes the options. What is done is reused: after
+# Runs chain.yaml beside this file with tools/submit.py --local, which takes the options. Finished work is reused: after
 # an interruption, run it again. --short runs short.yaml instead, which proves the path on any machine in minutes.
 # PYTHON names the interpreter of the environment.
 set -euo pipefail

@@ -2,7 +2,7 @@
 # From rules to a picture on one machine: examples/quickstart/run.sh [--short] [OUTPUT] [OPTION...]
 #
 # Sets up the environment, then runs chain.yaml beside this file with tools/submit.py --local, which takes the options.
-# What is done is reused: run it again after an interruption, and it continues. --short runs short.yaml instead: a few
+# Finished work is reused: run it again after an interruption, and it continues. --short runs short.yaml instead: a few
 # minutes that prove the path, not the method.
 set -euo pipefail
 root=$(cd "$(dirname "${BASH_SOURCE[0]}")/../.." && pwd)

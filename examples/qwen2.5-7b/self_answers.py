@@ -19,7 +19,7 @@ NUMBER = re.compile(r"-?\d[\d,]*(?:\.\d+)?")
 def parse_arguments() -> Namespace:
     parser = make_parser(
         "Ask a chat model each question once (greedy) and write the answers whose last number is the right one, as "
-        "JSONL of messages for tokenize_corpus.py --messages. Killed, it continues when it is run again.",
+        "JSONL of messages for rfft tokenize --messages. Killed, it continues when it is run again.",
         "python examples/qwen2.5-7b/self_answers.py --model models/Qwen2.5-7B-Instruct --input gsm8k-train.jsonl "
         "--output runs/general/gsm8k.jsonl",
     )

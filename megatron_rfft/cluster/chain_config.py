@@ -35,20 +35,20 @@ class CorpusSection:
     """What RF-pretraining reads."""
 
     preset: str = "rf-pretrain"
-    """Preset of data_prep/generate.py, or a YAML file of that form."""
+    """Preset of rfft generate, or a YAML file of that form."""
     options: list[str] = field(default_factory=list)
-    """More options of data_prep/generate.py, such as [--form, lean]."""
+    """More options of rfft generate, such as [--form, lean]."""
     parts: int = 4
     """Tasks that share the tokenizing of it."""
     validation: str | None = "validation"
     """Preset of the validation data; null: the config's own validation section stands."""
     tokenize: list[str] = field(default_factory=list)
-    """More options of data_prep/tokenize_corpus.py for every data set, such as [--chat]."""
+    """More options of rfft tokenize for every data set, such as [--chat]."""
 
 
 @dataclass(frozen=True)
 class VocabularySection:
-    """A tokenizer of the chain's own (data_prep/train_tokenizer.py), from the corpus of RF-pretraining.
+    """A tokenizer of the chain's own (rfft train-tokenizer), from the corpus of RF-pretraining.
 
     Without RF-pretraining it is made from the data of all adaptations."""
 
@@ -77,7 +77,7 @@ class VariantSection:
     preset: str | None = None
     """Preset of its corpus."""
     corpus: list[str] = field(default_factory=list)
-    """Options of data_prep/generate.py that come after (and so win over) corpus.options."""
+    """Options of rfft generate that come after (and so win over) corpus.options."""
     config: str | None = None
     """The run's YAML file."""
     options: list[str] = field(default_factory=list)
@@ -165,7 +165,7 @@ class EvaluateSection:
     replicas: int = 1
     """Processes that share the questions of a model, on tensor_parallel GPUs of their own each."""
     options: list[str] = field(default_factory=list)
-    """More options of tools/evaluate.py."""
+    """More options of rfft evaluate."""
 
 
 @dataclass(frozen=True)
@@ -179,7 +179,7 @@ class GeneralSection:
     stages: list[str] = field(default_factory=lambda: ["pretrain"])
     """What it is mixed into: pretrain, adapt or both."""
     tokenize: list[str] = field(default_factory=list)
-    """More options of data_prep/tokenize_corpus.py, such as [--on-bad, skip]."""
+    """More options of rfft tokenize, such as [--on-bad, skip]."""
 
 
 @dataclass(frozen=True)
@@ -193,7 +193,7 @@ class EvaluateGeneralSection:
     adapted: bool = False
     """Ask the adapted models too, not only those that are evaluated without adaptation (zero-shot)."""
     options: list[str] = field(default_factory=list)
-    """More options of tools/evaluate_general.py, such as [--limit, "200"]."""
+    """More options of rfft evaluate-general, such as [--limit, "200"]."""
 
 
 @dataclass(frozen=True)
@@ -201,9 +201,9 @@ class ReportSection:
     """What the page in the end says of itself."""
 
     title: str | None = None
-    """Heading of the page and the plots; null: that of tools/report.py."""
+    """Heading of the page and the plots; null: that of rfft report."""
     options: list[str] = field(default_factory=list)
-    """More options of tools/report.py."""
+    """More options of rfft report."""
     curves: dict[str, dict[str, dict[str, str]]] = field(default_factory=dict)
     """Plots against what was varied: {title: {line: {value: arm}}}. Checkpoints of adaptation have theirs anyway."""
 
@@ -224,7 +224,7 @@ class SlurmSection:
 
 @dataclass(frozen=True)
 class LocalSection:
-    """How one machine runs the chain (tools/submit.py --local)."""
+    """How one machine runs the chain (rfft submit --local)."""
 
     cores: int | None = None
     """Cores that the tasks share; null: all of this process."""

@@ -82,7 +82,7 @@ def _changed(chain: Chain) -> str:
     if not found:
         return ""
     shown = ", ".join(found[:6]) + (", ..." if len(found) > 6 else "")
-    return f"note: the chain has changed, and what is done stays: {shown}; remove what these made to make it anew"
+    return f"note: the chain has changed, and what is finished stays: {shown}; remove what these made to make it anew"
 
 
 def describe(chain: Chain) -> str:
@@ -92,7 +92,7 @@ def describe(chain: Chain) -> str:
         for number in numbers:
             task = stages[name].tasks[number]
             lines.append(f"# {name} {number}: {task.name}\n{task.script.removeprefix('set -eu').strip()}")
-    return "\n".join(lines) or "all is done"
+    return "\n".join(lines) or "everything is finished"
 
 
 class LocalRun:

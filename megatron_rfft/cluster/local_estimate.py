@@ -79,7 +79,7 @@ class Estimate:
         running: Mapping[Key, tuple[float, list[str]]],
         waiting: Sequence[Key],
     ) -> Left:
-        """Until all is done: the tasks that run (seconds left, GPUs) and those that wait, in their order."""
+        """Until everything is finished: the tasks that run (seconds left, GPUs) and those that wait, in their order."""
         free, now, complete = Free(machine), 0.0, True
         ends = {}
         for key, (seconds, gpus) in running.items():

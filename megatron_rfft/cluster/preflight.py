@@ -30,7 +30,7 @@ _SMI_PROCESSES = ("nvidia-smi", "--query-compute-apps=pid,process_name,used_memo
 MAX_USED_MIB = 2048
 """More GPU memory than this in use before the start is somebody else's."""
 MIN_FREE_GIB = 1.0
-"""Less free space than this on the run's file system is no start; plan.py knows how much checkpoints take."""
+"""Less free space than this on the run's file system is too little to start; rfft plan says what checkpoints take."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -109,11 +109,11 @@ def check_names(node: Node) -> list[str]:
     try:
         addresses = {entry[4][0] for entry in socket.getaddrinfo(socket.gethostname(), None, socket.AF_INET)}
     except OSError as error:
-        return [f"{socket.gethostname()} is no name of an address ({error.strerror}); mend /etc/hosts or DNS"]
+        return [f"{socket.gethostname()} is not the name of an address ({error.strerror}); fix /etc/hosts or DNS"]
     alone = os.environ.get("SLURM_JOB_NUM_NODES", "1") == "1" or "GLOO_SOCKET_IFNAME" in os.environ
     if not alone and all(address.startswith("127.") for address in addresses):
         found = f"{socket.gethostname()} leads to {', '.join(addresses)}, which others can't reach"
-        return [f"{found}; mend /etc/hosts, or set NETWORK_INTERFACE"]
+        return [f"{found}; fix /etc/hosts, or set NETWORK_INTERFACE"]
     return []
 
 
@@ -156,7 +156,7 @@ class Verdict:
 
 
 def judge(reports: dict[str, dict], nodes: list[str], folder: Path) -> Verdict:
-    """Weigh the ``reports`` of ``nodes`` in ``folder``. What all nodes of several have in common is no node's fault."""
+    """Weigh the ``reports`` of ``nodes`` in ``folder``. What all of several nodes share is not the fault of one."""
     problems, bad = [], {}
     for name in nodes:
         found = reports[name]["problems"] if name in reports else []

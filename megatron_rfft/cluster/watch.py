@@ -71,7 +71,7 @@ def look(run: Path) -> list[StageView]:
         job = max(jobs)
         logs = list((run / "slurm" / str(job)).glob("*/*.log"))
         return [_view(run.name, {job: job_states([job]).get(job, [])}, logs, [run], run.parent)]
-    require_file(run / STATE, "give the folder (key run) of a chain that tools/submit.py submitted, or of a run")
+    require_file(run / STATE, "give the folder (key run) of a chain that rfft submit submitted, or of a run")
     stages = read_state(run)["stages"].items()
     submitted = {name: [entry["job"] for entry in stage["jobs"]] for name, stage in stages if stage["jobs"]}
     states = job_states([job for jobs in submitted.values() for job in jobs])
@@ -197,7 +197,7 @@ def advice(run: Path, views: list[StageView]) -> str:
         config, more = read_state(run)["config"], []
     else:
         return ""
-    words = shlex.join(["python", "tools/submit.py", "--config", config, "--run", str(run), *more])
+    words = shlex.join(["rfft", "submit", "--config", config, "--run", str(run), *more])
     lines = []
     for view in views:
         if view.failed:
@@ -207,7 +207,7 @@ def advice(run: Path, views: list[StageView]) -> str:
     if lines:
         return "\n".join([*lines, f"fix it and go on with: {words}"])
     if all(set(view.states) == {"COMPLETED"} for view in views):
-        return f"all is done: {run / 'report' / 'report.html'}"
+        return f"everything is finished: {run / 'report' / 'report.html'}"
     if all(not ACTIVE.intersection(view.states) for view in views):
         return f"nothing is queued or running; what is not done is started by: {words}"
     return ""

@@ -3,9 +3,12 @@
 import argparse
 import errno
 import os
+import shutil
 import sys
+import textwrap
 from collections.abc import Callable
 from pathlib import Path
+from typing import ClassVar
 
 from megatron_rfft.common.errors import CommandFailed, RankError, UserError
 
@@ -25,23 +28,30 @@ _NAMED = {
 """What to do about errors of the file system that have nothing to do with this program."""
 
 
-class _Formatter(argparse.ArgumentDefaultsHelpFormatter, argparse.RawDescriptionHelpFormatter):
-    """Defaults behind each option that has one, and the example's line breaks kept."""
+class _Formatter(argparse.RawDescriptionHelpFormatter):
+    """Keeps line breaks, adds defaults where there are some, calls a value N, X or PATH where it has no other name."""
+
+    _KINDS: ClassVar = {int: "N", float: "X", Path: "PATH"}
 
     def _get_help_string(self, action: argparse.Action) -> str | None:
-        return action.help if action.default is None else super()._get_help_string(action)
+        text = (action.help or "").replace(" (default: %(default)s)", "")  # Python 3.11 adds it to --x | --no-x
+        if action.default in (None, False, "", [], argparse.SUPPRESS) or action.required:
+            return text
+        return f"{text} (default: {'on' if action.default is True else '%(default)s'})"
+
+    def _get_default_metavar_for_optional(self, action: argparse.Action) -> str:
+        return self._KINDS.get(action.type) or super()._get_default_metavar_for_optional(action)
 
 
-def make_parser(description: str, example: str) -> argparse.ArgumentParser:
-    """An argument parser whose help ends in ``example`` and the exit codes."""
+def make_parser(description: str, example: str, command: str | None = None) -> argparse.ArgumentParser:
+    """An argument parser whose help ends in ``example`` and the exit codes.
+
+    ``command`` is what the user types, such as ``rfft generate``; None: the script's name.
+    """
+    width = min(shutil.get_terminal_size().columns - 2, 110)
+    told = "\n\n".join(textwrap.fill(part, width) for part in description.split("\n\n"))
     epilog = f"example:\n  {example}\n\nexit codes: 0 done, 1 failed, 2 wrong input"
-    return argparse.ArgumentParser(description=description, epilog=epilog, formatter_class=_Formatter)
-
-
-def add_task_file(parser: argparse.ArgumentParser, use: str = "to know") -> None:
-    """The option ``--task-file``: own tasks as ``tasks.load_task_files`` takes them; ``use`` says what for."""
-    look = {"type": Path, "metavar": "FILE", "action": "append", "default": []}
-    parser.add_argument("--task-file", help=f"own task {use}, or a folder of them", **look)
+    return argparse.ArgumentParser(prog=command, description=told, epilog=epilog, formatter_class=_Formatter)
 
 
 def run_command(main: Callable[[], int | None]) -> None:
@@ -83,7 +93,7 @@ def parse_lengths(text: str) -> list[int]:
         try:
             numbers = (int(low), int(high if dash else low), int(step or 1))
         except ValueError as error:
-            raise UserError(f"lengths {text!r}: {part!r} is no range; write for example 2-30:2 or 1-5,10") from error
+            raise UserError(f"lengths {text!r}: {part!r} is not a range; write for example 2-30:2 or 1-5,10") from error
         if numbers[0] < 1 or numbers[1] < numbers[0] or numbers[2] < 1:
             raise UserError(f"lengths {text!r}: {part!r} is empty or below 1; write for example 2-30:2")
         lengths.update(range(numbers[0], numbers[1] + 1, numbers[2]))

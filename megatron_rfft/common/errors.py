@@ -2,7 +2,7 @@
 
 
 class UserError(ValueError):
-    """Bad input: the message names the value and the mend. Commands print it on one line and exit with 2."""
+    """Bad input: the message names the value and the fix. Commands print it on one line and exit with 2."""
 
 
 class RankError(UserError):

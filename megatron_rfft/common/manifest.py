@@ -43,7 +43,7 @@ class DamagedManifest(UserError):
 
 def read_manifest(path: Path | str, kind: str) -> dict:
     """Read a manifest. Raises UserError if it is missing, of another kind or of a newer format; DamagedManifest if it
-    is no JSON, or does not say which files are whole.
+    is not JSON, or does not say which files are whole.
     """
     try:
         manifest = read_json(require_file(path))

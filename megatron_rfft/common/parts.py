@@ -21,10 +21,13 @@ class Part:
 
     @classmethod
     def parse(cls, text: str) -> "Part":
-        """Parse ``"3/8"``. Raises UserError unless 0 <= 3 < 8."""
+        """Parse ``"3/8"``. Raises UserError unless 0 <= 3 < 8: parts are counted from 0, like a job array's tasks."""
         number, slash, count = text.partition("/")
-        if not (slash and number.isdecimal() and count.isdecimal() and int(number) < int(count)):
-            raise UserError(f"part {text!r} is none; write i/n with i from 0 to n - 1, for example 0/8")
+        if not (slash and number.isdecimal() and count.isdecimal()):
+            raise UserError(f"--shard {text!r} is not I/N; write for example 0/8, with I from 0 to N-1")
+        if int(number) >= int(count):
+            last = f"0/{count} to {int(count) - 1}/{count}, not 1/{count} to {count}/{count}" if int(count) else "0/8"
+            raise UserError(f"--shard {text!r} does not exist: I counts from 0; write {last}")
         return cls(int(number), int(count))
 
 

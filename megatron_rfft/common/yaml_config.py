@@ -27,10 +27,10 @@ def read_yaml(path: Path | str, hint: str) -> dict[str, Any]:
     return raw
 
 
-def build_config(cls: type, values: Any, parsers: Parsers, mend: str = "", name: str = "") -> Any:
+def build_config(cls: type, values: Any, parsers: Parsers, fix: str = "", name: str = "") -> Any:
     """An instance of the dataclass ``cls`` of nested plain values. Raises UserError naming the wrong key.
 
-    ``mend`` says how a missing key is set ("{}" stands for its name), ``name`` where ``values`` lie ("" at the top).
+    ``fix`` says how a missing key is set ("{}" stands for its name), ``name`` where ``values`` lie ("" at the top).
     """
     hints = typing.get_type_hints(cls)
     prefix = f"{name}." if name else ""
@@ -42,18 +42,18 @@ def build_config(cls: type, values: Any, parsers: Parsers, mend: str = "", name:
         raise UserError(f"unknown config section {unknown[0]!r}; sections are {', '.join(hints)}")
     required = [entry.name for entry in dataclasses.fields(cls) if _is_required(entry)]
     if missing := [key for key in required if values.get(key) is None and not dataclasses.is_dataclass(hints[key])]:
-        raise UserError(f"{prefix}{missing[0]} is not set{mend.format(*2 * [prefix + missing[0]])}")
+        raise UserError(f"{prefix}{missing[0]} is not set{fix.format(*2 * [prefix + missing[0]])}")
     given = {key: {} if dataclasses.is_dataclass(hints[key]) and not value else value for key, value in values.items()}
     given |= {key: {} for key in required if key not in given}
-    return cls(**{key: _convert(prefix + key, value, hints[key], parsers, mend) for key, value in given.items()})
+    return cls(**{key: _convert(prefix + key, value, hints[key], parsers, fix) for key, value in given.items()})
 
 
 def _is_required(entry: dataclasses.Field) -> bool:
     return entry.default is dataclasses.MISSING and entry.default_factory is dataclasses.MISSING
 
 
-def _convert(name: str, value: Any, hint: Any, parsers: Parsers, mend: str) -> Any:
-    """``value`` as the type ``hint``, without guessing: a string is no number, a number no boolean."""
+def _convert(name: str, value: Any, hint: Any, parsers: Parsers, fix: str) -> Any:
+    """``value`` as the type ``hint``, without guessing: a string is not a number, a number not a boolean."""
     if isinstance(hint, types.UnionType):
         if value is None:
             return None
@@ -61,15 +61,15 @@ def _convert(name: str, value: Any, hint: Any, parsers: Parsers, mend: str) -> A
     if hint in parsers:
         return parsers[hint](value, name)
     if dataclasses.is_dataclass(hint):
-        return build_config(hint, {} if value is None else value, parsers, mend, name)
+        return build_config(hint, {} if value is None else value, parsers, fix, name)
     if typing.get_origin(hint) is list:
         (item,) = typing.get_args(hint)
-        return [_convert(name, part, item, parsers, mend) for part in (value if isinstance(value, list) else [value])]
+        return [_convert(name, part, item, parsers, fix) for part in (value if isinstance(value, list) else [value])]
     if typing.get_origin(hint) is dict:
         if not isinstance(value, dict):
             raise UserError(f"{name} is {value!r}; it must hold keys")
         item = typing.get_args(hint)[1]
-        return {str(key): _convert(f"{name}.{key}", part, item, parsers, mend) for key, part in value.items()}
+        return {str(key): _convert(f"{name}.{key}", part, item, parsers, fix) for key, part in value.items()}
     if hint is float and isinstance(value, str):  # YAML 1.1 reads 1e-5 as text
         try:
             return float(value)

@@ -1,12 +1,13 @@
-"""Number formats by the names that commands and configs use."""
+"""The number format that converted weights get."""
 
 from pathlib import Path
 
 import torch
 
 from megatron_rfft.common.errors import UserError
+from megatron_rfft.common.number_formats import NUMBER_FORMATS
 
-CHOICES = {"keep": None, "bf16": torch.bfloat16, "fp32": torch.float32}
+CHOICES = {"keep": None, **{name: getattr(torch, long) for name, long in NUMBER_FORMATS.items()}}
 HF_NAMES = {torch.float32: "float32", torch.bfloat16: "bfloat16", torch.float16: "float16"}
 
 

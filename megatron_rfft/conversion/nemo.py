@@ -171,7 +171,7 @@ def from_nemo(
         if not unpacked.is_dir():
             unpack(archive, folder / "unpacking")
             (folder / "unpacking").rename(unpacked)
-        config = yaml.safe_load(require_file(unpacked / CONFIG, f"{archive} is no .nemo file").read_bytes())
+        config = yaml.safe_load(require_file(unpacked / CONFIG, f"{archive} is not a .nemo file").read_bytes())
         if not (unpacked / WEIGHTS / ".metadata").is_file():
             raise UserError(f"{archive} holds no {WEIGHTS}/.metadata; save it as a distributed (torch_dist) checkpoint")
         reader = _reader(unpacked / WEIGHTS)
@@ -203,7 +203,7 @@ def unpack(archive: Path, folder: Path) -> None:
                     raise UserError(f"{archive}: member {member.name!r} leads out of it; do not use this file")
                 members.extract(member, folder, filter="data")
     except (tarfile.TarError, EOFError) as error:
-        raise UserError(f"{archive} is no whole .nemo file ({error}); copy it again") from error
+        raise UserError(f"{archive} is not a whole .nemo file ({error}); copy it again") from error
 
 
 def _reader(weights: Path) -> ShardedStateReader:

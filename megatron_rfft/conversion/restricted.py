@@ -85,7 +85,7 @@ def read_index(folder: Path) -> metadata.Metadata:
         places = index.storage_data.values()
         strays = [place.relative_path for place in places if Path(place.relative_path).name != place.relative_path]
     except Exception as error:  # a broken pickle can fail in any way
-        raise UserError(f"{path} is no index of a sharded checkpoint ({error}); use another checkpoint") from error
+        raise UserError(f"{path} is not an index of a sharded checkpoint ({error}); use another checkpoint") from error
     if strays:
         raise UserError(f"{path} leads out of its folder ({strays[0]}); use another checkpoint")
     return index

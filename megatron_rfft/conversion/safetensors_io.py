@@ -124,5 +124,5 @@ def _stored(name: str, place: Place, file: SourceFile) -> Stored:
         )
     dtype = _DTYPES[place.dtype]
     if torch.Size(place.shape).numel() * dtype.itemsize != place.size:
-        raise UserError(f"{place.file} is no whole safetensors file ({name} has another size); download it again")
+        raise UserError(f"{place.file} is not a whole safetensors file ({name} has another size); download it again")
     return Stored.in_file(Span(file, place.offset, place.size), place.shape, dtype)

@@ -40,7 +40,7 @@ mapping = dist_checkpointing.mapping
 ParameterRows = Callable[[str, int | None, tuple[int, ...]], list[Rows]]
 """(name without layer number, layer or None, shape) -> where the rows of the parameter lie."""
 OBJECTS = "__0_objects.distcp"
-"""The file of what is no tensor."""
+"""The file of what is not a tensor."""
 _COMMON = "common_state/shard_0_1"
 
 
@@ -83,7 +83,7 @@ class StatePlan:
     """Of each name, layers stacked."""
     parameters: list[Parameter]
     objects: dict[str, bytes]
-    """What is no tensor, as torch.save writes it."""
+    """What is not a tensor, as torch.save writes it."""
 
     def files(self, max_bytes: float) -> dict[str, list[Parameter]]:
         """File names and what is in each: at most ``max_bytes``, unless a parameter alone is larger."""
@@ -212,7 +212,7 @@ def write_parameters(
 
 
 def write_objects(file: HashedFile, plan: StatePlan) -> list[list[int]]:
-    """Write what is no tensor as a file of its own; the place of each object in it."""
+    """Write what is not a tensor as a file of its own; the place of each object in it."""
     places = []
     for content in plan.objects.values():
         places.append([file.position, len(content)])

@@ -160,7 +160,9 @@ def write_export(
     if output.exists():
         if _is_export_of(output, source):
             return output
-        raise UserError(f"{output} exists and is no such export of {checkpoint}; remove it or give another --output")
+        raise UserError(
+            f"{output} exists and is not such an export of {checkpoint}; remove it or give another --output"
+        )
     with continued(output, {"source": source, **how}) as folder:
         shutil.copytree(checkpoint / HF, folder, dirs_exist_ok=True)
         known = fill(folder)

@@ -123,5 +123,5 @@ def read_header(path: Path) -> dict[str, Place]:
                     raise ValueError(f"{name} does not lie in it")
                 found[name] = Place(path, entry["dtype"], tuple(entry["shape"]), 8 + length + start, end - start)
         except (ValueError, KeyError, TypeError, AttributeError) as error:
-            raise UserError(f"{path} is no whole safetensors file ({error}); download the model again") from error
+            raise UserError(f"{path} is not a whole safetensors file ({error}); download the model again") from error
     return found

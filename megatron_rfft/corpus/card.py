@@ -47,8 +47,8 @@ def dataset_card(name: str, manifests: Sequence[dict[str, Any]]) -> str:
         "An instance belongs to train, validation or test by a hash of its arguments, so that no question of one split "
         "occurs in another, whatever the preset.",
         "## Tasks\n\n" + _task_table(manifests),
-        f"## Made by\n\n`megatron_rfft` {__version__}, `data_prep/generate.py`; the manifests of the corpora hold "
-        "settings, counts and checksums, and `data_prep/verify.py` proves them.",
+        f"## Made by\n\n`megatron_rfft` {__version__}, `rfft generate`; the manifests of the corpora hold "
+        "settings, counts and checksums, and `rfft verify` proves them.",
     ]
     return f"---\n{yaml.safe_dump(header, sort_keys=False)}---\n\n" + "\n\n".join(sections) + "\n"
 

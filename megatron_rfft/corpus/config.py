@@ -1,6 +1,5 @@
 """What a corpus is made of: tasks with their lengths, samples of each, split and form."""
 
-import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -8,7 +7,7 @@ from typing import Any
 from megatron_rfft.common.cli import parse_length_shares
 from megatron_rfft.common.errors import UserError
 from megatron_rfft.common.files import sha256_file
-from megatron_rfft.tasks import FORMS, NEAR_TWINS, RANDOM_LISTS, SPLITS, Task, load_task, task_group
+from megatron_rfft.tasks import FORMS, NEAR_TWINS, RANDOM_LISTS, SPLITS, Task, load_task, task_group, task_words
 from megatron_rfft.tasks.random_tasks import RandomTask
 from megatron_rfft.tasks.renamed_tasks import renamed
 from megatron_rfft.tasks.task import describe_lengths
@@ -138,8 +137,7 @@ def parse_tasks(
     Lengths with shares (``parse_length_shares``) give a mapping: a length's weight stays as asked for where a task
     lacks others. With ``rename``, the tasks come as those whose examples have names of their own.
     """
-    # a comma also separates lengths: a part that starts with a digit continues the task before it
-    parts = [part.strip() for part in re.split(r",(?!\s*\d)", tasks)] if isinstance(tasks, str) else list(tasks)
+    parts = task_words(tasks) if isinstance(tasks, str) else list(tasks)
     groups = {part: task_group(part) for part in parts}
     in_groups = {name for group in groups.values() for name in group or ()}
     chosen: dict[str, Sequence[int] | Mapping[int, float]] = {}

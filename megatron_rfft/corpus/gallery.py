@@ -16,7 +16,7 @@ from megatron_rfft.tasks.task import describe_lengths
 CURVE_LENGTHS = (1, 5, 10, 15, 20, 25, 30)
 FORMS_SHOWN = ("rule", "rule-blocks", "rule-nl", "scratchpad", "direct")
 COMPARED_LENGTHS = (5, 15, 30)
-COMMAND = "python tools/gallery.py"
+COMMAND = "rfft gallery"
 _BARS = "▁▂▃▄▅▆▇█"
 _SPLITS = {"train": "RF-pretraining", "test": "held out", "extra": "extra"}
 _SAMPLE_LENGTHS = (3, 4, 2, 5, 6, 8)

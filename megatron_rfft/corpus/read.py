@@ -9,7 +9,7 @@ from megatron_rfft.common.errors import UserError
 from megatron_rfft.common.files import require_file
 from megatron_rfft.common.manifest import read_manifest
 
-_HINT = "write the corpus with data_prep/generate.py"
+_HINT = "write the corpus with rfft generate"
 
 
 def corpus_manifest(folder: Path | str) -> dict[str, Any]:

@@ -26,7 +26,7 @@ class DataSource:
     """
 
     path: str
-    """Prefix that data_prep/tokenize_corpus.py wrote."""
+    """Prefix that rfft tokenize wrote."""
     weight: float = 1.0
     """0.5: another half of the documents each epoch; 1: each once; 2: each twice."""
 

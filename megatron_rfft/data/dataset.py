@@ -155,7 +155,7 @@ class PackedDataset:
         return self.lengths[np.concatenate([self.documents_in(sequence) for sequence in sequences])]
 
     def describe(self, sequence: int) -> dict[str, list[int]]:
-        """Where a sequence comes from: by data set, the numbers of its documents (data_prep/show.py shows them)."""
+        """Where a sequence comes from: by data set, the numbers of its documents (rfft show shows them)."""
         found: dict[str, list[int]] = {}
         for document in self.documents_in(sequence).tolist():
             part = int(np.searchsorted(self._part_starts, document, side="right")) - 1

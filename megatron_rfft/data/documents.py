@@ -103,7 +103,7 @@ class _Manifest(msgspec.Struct):
 
 def read_dataset_manifest(paths: DatasetPaths) -> dict[str, Any]:
     """The manifest of a data set. Raises UserError if it is missing, or lacks a field or the checksum of a file."""
-    file = require_file(paths.manifest, "give the prefix that data_prep/tokenize_corpus.py wrote (without .bin)")
+    file = require_file(paths.manifest, "give the prefix that rfft tokenize wrote (without .bin)")
     manifest = read_manifest(file, MANIFEST_KIND)
     try:
         msgspec.convert(manifest, _Manifest)

@@ -196,7 +196,7 @@ def _without_too_long(batch: Batch, piece: Piece, encoding: Encoding, summary: P
     empty = np.flatnonzero(batch.rows["response_start"] == 0)
     if len(empty):
         place = piece.place(batch.documents[empty[0]].row)
-        raise UserError(f"{place}: the prompt has no tokens, so its response's first could not be predicted; mend it")
+        raise UserError(f"{place}: the prompt has no tokens, so its response's first could not be predicted; fix it")
     if encoding.max_tokens is None or batch.rows["tokens"].max(initial=0) <= encoding.max_tokens:
         return batch
     kept = batch.rows["tokens"] <= encoding.max_tokens

@@ -66,9 +66,7 @@ class IndexedTokens:
     """Read-only view of an indexed binary: ``len()`` documents, ``[i]`` their tokens, without loading the file."""
 
     def __init__(self, prefix: Path | str):
-        index_path = require_file(
-            with_suffix(prefix, ".idx"), "tokenize the corpus first (data_prep/tokenize_corpus.py)"
-        )
+        index_path = require_file(with_suffix(prefix, ".idx"), "tokenize the corpus first (rfft tokenize)")
         bin_path = require_file(with_suffix(prefix, ".bin"), "tokenize the corpus again: the .idx is there without it")
         raw = index_path.read_bytes()
         header = struct.Struct("<9sQBQQ")

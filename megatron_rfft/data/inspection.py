@@ -1,6 +1,6 @@
 """What is in a data set: single documents with their loss span, statistics by task and length, how well it packs."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -32,9 +32,13 @@ class ShownDocument:
 
 
 def select_documents(
-    documents: Documents, task: str | None, length: int | None, indices: Sequence[int] | None, count: int
+    documents: Documents,
+    task: str | None,
+    lengths: Collection[int] | None,
+    indices: Sequence[int] | None,
+    count: int,
 ) -> list[int]:
-    """Numbers of the documents to show: ``indices``, or the first ``count`` of a task and length (None: any).
+    """Numbers of the documents to show: ``indices``, or the first ``count`` of a task and these lengths (None: any).
 
     Raises UserError for a number, task or length that the data set does not have.
     """
@@ -49,11 +53,11 @@ def select_documents(
         if task not in tasks:
             raise UserError(f"task {task!r} is not in the data set; it has {', '.join(sorted(tasks))}")
         chosen &= documents.rows["task"] == tasks.index(task)
-    if length is not None:
-        if not (chosen & (documents.rows["length"] == length)).any():
-            lengths = sorted(set(documents.rows["length"][chosen].tolist()))
-            raise UserError(f"length {length} is not in the data set; it has {', '.join(map(str, lengths))}")
-        chosen &= documents.rows["length"] == length
+    if lengths is not None:
+        there = sorted(set(documents.rows["length"][chosen].tolist()))
+        if missing := sorted(set(lengths).difference(there)):
+            raise UserError(f"length {missing[0]} is not in the data set; it has {', '.join(map(str, there))}")
+        chosen &= np.isin(documents.rows["length"], list(lengths))
     return np.flatnonzero(chosen)[:count].tolist()
 
 

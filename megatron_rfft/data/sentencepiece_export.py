@@ -63,5 +63,5 @@ def _check_supported(proto, path: Path) -> None:
     if not (trainer.model_type == _BPE_MODEL and lossless and trainer.byte_fallback):
         raise UserError(
             f"{path} cannot become a tokenizer.json with equal ids: it must be a BPE model with identity "
-            "normalization, no dummy prefix and byte fall-back, as data_prep/train_tokenizer.py makes"
+            "normalization, no dummy prefix and byte fall-back, as rfft train-tokenizer makes"
         )

@@ -13,7 +13,7 @@ from megatron_rfft.data.sources import whole_records
 
 _MAX_PIECE_LENGTH = 96
 _BASE = 512  # pieces that any vocabulary needs: bytes, characters, headers, the commonest words
-_HINT = "write the corpus with data_prep/generate.py"
+_HINT = "write the corpus with rfft generate"
 # Symbols of their own: digits, so that no piece hides one, and what is one piece in spite of its digits: the headers of
 # a trace, and recited statements that name a number (``num = num[1:]``).
 _HEADERS = ["1. Initialize\n", *(f"{k}. {name}\n" for k in range(2, 8) for name in ("Main loop", "Return"))]

@@ -124,7 +124,9 @@ def _expand(item: Path | str) -> list[Path]:
         raise UserError(f"no such file or corpus folder: {item}; check the path or pattern")
     for path in paths:
         if not path.name.endswith((".jsonl", ".json", ".jsonl.gz", ".json.gz", ".jsonl.zst", ".json.zst", ".parquet")):
-            raise UserError(f"{path} is no input; give JSONL (.jsonl, plain, .gz or .zst), .parquet or a corpus folder")
+            raise UserError(
+                f"{path} is not an input; give JSONL (.jsonl, plain, .gz or .zst), .parquet or a corpus folder"
+            )
     return paths
 
 
@@ -148,7 +150,7 @@ def _parquet_pieces(path: Path, fields: Fields, piece_bytes: int) -> Iterator[Pi
         metadata = pyarrow.parquet.read_metadata(path)
         names = metadata.schema.to_arrow_schema().names
     except (pyarrow.ArrowException, OSError) as error:
-        raise UserError(f"{path} is no whole Parquet file ({' '.join(str(error).split())}); restore it") from error
+        raise UserError(f"{path} is not a whole Parquet file ({' '.join(str(error).split())}); restore it") from error
     required = [name for name, _ in fields.required.values()]
     for name in required:
         if name not in names:

@@ -196,7 +196,7 @@ def _keep(output: Path, name: str, found: dict[str, Any]) -> None:
 
 def load_general(folder: Path | str) -> dict[str, Any]:
     """The results of a finished run. Raises UserError if there is none."""
-    hint = "no finished run there: run tools/evaluate_general.py first"
+    hint = "no finished run there: run rfft evaluate-general first"
     return read_manifest(require_file(Path(folder) / RESULTS, hint), KIND)
 
 

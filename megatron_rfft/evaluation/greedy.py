@@ -52,7 +52,7 @@ class GreedyComparison:
 
     @property
     def first(self) -> GreedyDifference | None:
-        """The first difference that is no tie, or else the first tie that went the other way."""
+        """The first difference that is not a tie, or else the first tie that went the other way."""
         return next((each for each in self.differences if not each.is_tie), next(iter(self.differences), None))
 
     def as_dict(self) -> dict:
@@ -101,7 +101,7 @@ def compare_greedy(folder: Path) -> GreedyComparison:
 def _answer(folder: Path, prompts: list[list[int]], stop_id: int) -> list[list[int]]:
     from megatron_rfft.evaluation.engines import Request, load_engine
 
-    engine = load_engine("vllm", folder, dtype="float32", stop_id=stop_id, max_length=PROMPT_LENGTH + NEW_TOKENS)
+    engine = load_engine("vllm", folder, dtype="fp32", stop_id=stop_id, max_length=PROMPT_LENGTH + NEW_TOKENS)
     completions = engine.generate([Request(prompt, NEW_TOKENS) for prompt in prompts])
     in_order = sorted(completions, key=lambda done: done.position)
     return [done.token_ids + [stop_id] * done.stopped for done in in_order]

@@ -1,8 +1,8 @@
 """Questions as a task folder of EleutherAI's lm-evaluation-harness: a task per length, a group per task, one over all.
 
 lm-eval gives a task's scoring nothing but text. Two things follow. Its answers have one budget for all questions of a
-task and length, the largest that tools/evaluate.py would give. And an answer that is right and then runs on with white
-space up to its budget counts as right, where tools/evaluate.py counts a token limit.
+task and length, the largest that `rfft evaluate` would give. And an answer that is right and then runs on with white
+space up to its budget counts as right, where `rfft evaluate` counts a token limit.
 """
 
 import json
@@ -15,7 +15,15 @@ from typing import Any
 from megatron_rfft.common.files import atomic_write, sha256_file
 from megatron_rfft.common.manifest import finished_manifest, write_manifest
 from megatron_rfft.data.tokenizers import load_tokenizer
-from megatron_rfft.evaluation.questions import Question, draw_cells, prepare_questions, prepare_texts
+from megatron_rfft.evaluation.questions import (
+    Lengths,
+    Question,
+    draw_cells,
+    lengths_as_json,
+    lengths_of,
+    prepare_questions,
+    prepare_texts,
+)
 from megatron_rfft.tasks import load_task
 
 KIND = "lm-eval tasks"
@@ -64,7 +72,7 @@ class LmEvalConfig:
     """What to ask; the fields are those of an evaluation (``runner.EvaluationConfig``)."""
 
     tasks: tuple[str, ...]
-    lengths: tuple[int, ...]
+    lengths: Lengths
     form: str
     samples: int = 100
     split: str = "test"
@@ -82,7 +90,7 @@ def write_lm_eval_tasks(config: LmEvalConfig, output: Path) -> dict[str, Any]:
     tokenizer = load_tokenizer(config.tokenizer) if config.tokenizer else None
     versions = {name: load_task(name).version for name in dict.fromkeys(config.tasks)}
     inputs = {**asdict(config), "tokenizer": tokenizer.sha256 if tokenizer else None}
-    inputs |= {"tasks": versions, "lengths": list(config.lengths), "utils": sha256_file(UTILS)}
+    inputs |= {"tasks": versions, "lengths": lengths_as_json(config.lengths), "utils": sha256_file(UTILS)}
     if found := finished_manifest(output / MANIFEST, KIND, inputs):
         return found
     output.mkdir(parents=True, exist_ok=True)
@@ -90,7 +98,8 @@ def write_lm_eval_tasks(config: LmEvalConfig, output: Path) -> dict[str, Any]:
     shutil.copyfile(UTILS, files[0])
     groups = {}
     for name in versions:
-        cells = draw_cells(load_task(name), config.lengths, config.samples, config.split, config.form)
+        lengths = lengths_of(config.lengths, name)
+        cells = draw_cells(load_task(name), lengths, config.samples, config.split, config.form)
         members = {}
         for length, examples in cells.items():
             if tokenizer:

@@ -1,7 +1,7 @@
 """What is asked: fresh questions per task and length, as token ids, each with a token budget."""
 
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from megatron_rfft.common.errors import UserError
@@ -13,6 +13,24 @@ from megatron_rfft.tasks.task import describe_lengths
 MAX_DRAWS_PER_SAMPLE = 10
 BUDGET_FACTOR, BUDGET_MARGIN = 1.5, 32
 THINKING_BUDGET = 24_000  # paper, section 4: what DeepSeek-R1 and QwQ were given
+
+
+Lengths = Sequence[int] | Mapping[str, Sequence[int]]
+"""The lengths asked of every task, or of each task by its name."""
+
+
+def lengths_of(lengths: Lengths, task: str) -> Sequence[int]:
+    """The lengths that ``task`` is asked."""
+    return lengths[task] if isinstance(lengths, Mapping) else lengths
+
+
+def lengths_as_json(lengths: Lengths) -> list[int] | dict[str, list[int]]:
+    """The lengths as a run notes them: one list where all tasks have the same."""
+    if not isinstance(lengths, Mapping):
+        return list(lengths)
+    noted = {task: list(own) for task, own in lengths.items()}
+    first = next(iter(noted.values()), [])
+    return first if all(own == first for own in noted.values()) else noted
 
 
 @dataclass(frozen=True)

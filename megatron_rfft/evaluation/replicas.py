@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from megatron_rfft.common.errors import CommandFailed, UserError
+from megatron_rfft.common.parts import Part
 from megatron_rfft.common.processes import end_with_parent
 from megatron_rfft.evaluation.run_folder import shard_path
 
@@ -26,12 +27,12 @@ def answer_in_replicas(command: Sequence[str], replicas: int, gpus_each: int, ou
             f"{len(visible)} are visible; lower --replicas or --tensor-parallel"
         )
     started = []
-    for number in range(1, replicas + 1):
+    for number in range(replicas):
         environment = dict(os.environ)
         if visible:
-            own = visible[(number - 1) * gpus_each : number * gpus_each]
+            own = visible[number * gpus_each : (number + 1) * gpus_each]
             environment["CUDA_VISIBLE_DEVICES"] = ",".join(own)
-        log = shard_path(output, (number, replicas)).with_suffix(".log")
+        log = shard_path(output, Part(number, replicas)).with_suffix(".log")
         log.parent.mkdir(parents=True, exist_ok=True)
         words = [*command, "--shard", f"{number}/{replicas}"]
         with log.open("wb") as handle:
@@ -44,7 +45,7 @@ def answer_in_replicas(command: Sequence[str], replicas: int, gpus_each: int, ou
         number, code, log = failed[0]
         last = log.read_text(errors="replace").strip().splitlines()[-1:] or ["it wrote nothing"]
         raise CommandFailed(
-            f"replica {number} of {replicas} ended with exit code {code}: {last[0][-300:]} (all of it: {log}); "
+            f"replica {number}/{replicas} ended with exit code {code}: {last[0][-300:]} (all of it: {log}); "
             "run the same command again to continue"
         )
 
@@ -58,7 +59,7 @@ def _wait(started: list[tuple[int, subprocess.Popen, Path]]) -> list[tuple[int, 
             if (code := process.poll()) is not None:
                 running.remove(entry)
                 failed += [(number, code, log)] if code else []
-                print(f"replica {number} of {len(started)}: {'failed' if code else 'done'}", file=sys.stderr)
+                print(f"replica {number}/{len(started)}: {'failed' if code else 'finished'}", file=sys.stderr)
         time.sleep(0.1)
     return failed
 

@@ -11,6 +11,7 @@ from typing import Any
 from megatron_rfft.common.errors import UserError
 from megatron_rfft.common.files import atomic_write, read_json, write_json
 from megatron_rfft.common.manifest import read_manifest, verify_manifest, write_manifest
+from megatron_rfft.common.parts import Part
 
 RESULTS = "results.json"
 SHARDS = "shards"
@@ -117,9 +118,9 @@ def require_same_run(folder: Path, begun: Mapping[str, Any], wanted: Mapping[str
             )
 
 
-def shard_path(output: Path | str, shard: tuple[int, int]) -> Path:
+def shard_path(output: Path | str, shard: Part) -> Path:
     """The folder of one part of a run, within the run's own."""
-    return Path(output) / SHARDS / "{}-of-{}".format(*shard)
+    return Path(output) / SHARDS / f"{shard.number:05}-of-{shard.count:05}"
 
 
 @contextmanager

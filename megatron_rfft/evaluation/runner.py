@@ -10,6 +10,8 @@ from pathlib import Path
 from typing import Any
 
 from megatron_rfft.common.errors import CommandFailed, UserError
+from megatron_rfft.common.number_formats import NUMBER_FORMATS
+from megatron_rfft.common.parts import Part
 from megatron_rfft.common.progress import progress_bar
 from megatron_rfft.data.tokenizers import Tokenizer, load_tokenizer
 from megatron_rfft.evaluation.engines import DTYPES, ENGINES, Completion, Engine, Request, TextCompletion, load_engine
@@ -19,8 +21,11 @@ from megatron_rfft.evaluation.questions import (
     BUDGET_FACTOR,
     BUDGET_MARGIN,
     THINKING_BUDGET,
+    Lengths,
     Question,
     draw_cells,
+    lengths_as_json,
+    lengths_of,
     prepare_questions,
     prepare_texts,
 )
@@ -39,8 +44,8 @@ class EvaluationConfig:
     model: Path | str
     """HF folder; for the engine "openai" the name of a served model, or the address of a server that has just one."""
     tasks: tuple[str, ...]
-    lengths: tuple[int, ...]
-    """Asked of every task; those that a task does not have are left out and named in the results."""
+    lengths: Lengths
+    """Those that a task does not have are left out and named in the results."""
     samples: int = 100
     """Questions per task and length."""
     form: str | None = None
@@ -58,8 +63,8 @@ class EvaluationConfig:
     """For the engine "vllm" on a GPU: the same tokens whatever else is in flight, at a price in speed."""
     max_tokens: int | None = None
     """The budget of every answer; None: from the true answer's length, THINKING_BUDGET where the model thinks first."""
-    shard: tuple[int, int] | None = None
-    """(i, n): answer only part i of n, counted from 1; a run without it joins the parts."""
+    shard: Part | None = None
+    """Answer only this part of the questions; a run without it joins the parts."""
     base_url: str | None = None
     """Address of the server, for the engine "openai" only; so are all below."""
     tokenizer: Path | None = None
@@ -81,8 +86,6 @@ class EvaluationConfig:
         for name in ("concurrency", "max_tokens", "tensor_parallel"):
             if (value := getattr(self, name)) is not None and value < 1:
                 raise UserError(f"{name} is {value}; give at least 1")
-        if self.shard and not 1 <= self.shard[0] <= self.shard[1]:
-            raise UserError("shard {}/{} does not exist; count from 1/N to N/N".format(*self.shard))
         if self.engine != "vllm" and self.tensor_parallel > 1:
             raise UserError(f"--tensor-parallel goes with --engine vllm, not {self.engine}")
         if self.engine != "vllm" and (self.batch_invariant or not self.prefix_caching):
@@ -107,7 +110,8 @@ def evaluate(config: EvaluationConfig, output: Path | str) -> dict[str, Any]:
     tasks = [load_task(name) for name in dict.fromkeys(config.tasks)]
     settings = {**_settings(config, model, form, tasks), "chat": chat}
     if config.shard:
-        output, settings = shard_path(output, config.shard), {**settings, "shard": list(config.shard)}
+        output = shard_path(output, config.shard)
+        settings["shard"] = [config.shard.number, config.shard.count]
     with open_run_folder(output, settings) as folder:
         if (results := folder.finished_results()) is not None:
             return results
@@ -132,7 +136,9 @@ def _continue(
     config: EvaluationConfig, model: AnyModel, form: str, tasks: list[Task], folder: RunFolder
 ) -> dict[str, Any]:
     chat = folder.settings["chat"]
-    drawn = [draw_cells(task, config.lengths, config.samples, config.split, form) for task in tasks]
+    drawn = [
+        draw_cells(task, lengths_of(config.lengths, task.name), config.samples, config.split, form) for task in tasks
+    ]
     examples = [example for cells in drawn for part in cells.values() for example in part]
     is_served = isinstance(model, ServedModel)
     tokenizer = _tokenizer(config, model)
@@ -145,7 +151,7 @@ def _continue(
         if all(question.request.max_tokens == 0 for question in questions):
             raise UserError(f"every prompt fills the {max_positions} positions of {config.model}; ask shorter ones")
     if config.shard:  # every n-th, so that all parts are equally long
-        questions = questions[config.shard[0] - 1 :: config.shard[1]]
+        questions = questions[config.shard.number :: config.shard.count]
     records = {} if config.shard else folder.read_shards()
     records |= folder.read_generations()
     start_engine = partial(
@@ -190,10 +196,10 @@ def _settings(config: EvaluationConfig, model: AnyModel, form: str, tasks: list[
         "form": form,
         "split": config.split,
         "tasks": {task.name: task.version for task in tasks},
-        "lengths": list(config.lengths),
+        "lengths": lengths_as_json(config.lengths),
         "samples": config.samples,
         "engine": config.engine,
-        "dtype": config.dtype,
+        "dtype": NUMBER_FORMATS.get(config.dtype, config.dtype),
         "budget": _budget(config),
         **({} if config.prefix_caching else {"prefix_caching": False}),
         **({"batch_invariant": True} if config.batch_invariant else {}),
@@ -332,7 +338,7 @@ def _review(example: Example, text: str, stopped: bool) -> Record:
     return {"trace": review_answer(rule, style, example.response, text, stopped)}
 
 
-def _score(ordered: list[Record], tasks: list[Task], model: AnyModel, lengths: tuple[int, ...]) -> dict[str, Any]:
+def _score(ordered: list[Record], tasks: list[Task], model: AnyModel, lengths: Lengths) -> dict[str, Any]:
     """The results' sections ``tasks`` (cells by length, summary, sample answers) and ``summary``."""
     scored = {}
     for task in tasks:
@@ -344,7 +350,7 @@ def _score(ordered: list[Record], tasks: list[Task], model: AnyModel, lengths: t
         scored[task.name] = {
             "version": task.version,
             "trained_lengths": model.trained_lengths(task.name),
-            "left_out": [length for length in lengths if length not in cells],
+            "left_out": [length for length in lengths_of(lengths, task.name) if length not in cells],
             "summary": summarize_task(cells),
             "cells": {str(length): cell for length, cell in cells.items()},
             "samples": _samples([record for records in by_length.values() for record in records]),

@@ -50,7 +50,7 @@ def load_run(name: str, *folders: Path | str) -> Run:
     Several folders are one run: a method whose model was adapted to each task on its own. Raises UserError if one is
     not finished, if they were not asked in the same way, or if a task is in two of them.
     """
-    hint = "no finished evaluation there: run tools/evaluate.py first"
+    hint = "no finished evaluation there: run rfft evaluate first"
     parts = [read_manifest(require_file(Path(folder) / RESULTS, hint), "results") for folder in folders]
     return Run(name, parts[0] if len(parts) == 1 else _join_tasks(name, parts))
 

@@ -262,7 +262,7 @@ class _Judge:
 
 
 def _truth(value: str) -> bool | None:
-    """The truth of a value as printed; None if it is no literal."""
+    """The truth of a value as printed; None if it is not a literal."""
     try:
         return bool(ast.literal_eval(value))
     except (ValueError, SyntaxError, TypeError, RecursionError, MemoryError):

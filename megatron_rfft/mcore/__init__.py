@@ -1,7 +1,7 @@
 """megatron-core, adapted to this machine: the only door to it for the rest of the package.
 
 Importing this package installs the CPU layer where there is no GPU, stands in for apex's gradient kernel where there is
-one, mends the distributed optimizer where neither Transformer Engine nor apex is installed, then offers megatron-core's
+one, fixes the distributed optimizer where neither Transformer Engine nor apex is installed, then offers megatron-core's
 names. A version bump is a change in here alone.
 """
 

@@ -1,4 +1,4 @@
-"""megatron-core's distributed optimizer, mended where saving or resuming it loses numbers.
+"""megatron-core's distributed optimizer, fixed where saving or resuming it loses numbers.
 
 Found in 0.19.2; each is covered by the exact-resume tests.
 
@@ -25,7 +25,7 @@ from megatron.core.optimizer import distrib_optimizer
 
 
 def install() -> None:
-    """Mend DistributedOptimizer in place."""
+    """Fix DistributedOptimizer in place."""
     _keep_bucket_padding()
     if not distrib_optimizer.HAVE_APEX_OR_TE:
         _mend_torch_adam()

@@ -70,7 +70,7 @@ def compile_function(function: ast.FunctionDef, filename: str) -> Callable:
 
 
 def _require_list(place: Any, value: Any) -> None:
-    """``xs += 'ab'`` would be told as ``xs = xs + 'ab'``, which is no Python."""
+    """``xs += 'ab'`` would be told as ``xs = xs + 'ab'``, which is not Python."""
     if isinstance(place, list) and not isinstance(value, list):
         raise TypeError(f"`+=` adds the {type(value).__name__} {value!r:.50} to a list; write `extend`")
 

@@ -172,5 +172,5 @@ class BlockInstrumenter(Instrumenter):
         raise TypeError(f"no parts of {ast.unparse(node)}")  # the subset has no other expressions
 
     def owner(self, code: Code, node: ast.expr, lines: list[Piece] | None) -> ast.expr:
-        """What an index or method belongs to: the ``rows[i]`` of ``rows[i][j]`` is no step of its own."""
+        """What an index or method belongs to: the ``rows[i]`` of ``rows[i][j]`` is not a step of its own."""
         return self.part(code, node, lines, is_whole=isinstance(node, ast.Subscript))

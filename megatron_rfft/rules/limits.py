@@ -17,7 +17,7 @@ _ARGUMENTS = {  # of methods: at least, at most; the others take none
 
 
 def check_limits(function: ast.FunctionDef) -> None:
-    """Raise RuleError, with the line and the mend, for what would only fail later, and without a line of the rule."""
+    """Raise RuleError, with the line and the fix, for what would only fail later, and without a line of the rule."""
     names = [argument.arg for argument in function.args.args]
     for name in names:
         if names.count(name) > 1:

@@ -15,7 +15,7 @@ _MEND = "do one of the two on a line before"
 
 
 def check_order(function: ast.FunctionDef) -> None:
-    """Raise RuleError, with the line and the mend, for a value that its own line changes after it has been read."""
+    """Raise RuleError, with the line and the fix, for a value that its own line changes after it has been read."""
     checker = _OrderChecker(function)
     for node in in_order(function):
         if isinstance(node, ast.stmt) and node is not function:

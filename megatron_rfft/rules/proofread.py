@@ -125,7 +125,7 @@ class _Proofreader:
                 if line in self.source and line != "else:":
                     self.recited(line)
                 else:
-                    self.expect(_HEADER.fullmatch(line), "this is no line of the rule and no header")
+                    self.expect(_HEADER.fullmatch(line), "this is neither a line of the rule nor a header")
         except Exception as error:  # an earlier line is false, so that this one can't be executed
             self.expect(False, f"{type(error).__name__}: {error}; the trace can't be followed from here on")
             return self.problems

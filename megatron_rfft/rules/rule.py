@@ -39,7 +39,7 @@ class Rule:
     """A traceable function.
 
     ``source`` holds one Python function of the subset in ``megatron_rfft.rules.subset``; ``step_limit`` bounds the
-    passes through all loops in one trace. Raises RuleError, with the line and the mend, for other Python.
+    passes through all loops in one trace. Raises RuleError, with the line and the fix, for other Python.
 
     >>> Rule("def total(xs):\\n  n = 0\\n  while xs:\\n    n += xs.pop(0)\\n  return n").trace([3, 4]).answer
     7
@@ -127,7 +127,7 @@ class Rule:
     def _failure(self, error: Exception, arguments: tuple) -> RuleError:
         if isinstance(error, StepLimitExceeded):
             what = f"more than {self.step_limit} passes through loops on {arguments!r:.200}"
-            return StepLimitError(f"rule {self.name}: {what}; mend the loop's end, or raise step_limit")
+            return StepLimitError(f"rule {self.name}: {what}; fix the loop's end, or raise step_limit")
         line, place = None, error.__traceback__
         while place is not None:
             if place.tb_frame.f_code.co_filename == self._filename:
@@ -137,7 +137,7 @@ class Rule:
         what = f"{type(error).__name__}: {error}"
         if isinstance(error, SizeLimitExceeded):
             what = f"a value of more than {SIZE_LIMIT} characters, or such values in all that no trace can show them,"
-        return RuleError(f"rule {self.name}{where}: {what} on {arguments!r:.200}; mend the rule or the arguments")
+        return RuleError(f"rule {self.name}{where}: {what} on {arguments!r:.200}; fix the rule or the arguments")
 
     def __repr__(self) -> str:
         return f"Rule({self.name}({', '.join(self.parameters)}))"

@@ -124,7 +124,7 @@ class _Writer:
         return f"Set {names} to the {parts.removeprefix('its ')} of {self.phrases.closed(value)}."
 
     def taken(self, value: ast.expr) -> str | None:
-        """``the first item off xs`` for ``xs.pop(0)``; None for what is no such call."""
+        """``the first item off xs`` for ``xs.pop(0)``; None for what is not such a call."""
         match value:
             case ast.Call(func=ast.Attribute(value=owner, attr="pop"), args=arguments) if len(arguments) < 2:
                 whole, place = self.phrases.closed(owner), number(arguments[0]) if arguments else -1

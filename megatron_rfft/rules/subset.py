@@ -1,7 +1,7 @@
 """The Python that a rule may use: one small, visible step on each line.
 
 Comprehensions, ``for``, ``sorted`` or ``sum`` hide a loop, conditional expressions hide a branch; a trace can only
-recite what the rule spells out. Each refusal names the line and the mend. ``xs.sort()`` is one step, like
+recite what the rule spells out. Each refusal names the line and the fix. ``xs.sort()`` is one step, like
 ``xs.reverse()``, for the paper's random rules over short lists; a rule whose point is to sort spells it out.
 """
 
@@ -68,7 +68,7 @@ _MENDS = {
 
 
 class RuleError(UserError):
-    """A rule that can't be traced: names the line and the mend."""
+    """A rule that can't be traced: names the line and the fix."""
 
 
 def too_deep() -> RuleError:
@@ -91,9 +91,9 @@ def parse_function(source: str) -> ast.FunctionDef:
     try:
         module = ast.parse(textwrap.dedent(source))
     except SyntaxError as error:
-        raise RuleError(f"rule, line {error.lineno or 1}: {error.msg}; mend the Python syntax") from error
+        raise RuleError(f"rule, line {error.lineno or 1}: {error.msg}; fix the Python syntax") from error
     except ValueError as error:  # a NUL byte
-        raise RuleError(f"rule: {error}; mend the Python syntax") from error
+        raise RuleError(f"rule: {error}; fix the Python syntax") from error
     except (RecursionError, MemoryError):
         raise too_deep() from None
     if len(module.body) != 1 or not isinstance(module.body[0], ast.FunctionDef):
@@ -253,22 +253,22 @@ def _block_lines(body: list[ast.stmt], indent: str, comment, depth: int) -> Iter
                 yield from [f"{indent}else:", *_block_lines(statement.orelse, indent + _INDENT, comment, depth)]
 
 
-def refusal(function: ast.FunctionDef, node: ast.AST, what: str, mend: str) -> RuleError:
+def refusal(function: ast.FunctionDef, node: ast.AST, what: str, fix: str) -> RuleError:
     """The error for ``what`` at ``node``."""
     line = getattr(node, "lineno", function.lineno)
-    return RuleError(f"rule {function.name}, line {line}: {what} is outside the subset of rules; {mend}")
+    return RuleError(f"rule {function.name}, line {line}: {what} is outside the subset of rules; {fix}")
 
 
 class _Checker:
-    """Walks a rule and refuses, with line and mend, what the trace can't show."""
+    """Walks a rule and refuses, with line and fix, what the trace can't show."""
 
     def __init__(self, function: ast.FunctionDef) -> None:
         self.function = function
         stores = (node for node in ast.walk(function) if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Store))
         self.variables = {node.id for node in stores} | {argument.arg for argument in function.args.args}
 
-    def refuse(self, node: ast.AST, what: str, mend: str) -> None:
-        raise refusal(self.function, node, what, mend)
+    def refuse(self, node: ast.AST, what: str, fix: str) -> None:
+        raise refusal(self.function, node, what, fix)
 
     def check(self) -> None:
         signature = self.function.args
@@ -354,8 +354,8 @@ class _Checker:
                 self.refuse(expression, f"the constant {expression.value!r}", "use numbers, strings, True, False, None")
         elif isinstance(expression, ast.Name):
             if expression.id not in self.variables:
-                mend = f"use an argument, a variable or a call of {', '.join(sorted(BUILTINS))}"
-                self.refuse(expression, f"the name {expression.id!r}", mend)
+                fix = f"use an argument, a variable or a call of {', '.join(sorted(BUILTINS))}"
+                self.refuse(expression, f"the name {expression.id!r}", fix)
         elif isinstance(expression, ast.Call):
             self.call(expression)
         elif isinstance(expression, ast.Compare) and len(expression.ops) > 1:

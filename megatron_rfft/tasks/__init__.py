@@ -17,6 +17,7 @@ from megatron_rfft.tasks.registry import (
     register,
     split_tasks,
     task_group,
+    task_words,
 )
 from megatron_rfft.tasks.task import Example, Task
 
@@ -39,4 +40,5 @@ __all__ = [
     "register",
     "split_tasks",
     "task_group",
+    "task_words",
 ]

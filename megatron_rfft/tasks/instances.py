@@ -137,7 +137,7 @@ def _redraw(task: "Task", split: str, length: int, rng: Random) -> Arguments:
         arguments = task.instance(rng, length)
         if split_of(task.name, arguments) == split:
             return arguments
-    raise NoInstanceError(f"task {task.name} draws no {split} instance of length {length}; mend its sampler")
+    raise NoInstanceError(f"task {task.name} draws no {split} instance of length {length}; fix its sampler")
 
 
 def list_if_few(task: "Task", length: int) -> dict[str, list[Arguments]] | None:

@@ -7,6 +7,7 @@ package names its module as an entry point of the group ``megatron_rfft.tasks``,
 import difflib
 import importlib.util
 import inspect
+import re
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from functools import cache
@@ -129,7 +130,7 @@ def load_task_file(path: Path | str) -> Task:
         raise UserError(f"{path}: a task called {name} is there already; give the file and its rule another name")
     spec = importlib.util.spec_from_file_location(name, path)
     if spec is None:
-        raise UserError(f"{path} is no Python file; give the .py file of a task")
+        raise UserError(f"{path} is not a Python file; give the .py file of a task")
     with _proven(name, path):
         spec.loader.exec_module(importlib.util.module_from_spec(spec))
     return _tasks[name]
@@ -197,10 +198,15 @@ def task_group(word: str) -> list[str] | None:
     return list_tasks(split, family if slash else None) if split in TASK_SPLITS else None
 
 
+def task_words(text: str) -> list[str]:
+    """The tasks of ``"coin_flip:1-4,8,last_letter"`` with their lengths: a comma parts lengths too, before a digit."""
+    return [part.strip() for part in re.split(r",(?!\s*\d)", text)]
+
+
 def split_tasks(text: str) -> list[str]:
     """The names in ``"add_int,coin_flip"``; ``train``, ``test`` and ``extra``, or ``test/code``, stand for many."""
     names = []
-    for part in map(str.strip, text.split(",")):
+    for part in task_words(text):
         group = task_group(part)
         names += [part] if group is None else group
     return names

@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from megatron_rfft.common.errors import UserError
+from megatron_rfft.common.number_formats import NUMBER_FORMATS
 from megatron_rfft.data.blend import DataSource
 from megatron_rfft.data.dataset import PackedDataset
 from megatron_rfft.models.adapter_config import METHODS, AdapterConfig
@@ -117,7 +118,7 @@ class DataSection:
     """What the model reads."""
 
     train: list[DataSource] = field(default_factory=list)
-    """Prefixes of the training data sets (data_prep/tokenize_corpus.py --output): one, a list, or {prefix: weight},
+    """Prefixes of the training data sets (rfft tokenize --output): one, a list, or {prefix: weight},
     where weight is how often a data set's documents appear in an epoch (0.5: another half each epoch; 2: twice)."""
     sequence_length: int = 512
     """Tokens per sequence as the model sees it."""
@@ -246,7 +247,7 @@ class GuardSection:
     """What is done about steps that go wrong: bad batches and hanging processes."""
 
     max_skips: int = 3
-    """A step whose loss or gradient is no number is skipped; the run ends at so many skipped in a row."""
+    """A step whose loss or gradient is not a number is skipped; the run ends at so many skipped in a row."""
     spike_factor: float = 0.0
     """Also skip a step whose loss is above this many times the mean of the last ones, or whose gradient norm is above
     this many times their median; 0: never. Off by default: a curriculum raises the loss on purpose."""
@@ -312,7 +313,7 @@ class TrainConfig:
     logging: LoggingSection = field(default_factory=LoggingSection)
 
     def __post_init__(self) -> None:
-        _one_of("precision.dtype", self.precision.dtype, ("bf16", "fp32"))
+        _one_of("precision.dtype", self.precision.dtype, tuple(NUMBER_FORMATS))
         _one_of("precision.fp8", self.precision.fp8, FP8_CHOICES)
         _one_of("memory.recompute", self.memory.recompute, ("none", "selective", "full"))
         _one_of("adapter.method", self.adapter.method, ("none", *METHODS))

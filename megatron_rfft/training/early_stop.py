@@ -18,7 +18,7 @@ class EarlyStop:
     """Validations since the best one."""
 
     def update(self, step: int, loss: float, min_delta: float) -> bool:
-        """Take in a validation loss; whether it is the best so far. One that is no number never is."""
+        """Take in a validation loss; whether it is the best so far. One that is not a number never is."""
         better = loss == loss and (self.best_loss is None or loss < self.best_loss - min_delta)
         if better:
             self.best_loss, self.best_step, self.waited = loss, step, 0

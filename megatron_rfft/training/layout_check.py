@@ -7,7 +7,7 @@ from megatron_rfft.training.config import TrainConfig
 
 
 def check_layout(config: TrainConfig, model: ModelConfig, world_size: int) -> int:
-    """Return the data-parallel size. Raises UserError naming the numbers that don't fit and the mend."""
+    """Return the data-parallel size. Raises UserError naming the numbers that don't fit and the fix."""
     parallel, batch = config.parallel, config.batch
     model_parallel = parallel.tensor * parallel.pipeline * parallel.context
     if world_size % model_parallel:

@@ -27,7 +27,7 @@ class LossTable:
     def add(self, cells: torch.Tensor, losses: torch.Tensor, mask: torch.Tensor) -> None:
         """Add the losses of tokens where ``mask`` is 1, each to its cell; all ``[tokens]``.
 
-        A loss that is no number is left out: such a batch is skipped (guard), and must not spoil the others.
+        A loss that is not a number is left out: such a batch is skipped (guard), and must not spoil the others.
         """
         counted = mask * losses.isfinite()
         # One row at a time: index_add_ over columns is ten times slower.

@@ -9,6 +9,7 @@ from typing import Any
 
 import torch
 
+from megatron_rfft.common.number_formats import NUMBER_FORMATS
 from megatron_rfft.data.dataset import PackedBatch, PackedDataset
 from megatron_rfft.data.sampling import micro_batches
 from megatron_rfft.mcore import (
@@ -31,7 +32,7 @@ from megatron_rfft.training.layout import on_device
 from megatron_rfft.training.loss_table import LossTable, sum_over_data
 from megatron_rfft.training.optimizer import build_optimizer, build_scheduler, update_weights
 
-DTYPES = {"bf16": torch.bfloat16, "fp32": torch.float32}
+DTYPES = {name: getattr(torch, long) for name, long in NUMBER_FORMATS.items()}
 
 
 @dataclass(frozen=True)

@@ -250,8 +250,8 @@ def test_a_file_may_extend_another(tmp_path):
         load_chain(short)
 
 
-def test_the_readmes_example_and_those_of_the_examples_are_chains(tmp_path):
-    (block,) = re.findall(r"```yaml\n(.*?)```", (ROOT / "README.md").read_text(), flags=re.DOTALL)
+def test_the_pages_example_and_those_of_the_examples_are_chains(tmp_path):
+    block = re.search(r"```yaml\n(.*?)```", (ROOT / "examples/README.md").read_text(), flags=re.DOTALL)[1]
     file = tmp_path / "chain.yaml"
     file.write_text(block)
     made = Chain(load_chain(file, run=tmp_path / "run"))

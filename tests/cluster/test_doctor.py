@@ -35,7 +35,7 @@ def test_versions_of_transformer_engine_that_do_not_work(te, cublas, nccl, statu
     finding = check_transformer_engine(te, cublas, nccl)
     assert finding.status == status
     assert reason in finding.found
-    assert bool(finding.mend) == (status != Status.OK)
+    assert bool(finding.fix) == (status != Status.OK)
 
 
 def test_an_images_own_build_of_torch_lies_in_the_range():
@@ -51,7 +51,7 @@ def test_pypis_apex_is_told_from_nvidias(tmp_path, monkeypatch):
     (tmp_path / "apex").mkdir()
     (tmp_path / "apex/__init__.py").touch()
     finding = check_apex()
-    assert (finding.status, finding.mend) == (Status.FAIL, "pip uninstall apex")
+    assert (finding.status, finding.fix) == (Status.FAIL, "pip uninstall apex")
     (tmp_path / "apex/optimizers.py").touch()
     assert check_apex().status == Status.OK
 

@@ -23,11 +23,11 @@ def at_the_root(monkeypatch):
     monkeypatch.chdir(ROOT)
 
 
-def commands(page: Path, program: str) -> list[list[str]]:
-    """The calls of a program in the page's shell blocks."""
+def commands(page: Path, verb: str) -> list[list[str]]:
+    """The calls of a verb in the page's shell blocks."""
     blocks = re.findall(r"```sh\n(.*?)```", page.read_text(encoding="utf-8"), flags=re.DOTALL)
     words = [shlex.split(line) for block in blocks for line in block.splitlines()]
-    return [line[1:] for line in words if line[1] == program]
+    return [["-m", "megatron_rfft", *line[1:]] for line in words if line[:2] == ["rfft", verb]]
 
 
 def test_every_chain_is_found():
@@ -37,17 +37,17 @@ def test_every_chain_is_found():
 @ids
 def test_plans_and_dry_runs_do_what_the_page_says(file):
     page = file.with_name("README.md")
-    plans = commands(page, "tools/plan.py")
+    plans = commands(page, "plan")
     assert len(plans) == 2
     for plan in plans:
         assert "GPU-hours" in run_python(*plan).stdout
-    dry, real = commands(page, "tools/submit.py")
+    dry, real = commands(page, "submit")
     assert dry == [*real, "--dry-run"]
     printed = run_python(*dry).stdout
     nodes = re.search(r"sbatch --nodes (\d+) slurm/train.sbatch \S+rf-pretrain.yaml", page.read_text())[1]
     assert f"rfft-pretrain --nodes={nodes} " in printed
     assert [len(re.findall(f"chain/{stage}/[0-9]+.sh", printed)) for stage in ("convert", "evaluate")] == [13, 13]
-    assert f"tools/watch.py {load_chain(file).run}" in page.read_text()
+    assert f"rfft watch {load_chain(file).run}" in page.read_text()
 
 
 @ids

@@ -114,7 +114,7 @@ def test_a_changed_command_of_a_done_task_is_noted(tmp_path, capsys):
     stages["generate"][0][0] = "echo other"
     (tmp_path / "report-0").unlink()
     assert run(tmp_path, stages) == 0
-    assert "what is done stays: generate task 0;" in capsys.readouterr().err
+    assert "what is finished stays: generate task 0;" in capsys.readouterr().err
 
 
 class InAProcess:

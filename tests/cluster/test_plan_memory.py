@@ -20,7 +20,7 @@ from tests.conftest import ROOT, run_python
 MODELS = ROOT / "examples/models"
 TINY = {
     "num_layers": 4,
-    "hidden_size": 48,  # its norms are no multiple of 64: padding between parameters
+    "hidden_size": 48,  # its norms are not a multiple of 64: padding between parameters
     "ffn_hidden_size": 80,
     "num_attention_heads": 4,
     "num_query_groups": 2,

@@ -75,7 +75,7 @@ def test_what_failed_is_told_apart_from_what_was_not_started_for_it(queue, tmp_p
         "convert 14 PENDING, CANCELLED (Dependency)",
         "report 15 CANCELLED (a stage before it failed)",
         f"failed: adapt (13_1), and what needs it was not started; see {run}/chain/adapt-13_1.log",
-        f"fix it and go on with: python tools/submit.py --config /a/chain.yaml --run '{run}'",
+        f"fix it and go on with: rfft submit --config /a/chain.yaml --run '{run}'",
     ]
 
 
@@ -114,7 +114,7 @@ def test_a_chain_on_this_machine(tmp_path):
         "error: no room to write",
         "report local PENDING",
         f"failed: adapt (local_2), and what needs it was not started; see {run}/chain/adapt-local_2.log",
-        f"fix it and go on with: python tools/submit.py --config /a/chain.yaml --run {run} --local",
+        f"fix it and go on with: rfft submit --config /a/chain.yaml --run {run} --local",
     ]
     assert look(run)[1].states["STOPPED"] == 1
 

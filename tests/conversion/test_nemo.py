@@ -90,7 +90,7 @@ def test_hostile_files_are_refused(packed, tmp_path):
             "./model_weights/.metadata",
             pickle.dumps(_Hostile(tmp_path / "ran")),
             tarfile.REGTYPE,
-            "is no index of a sharded checkpoint",
+            "is not an index of a sharded checkpoint",
         ),
     ]
     for number, (name, content, kind, expected) in enumerate(cases):
@@ -105,7 +105,7 @@ def test_hostile_files_are_refused(packed, tmp_path):
 def test_what_is_no_such_model_is_refused(packed, tmp_path):
     _, archive = packed
     (tmp_path / "text.nemo").write_text("no tar")
-    with pytest.raises(UserError, match=r"is no whole \.nemo file"):
+    with pytest.raises(UserError, match=r"is not a whole \.nemo file"):
         from_nemo(tmp_path / "text.nemo", tmp_path / "checkpoint")
     config = yaml.safe_dump({"normalization": "layernorm"}).encode()
     changed = _with(archive, tmp_path / "other.nemo", "./model_config.yaml", config)

@@ -186,7 +186,7 @@ def test_an_index_that_would_run_something_is_refused(small, tmp_path):
     entry = {"bytes": index.stat().st_size, "sha256": sha256_file(index)}
     manifest["files"]["state/.metadata"] = entry
     (copy / "manifest.json").write_text(json.dumps(manifest))
-    with pytest.raises(UserError, match=r"is no index of a sharded checkpoint \(it names (_)?io.open\)"):
+    with pytest.raises(UserError, match=r"is not an index of a sharded checkpoint \(it names (_)?io.open\)"):
         to_hf(copy, tmp_path / "hf")
     assert not (tmp_path / "ran").exists()
 

@@ -11,7 +11,7 @@ def test_the_gallery_is_current():
     pages = dict(gallery_pages())
     found = {path.relative_to(GALLERY).as_posix(): path.read_text(encoding="utf-8") for path in GALLERY.rglob("*.md")}
     stale = [name for name in {*pages, *found} if pages.get(name) != found.get(name)]
-    assert stale == [], "run python tools/gallery.py"
+    assert stale == [], "run rfft gallery"
     assert len(pages) == len(list_tasks()) + 1
 
 

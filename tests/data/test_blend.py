@@ -57,7 +57,7 @@ def test_any_other_value_is_named(value, message):
 def test_a_weight_that_takes_no_document_is_refused():
     with pytest.raises(UserError, match=r"0\.01 of a takes less than one of its 60 .* at least 1/60"):
         check_weights([DataSource("a", 0.01)], [60])
-    check_weights([DataSource("a", 0.1)], [10])  # exactly one, though 0.1 is no float
+    check_weights([DataSource("a", 0.1)], [10])  # exactly one, though 0.1 is not a float
 
 
 def epochs(sources, counts, number, seed=7):

@@ -108,8 +108,10 @@ def _read(descriptor: int) -> bytes:
     [
         (["--task", "coin_flop"], "task 'coin_flop' is not in the data set; it has coin_flip, length_int"),
         (["--task", "length_int", "--length", "1"], "length 1 is not in the data set; it has 2, 3, 4"),
+        (["--task", "length_int:2-5"], "length 5 is not in the data set; it has 2, 3, 4"),
+        (["--task", "length_int:2", "--length", "2"], "--task length_int:2 has lengths; leave out --length"),
         (["--index", "3,420"], "document 420 is not there; give numbers from 0 to 419"),
-        (["--index", "a"], "'a' are no numbers; write for example 0,17"),
+        (["--index", "a"], "'a' are not numbers; write for example 0,17"),
         (["--sequence-length", "20"], "more than --sequence-length 20; raise it to "),
         (["--count", "-1"], "--count is -1; give 0 or more"),
         (["--input", "/nowhere/data"], "no such file: /nowhere/data.manifest.json"),
@@ -123,4 +125,4 @@ def test_wrong_input_is_named(small_data, arguments, message):
 
 
 def test_help_has_an_example():
-    assert "example:\n  data_prep/show.py --input" in run_python("data_prep/show.py", "--help").stdout
+    assert "example:\n  rfft show --input" in run_python("data_prep/show.py", "--help").stdout

@@ -240,7 +240,7 @@ def test_dry_run_shows_tokens_and_writes_nothing(small_data, corpus, tmp_path):
     ("words", "message"),
     [
         (("--input", "absent.jsonl"), "no such file or corpus folder: absent.jsonl"),
-        (("--input", "README.md"), "README.md is no input; give JSONL"),
+        (("--input", "README.md"), "README.md is not an input; give JSONL"),
         ((), "give either --input or --preset"),
         (("--preset", "test", "--input", "x.jsonl"), "give either --input or --preset"),
         (("--input", "x.jsonl", "--lengths", "3"), "--lengths is for a preset"),

@@ -23,7 +23,7 @@ from megatron_rfft.evaluation.engines import load_engine
 from megatron_rfft.evaluation.engines.base import Request
 
 job = json.loads(Path(sys.argv[1]).read_text())
-engine = load_engine(job["engine"], Path(job["model"]), dtype="float32", stop_id=job["stop_id"], max_length=1024)
+engine = load_engine(job["engine"], Path(job["model"]), dtype="fp32", stop_id=job["stop_id"], max_length=1024)
 requests = [Request(prompt, 96) for prompt in job["prompts"]]
 answers = {done.position: [done.token_ids, done.stopped] for done in engine.generate(requests)}
 Path(job["output"]).write_text(json.dumps([answers[i] for i in range(len(requests))]))

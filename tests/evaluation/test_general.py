@@ -114,7 +114,7 @@ def test_before_and_after_stand_side_by_side():
     [
         (("--tasks", "a,a"), "names a task twice"),
         (("--tasks", "a", "--fewshot", "-1"), "fewshot is -1; give at least 0"),
-        (("--tasks", "a", "--before", "absent"), "run tools/evaluate_general.py first"),
+        (("--tasks", "a", "--before", "absent"), "run rfft evaluate-general first"),
     ],
 )
 def test_wrong_options(tiny_model, tmp_path, words, message):

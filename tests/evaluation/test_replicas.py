@@ -25,17 +25,17 @@ def test_two_replicas_give_the_results_of_one_process(tiny_model, tmp_path):
         for number in (1, 2)
     )
     assert two["tasks"] == one["tasks"]
-    assert (tmp_path / "by2/shards/2-of-2.log").is_file()
+    assert (tmp_path / "by2/shards/00001-of-00002.log").is_file()
 
 
 def test_a_replica_that_fails_is_named_with_its_last_words_and_the_others_finish(tmp_path, monkeypatch):
     monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "4,5,6,7")
     (tmp_path / "script.py").write_text(SCRIPT)
     command = [sys.executable, str(tmp_path / "script.py"), "1"]
-    with pytest.raises(CommandFailed, match="replica 1 of 2 ended with exit code 1: no memory left"):
+    with pytest.raises(CommandFailed, match="replica 1/2 ended with exit code 1: no memory left"):
         answer_in_replicas(command, 2, 2, tmp_path / "run")
-    logs = [(tmp_path / f"run/shards/{number}-of-2.log").read_text() for number in (1, 2)]
-    assert [log.splitlines()[0] for log in logs] == ["1 4,5", "2 6,7"]
+    logs = [(tmp_path / f"run/shards/{number:05}-of-00002.log").read_text() for number in (0, 1)]
+    assert [log.splitlines()[0] for log in logs] == ["0 4,5", "1 6,7"]
 
 
 def test_more_gpus_than_there_are_are_refused(tmp_path, monkeypatch):

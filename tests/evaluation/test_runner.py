@@ -6,6 +6,7 @@ import shutil
 import pytest
 
 from megatron_rfft.common.errors import UserError
+from megatron_rfft.common.parts import Part
 from megatron_rfft.data.tokenizers import load_tokenizer
 from megatron_rfft.evaluation import runner
 from megatron_rfft.evaluation.engines import Completion, Engine
@@ -109,12 +110,27 @@ def test_a_torn_run_asks_only_for_what_is_missing(tiny_model, tmp_path, use_engi
     assert {**second, "timing": None} == {**first, "timing": None}
 
 
+def test_each_task_may_have_lengths_of_its_own(tiny_model, tmp_path, use_engine):
+    use_engine()
+    own = {"coin_flip": (3,), "length_int": (3, 5)}
+    results = evaluate(config(tiny_model, lengths=own), tmp_path / "own")
+    assert {task: list(found["cells"]) for task, found in results["tasks"].items()} == {
+        "coin_flip": ["3"],
+        "length_int": ["3", "5"],
+    }
+    assert results["settings"]["lengths"] == {"coin_flip": [3], "length_int": [3, 5]}
+    use_engine()
+    evaluate(config(tiny_model), tmp_path / "same")
+    again = evaluate(config(tiny_model, lengths=dict.fromkeys(own, (3, 5))), tmp_path / "same")
+    assert again["settings"]["lengths"] == [3, 5]
+
+
 def test_parts_are_joined_to_the_same_results(tiny_model, tmp_path, use_engine):
     use_engine()
     whole = evaluate(config(tiny_model), tmp_path / "whole")
-    for part in (1, 2, 3):
+    for part in range(3):
         engine = use_engine()
-        results = evaluate(config(tiny_model, shard=(part, 3)), tmp_path / "run")
+        results = evaluate(config(tiny_model, shard=Part(part, 3)), tmp_path / "run")
         assert engine.num_requests == 16
         assert "tasks" not in results
     engine = use_engine()
@@ -127,7 +143,7 @@ def test_parts_are_joined_to_the_same_results(tiny_model, tmp_path, use_engine):
 
 def test_a_join_asks_what_no_part_has_answered(tiny_model, tmp_path, use_engine):
     use_engine()
-    evaluate(config(tiny_model, shard=(2, 3)), tmp_path / "run")
+    evaluate(config(tiny_model, shard=Part(1, 3)), tmp_path / "run")
     engine = use_engine()
     results = evaluate(config(tiny_model), tmp_path / "run")
     assert engine.num_requests == 32
@@ -136,15 +152,13 @@ def test_a_join_asks_what_no_part_has_answered(tiny_model, tmp_path, use_engine)
 
 def test_parts_of_another_run_or_at_work_are_not_joined(tiny_model, tmp_path, use_engine):
     use_engine()
-    evaluate(config(tiny_model, samples=5, shard=(1, 2)), tmp_path / "run")
+    evaluate(config(tiny_model, samples=5, shard=Part(0, 2)), tmp_path / "run")
     with pytest.raises(UserError, match="samples 5"):
         evaluate(config(tiny_model), tmp_path / "run")
-    part = tmp_path / "run/shards/1-of-2"
+    part = tmp_path / "run/shards/00000-of-00002"
     settings = json.loads((part / "run.json").read_text())["settings"]
     with open_run_folder(part, settings), pytest.raises(UserError, match="another evaluation"):
         evaluate(config(tiny_model, samples=5), tmp_path / "run")
-    with pytest.raises(UserError, match="shard 3/2"):
-        config(tiny_model, shard=(3, 2))
 
 
 def test_a_trace_is_reviewed_where_the_form_has_one(tiny_model, tmp_path, use_engine):
@@ -168,7 +182,7 @@ def test_a_trace_is_reviewed_where_the_form_has_one(tiny_model, tmp_path, use_en
         ({"samples": 13}, "samples 12"),
         ({"form": "rule"}, "form 'direct'"),
         ({"tasks": ("coin_flip",)}, "tasks"),
-        ({"dtype": "bfloat16"}, "dtype 'auto'"),
+        ({"dtype": "bf16"}, "dtype 'auto'"),
     ],
 )
 def test_a_folder_holds_one_run(tiny_model, tmp_path, use_engine, changes, message):

@@ -1,4 +1,4 @@
-"""What a rule may not contain: each refusal names the line and the mend."""
+"""What a rule may not contain: each refusal names the line and the fix."""
 
 import pytest
 
@@ -93,7 +93,7 @@ def nested(count: int) -> str:
 @pytest.mark.parametrize(
     ("source", "message"),
     [
-        ("def f(x):\n    y = (\n    return x", "rule, line 2: .*mend the Python syntax"),
+        ("def f(x):\n    y = (\n    return x", "rule, line 2: .*fix the Python syntax"),
         ("x = 1", "line 1: a rule is exactly one function"),
         ("def f(x):\n    return x\ndef g(x):\n    return x", "line 3: a rule is exactly one function"),
         ("def f(x, y=1):\n    return x", "line 1: this signature"),

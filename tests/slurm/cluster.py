@@ -307,7 +307,7 @@ class Cluster:
         return {task: fields["JobState"] for task, fields in self.jobs(job).items()}
 
     def state(self, job: int) -> str:
-        """The state of a job that is no array."""
+        """The state of a job that is not an array."""
         return self.states(job)[""]
 
     def wait(self, job: int, states: set[str] = frozenset(FINAL), timeout: float = 120) -> dict[str, str]:

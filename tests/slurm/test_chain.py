@@ -101,7 +101,7 @@ def test_one_command_leads_from_rules_to_a_report(cluster, small_data, tmp_path)
     assert "leen" in seen["data"]["error"]
     assert [name for name in STAGES if seen[name]["failed"]] == ["data"]
     told = chain.command("tools/watch.py", run)
-    again = shlex.join(["python", "tools/submit.py", "--config", str(chain.file), "--run", str(run)])
+    again = shlex.join(["rfft", "submit", "--config", str(chain.file), "--run", str(run)])
     assert f"fix it and go on with: {again}" in told
     cluster.wait(seen["tokenize"]["jobs"][0])
     (folder / "adapt.yaml").write_text(ADAPT)
@@ -112,7 +112,7 @@ def test_one_command_leads_from_rules_to_a_report(cluster, small_data, tmp_path)
     assert submitted(chain.submit()) == []  # everything is under way
     chain.wait_for_report(900)
     assert chain.is_done()
-    assert f"all is done: {run}/report/report.html" in chain.command("tools/watch.py", run)
+    assert f"everything is finished: {run}/report/report.html" in chain.command("tools/watch.py", run)
     assert [row["step"] for row in chain.watched()["adapt"]["training"]] == [6, 6]
     assert (run / "adapt" / "meta" / "coin_flip" / "profile" / "trace-1-2.json").is_file()
     assert chain.submit() == [f"{name}: done" for name in STAGES]

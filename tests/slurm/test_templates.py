@@ -147,7 +147,7 @@ def steps_inside(folder: Path) -> list[list[str]]:
 def test_stages_run_in_the_container(container, small_data, tmp_path):
     (tmp_path / "0.sh").write_text('set -eu\n"$PYTHON" data_prep/generate.py --help\n')
     done = run_task("stage.sbatch", tmp_path, **container)
-    assert "usage: generate.py" in done.stdout
+    assert "usage: rfft generate" in done.stdout
     given = {"INPUT": str(small_data.corpus), "TOKENIZER": str(small_data.tokenizer), "OUTPUT": str(tmp_path / "data")}
     run_task("data_prep.sbatch", **container, **given, SLURM_ARRAY_TASK_ID="0", SLURM_ARRAY_TASK_COUNT="1")
     assert len(Documents(tmp_path / "data")) == len(Documents(small_data.prefix))

@@ -96,7 +96,7 @@ def test_a_sampler_that_ends_up_in_one_split_is_reported():
     assert list_if_few(task, 1) is None
     for _ in draws:
         pass
-    with pytest.raises(NoInstanceError, match=r"draws no \w+ instance of length 1; mend its sampler"):
+    with pytest.raises(NoInstanceError, match=r"draws no \w+ instance of length 1; fix its sampler"):
         [task.example(1, split) for split in SPLITS]
 
 

@@ -81,7 +81,7 @@ def test_a_folder_stands_for_all_files_in_it(tmp_path):
         ("total.py", {"register": REGISTER.format(split="dev")}, r"total.py: split 'dev' is unknown; choose one of"),
         ("total.py", {"register": ""}, "registers no task total; end the file in"),
         ("total.py", {"register": "1 / 0"}, "fails with ZeroDivisionError: division by zero; fix the file"),
-        ("total.txt", {}, "is no Python file"),
+        ("total.txt", {}, "is not a Python file"),
         ("add_int.py", {"rule": "add_int"}, "a task called add_int is there already"),
     ],
 )

@@ -1,7 +1,7 @@
 """Run under torchrun: the training command's own callbacks around the real loop, with one batch spoilt.
 
 ``callbacks_worker.py JOBS.json`` with ``[{"config", "overrides", "spoilt", "attempts"}]``: each attempt trains until it
-ends or until that many steps; a batch with the sequence ``spoilt`` has a loss that is no number. Beside each run's
+ends or until that many steps; a batch with the sequence ``spoilt`` has a loss that is not a number. Beside each run's
 files lies ``weights.json``: the sum of the weights after each step of the last attempt.
 """
 

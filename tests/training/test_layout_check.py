@@ -1,4 +1,4 @@
-"""Every impossible layout is refused before a process exists, with the numbers and the mend."""
+"""Every impossible layout is refused before a process exists, with the numbers and the fix."""
 
 import pytest
 import yaml

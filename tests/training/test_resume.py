@@ -135,7 +135,7 @@ def test_adapters_find_the_weights_that_have_moved_to_the_new_path(tmp_path):
 
 
 def test_a_run_without_a_checkpoint_may_become_another(resumed):
-    """Whatever ended it, its error's advice is no use else."""
+    """Whatever ended it, its error's advice helps nobody else."""
     resumed(has_saved=False)
     resumed(has_saved=False, optimizer={"lr": 1e-5}, run={"steps": 30})
     resumed()

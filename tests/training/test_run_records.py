@@ -63,7 +63,7 @@ def test_a_run_that_no_longer_gets_better_ends_as_finished(small_data, tmp_path,
     metrics = [json.loads(line) for line in (run / "metrics.jsonl").read_text().splitlines()]
     assert metrics[0]["mfu"] == pytest.approx(metrics[0]["tflops_per_gpu"], abs=1e-4)
     again = run_python(*train)
-    assert "is done: early stop" in again.stdout
+    assert "is finished: early stop" in again.stdout
     without = run_python("-m", "megatron_rfft.train", "--config", config, check=False)
     assert (without.returncode, without.stderr.count("\n")) == (2, 1)
     assert "wandb is not installed" in without.stderr

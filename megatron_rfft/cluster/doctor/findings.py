@@ -21,7 +21,7 @@ class Finding:
     status: Status
     found: str
     """What is there, or why it does not work; one line."""
-    mend: str = ""
+    fix: str = ""
     """What to do about it; empty where nothing is to be done."""
 
     def as_dict(self) -> dict[str, str]:
@@ -31,7 +31,7 @@ class Finding:
     @classmethod
     def of_dict(cls, values: dict[str, str]) -> "Finding":
         """Undo :meth:`as_dict`."""
-        return cls(values["name"], Status(values["status"]), values["found"], values["mend"])
+        return cls(values["name"], Status(values["status"]), values["found"], values["fix"])
 
 
 @dataclass(frozen=True)
@@ -95,6 +95,6 @@ def format_findings(findings: list[Finding], purpose: str) -> str:
     for finding in findings:
         mark = "*" if finding.name in needed else " "
         lines.append(f"{finding.status:<6} {mark} {finding.name:<{width}}  {finding.found}")
-        if finding.mend and (finding.status != Status.ABSENT or finding.name in needed):
-            lines.append(f"{'':<9}{'':<{width}}  -> {finding.mend}")
+        if finding.fix and (finding.status != Status.ABSENT or finding.name in needed):
+            lines.append(f"{'':<9}{'':<{width}}  -> {finding.fix}")
     return "\n".join(lines)

@@ -18,7 +18,7 @@ from pathlib import Path
 
 from megatron_rfft.cluster.doctor.findings import Finding, Status
 from megatron_rfft.cluster.doctor.versions import (
-    MENDS,
+    FIXES,
     check_transformer_engine,
     check_version,
     library_versions,
@@ -36,13 +36,13 @@ def gpu() -> Finding:
     query = ("nvidia-smi", "--query-gpu=name,driver_version,memory.total", "--format=csv,noheader")
     done = subprocess.run(query, capture_output=True, text=True, timeout=60)
     if done.returncode:
-        return Finding(name, Status.FAIL, (done.stdout + done.stderr).strip()[:200], "the driver must be mended first")
+        return Finding(name, Status.FAIL, (done.stdout + done.stderr).strip()[:200], "the driver must be fixed first")
     gpus = done.stdout.strip().splitlines()
     found = f"{len(gpus)} x {gpus[0]}"
     import torch
 
     if torch.version.cuda is None:
-        return Finding(name, Status.FAIL, f"{found}, but torch {torch.__version__} has no CUDA", MENDS["torch"])
+        return Finding(name, Status.FAIL, f"{found}, but torch {torch.__version__} has no CUDA", FIXES["torch"])
     if not torch.cuda.is_available():
         return Finding(
             name,
@@ -67,11 +67,11 @@ def torch() -> Finding:
 
     matrix = torch.randn(64, 64, dtype=torch.float64)
     if not torch.allclose(matrix @ torch.linalg.inv(matrix) @ matrix, matrix, atol=1e-6):
-        return Finding("torch", Status.FAIL, f"{torch.__version__} computes wrong products", MENDS["torch"])
+        return Finding("torch", Status.FAIL, f"{torch.__version__} computes wrong products", FIXES["torch"])
     build = f"CUDA {torch.version.cuda}" if torch.version.cuda else "CPU build"
     if torch.version.cuda and torch.distributed.is_nccl_available():
         build += ", NCCL {}".format(".".join(map(str, torch.cuda.nccl.version())))
-    return Finding("torch", finding.status, f"{finding.found}, {build}", finding.mend)
+    return Finding("torch", finding.status, f"{finding.found}, {build}", finding.fix)
 
 
 def training_step() -> Finding:
@@ -111,10 +111,10 @@ def transformer_engine() -> Finding:
     try:
         recipes = unavailable()
     except (ImportError, OSError) as error:
-        return Finding(finding.name, Status.FAIL, f"{finding.found}: {_line(error)}", MENDS["transformer-engine"])
+        return Finding(finding.name, Status.FAIL, f"{finding.found}: {_line(error)}", FIXES["transformer-engine"])
     told = "; ".join(f"{recipe}: {reason or 'yes'}" for recipe, reason in recipes.items())
     status = Status.WARN if any(recipes.values()) else finding.status
-    return Finding(finding.name, status, f"{finding.found}. FP8 {told}", finding.mend)
+    return Finding(finding.name, status, f"{finding.found}. FP8 {told}", finding.fix)
 
 
 def fp8_linear() -> Finding:
@@ -123,7 +123,7 @@ def fp8_linear() -> Finding:
 
     name = "FP8 linear layer"
     if version_of("transformer-engine") is None:
-        return Finding(name, Status.ABSENT, "needs Transformer Engine", MENDS["transformer-engine"])
+        return Finding(name, Status.ABSENT, "needs Transformer Engine", FIXES["transformer-engine"])
     recipes = [recipe for recipe, reason in unavailable().items() if not reason]
     if not recipes:
         return Finding(name, Status.WARN, "this GPU has no FP8", "train with precision.fp8 none")
@@ -131,7 +131,7 @@ def fp8_linear() -> Finding:
     told = ", ".join(f"{recipe} {max(found.values()):.1%}" for recipe, found in errors.items())
     bounds = {recipe: error_bounds(recipe) for recipe in recipes}
     if any(not errors[recipe][of] < bound for recipe in recipes for of, bound in bounds[recipe].items()):
-        return Finding(name, Status.FAIL, f"wrong numbers: {told} from FP32", MENDS["transformer-engine"])
+        return Finding(name, Status.FAIL, f"wrong numbers: {told} from FP32", FIXES["transformer-engine"])
     return Finding(name, Status.OK, f"relative error {told}")
 
 
@@ -150,8 +150,8 @@ def fused_weight_gradient() -> Finding:
     expected = total + dy.float().t() @ x.float()
     module.wgrad_gemm_accum_fp32(x, dy, total)
     if not torch.allclose(total, expected, rtol=2e-2, atol=2e-1):
-        mend = "pip uninstall apex, or build it again for this torch" if whose == "apex's" else MENDS["torch"]
-        return Finding(name, Status.FAIL, f"{whose} computes wrong gradients", mend)
+        fix = "pip uninstall apex, or build it again for this torch" if whose == "apex's" else FIXES["torch"]
+        return Finding(name, Status.FAIL, f"{whose} computes wrong gradients", fix)
     return Finding(name, Status.OK, f"{whose} agrees with autograd")
 
 
@@ -192,7 +192,7 @@ def vllm_import() -> Finding:
     """vLLM's compiled kernels and its engine class."""
     name = "vllm import"
     if version_of("vllm") is None:
-        return Finding(name, Status.ABSENT, "not installed", MENDS["vllm"])
+        return Finding(name, Status.ABSENT, "not installed", FIXES["vllm"])
     import torch
 
     with contextlib.redirect_stdout(io.StringIO()):
@@ -201,7 +201,7 @@ def vllm_import() -> Finding:
     platform = "cpu" if current_platform.is_cpu() else "cuda" if current_platform.is_cuda() else "none"
     found = f"{LLM.__name__} on {platform}, torch {torch.__version__}"
     if platform == "none" or (platform == "cpu" and torch.cuda.is_available()):
-        return Finding(name, Status.FAIL, f"{found}: vLLM sees no device", MENDS["vllm"])
+        return Finding(name, Status.FAIL, f"{found}: vLLM sees no device", FIXES["vllm"])
     return Finding(name, Status.OK, found)
 
 

@@ -24,7 +24,7 @@ TESTED = {
 
 PYTHON = ">=3.11,<3.14"
 
-MENDS = {
+FIXES = {
     "torch": "use NVIDIA's image (slurm/container), or on a CPU machine tools/setup_cpu.sh",
     "megatron-core": "pip install --no-deps 'megatron-core>=0.19.2,<0.20' (Python 3.11: --ignore-requires-python)",
     "transformer-engine": "pip install --no-build-isolation 'transformer-engine[core-cu13,pytorch]==2.20.2'",
@@ -52,11 +52,11 @@ def check_python() -> Finding:
 def check_version(distribution: str) -> Finding:
     """An installed distribution against the range it was tried in."""
     version = version_of(distribution)
-    mend = MENDS.get(distribution, f"pip install '{distribution}{TESTED[distribution]}'")
+    fix = FIXES.get(distribution, f"pip install '{distribution}{TESTED[distribution]}'")
     if version is None:
-        return Finding(distribution, Status.ABSENT, "not installed", mend)
+        return Finding(distribution, Status.ABSENT, "not installed", fix)
     if not within(version, TESTED[distribution]):
-        return Finding(distribution, Status.WARN, f"{version}, tried with {TESTED[distribution]}", mend)
+        return Finding(distribution, Status.WARN, f"{version}, tried with {TESTED[distribution]}", fix)
     return Finding(distribution, Status.OK, version)
 
 
@@ -75,20 +75,20 @@ def check_transformer_engine(te: str | None, cublas: str | None, nccl: str | Non
     published binaries: 2.13 to 2.16 reference a symbol of cuBLAS 13.2 and load eagerly, 2.17 and 2.18 reference
     symbols of NCCL 2.29.
     """
-    name, mend = "transformer-engine", MENDS["transformer-engine"]
+    name, fix = "transformer-engine", FIXES["transformer-engine"]
     if te is None:
-        return Finding(name, Status.ABSENT, "not installed; no FP8, and torch's attention", mend)
+        return Finding(name, Status.ABSENT, "not installed; no FP8, and torch's attention", fix)
     version = Version(te).release
     if lacking := {key: recipe.te_version for key, recipe in RECIPES.items() if version < recipe.te_version}:
         told = " and ".join(f"no {recipe} FP8 ({'.'.join(map(str, first))})" for recipe, first in lacking.items())
-        return Finding(name, Status.FAIL if len(lacking) == len(RECIPES) else Status.WARN, f"{te} has {told}", mend)
+        return Finding(name, Status.FAIL if len(lacking) == len(RECIPES) else Status.WARN, f"{te} has {told}", fix)
     if (2, 13) <= version < (2, 17) and cublas is not None and Version(cublas) < Version("13.2"):
-        return Finding(name, Status.FAIL, f"{te} does not load with cuBLAS {cublas}: it needs 13.2", mend)
+        return Finding(name, Status.FAIL, f"{te} does not load with cuBLAS {cublas}: it needs 13.2", fix)
     if (2, 17) <= version < (2, 19) and nccl is not None and Version(nccl) < Version("2.29"):
-        return Finding(name, Status.FAIL, f"{te} does not load with NCCL {nccl}: it needs 2.29", mend)
+        return Finding(name, Status.FAIL, f"{te} does not load with NCCL {nccl}: it needs 2.29", fix)
     found = te if cublas is None else f"{te} with cuBLAS {cublas}"
     if not within(te, TESTED[name]):
-        return Finding(name, Status.WARN, f"{found}, tried with {TESTED[name]}", mend)
+        return Finding(name, Status.WARN, f"{found}, tried with {TESTED[name]}", fix)
     return Finding(name, Status.OK, found)
 
 

@@ -3,7 +3,7 @@
     step = micro-batches x slowest stage + bubble + what of the data-parallel traffic is not hidden + optimizer
 
 A stage's time is the sum of its matrix products, attention, memory-bound kernels and exposed traffic. The efficiencies
-below were fitted to the rows of calibration.py, which `tools/plan.py --calibration` compares with the estimates.
+below were fitted to the rows of calibration.py, which `rfft plan --calibration` compares with the estimates.
 """
 
 from dataclasses import dataclass, fields

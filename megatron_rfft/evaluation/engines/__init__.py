@@ -4,10 +4,11 @@ from collections.abc import Collection
 from pathlib import Path
 
 from megatron_rfft.common.errors import UserError
+from megatron_rfft.common.number_formats import NUMBER_FORMATS
 from megatron_rfft.evaluation.engines.base import Completion, Engine, Request, TextCompletion
 
 ENGINES = ("vllm", "hf", "openai")
-DTYPES = ("auto", "float32", "bfloat16")
+DTYPES = ("auto", *NUMBER_FORMATS)
 
 __all__ = ["DTYPES", "ENGINES", "Completion", "Engine", "Request", "TextCompletion", "load_engine"]
 
@@ -26,11 +27,12 @@ def load_engine(
 ) -> Engine:
     """Load ``model`` (an HF folder) into the engine ``name``, "vllm" or "hf".
 
-    ``max_length`` is the longest prompt plus budget that will be asked for, in tokens. ``dtype`` "auto" is float32 on a
-    CPU and bfloat16 on a GPU; ``other_stops`` end an answer as ``stop_id`` does; ``tensor_parallel`` is the number of
+    ``max_length`` is the longest prompt plus budget that will be asked for, in tokens. ``dtype`` "auto" is fp32 on a
+    CPU and bf16 on a GPU; ``other_stops`` end an answer as ``stop_id`` does; ``tensor_parallel`` is the number of
     GPUs that vLLM splits a model over, and the last two are for vLLM too: see ``llm_options``.
     The engines' libraries are imported here and not before: a finished run needs neither.
     """
+    dtype = NUMBER_FORMATS.get(dtype, dtype)
     if name == "vllm":
         from megatron_rfft.evaluation.engines.vllm import VllmEngine
 

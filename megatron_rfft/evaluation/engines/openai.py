@@ -7,7 +7,7 @@ server of vLLM takes and gives ids, and what it makes of text does not matter.
 what happens                                            what is done
 ======================================================  ==========================================================
 no connection, 429, 5xx                                 asked again, later each time, for ``retry_seconds``
-a reply that is no answer                               asked again; given up when it breaks alike twice
+a reply that is not an answer                           asked again; given up when it breaks alike twice
 prompt and budget do not fit into the context           asked with the budget that fits, or counted as unasked
 a parameter is refused (``temperature``, ...)           left out from then on; ``sent`` says what was sent
 ``max_tokens`` is refused for its other name            ``max_completion_tokens`` from then on
@@ -270,13 +270,13 @@ def read_key(variable: str | None) -> str | None:
 
 
 def check_base_url(url: str) -> str:
-    """``url`` without a slash at its end. Raises UserError for what is no HTTP address, or one with a login in it."""
+    """``url`` without a slash at its end. Raises UserError for what is not an HTTP address, or has a login in it."""
     try:
         parsed = httpx.URL(url)
     except httpx.InvalidURL:
         parsed = httpx.URL("")
     if parsed.scheme not in ("http", "https") or not parsed.host:
-        raise UserError(f"{url!r} is no HTTP address; write for example http://localhost:8000/v1")
+        raise UserError(f"{url!r} is not an HTTP address; write for example http://localhost:8000/v1")
     if parsed.userinfo or parsed.query:
         raise UserError(f"the address at {parsed.host} holds a login or query; give the key by --api-key-env")
     return url.rstrip("/")

@@ -30,7 +30,7 @@ class PassingError(Exception):
 
 
 class BrokenReply(PassingError):
-    """A reply that is no answer: it may be one the next time, but not when it breaks alike twice."""
+    """A reply that is not an answer: it may be one the next time, but not when it breaks alike twice."""
 
 
 class Refusal(Exception):
@@ -124,4 +124,4 @@ def _whole(response: httpx.Response) -> Iterator[None]:
     try:
         yield
     except (json.JSONDecodeError, UnicodeDecodeError, AttributeError, LookupError, TypeError, ValueError) as error:
-        raise BrokenReply(f"a reply that is no completion: {response.text[:200]!r}") from error
+        raise BrokenReply(f"a reply that is not a completion: {response.text[:200]!r}") from error

@@ -56,7 +56,7 @@ class Export(Callback):
         try:
             self.export(checkpoint, self.folder / checkpoint.name)
         except (UserError, CommandFailed, OSError) as error:
-            print(f"note: {checkpoint} was not exported ({error}); tools/convert.py to-hf does it", file=sys.stderr)
+            print(f"note: {checkpoint} was not exported ({error}); rfft convert to-hf does it", file=sys.stderr)
 
     def _prune(self) -> None:
         kept = {path.name for path in list_checkpoints(self.checkpoints)}

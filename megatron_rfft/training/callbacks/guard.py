@@ -14,8 +14,9 @@ from megatron_rfft.training.trainer import Callback, Trainer
 
 
 class Guard(Callback):
-    """Refuses the update of a step whose loss or gradient norm is no number, or (if asked to) jumps; ``skipped.jsonl``
-    names the batch.
+    """Refuses the update of a step whose loss or gradient norm is not a number, or (if asked to) jumps.
+
+    ``skipped.jsonl`` names the batch.
 
     ``max_skips`` in a row end the run: then it is the weights, or a stretch of the data, and not one batch. What it
     decides follows from the updates before alone, which a checkpoint keeps: a resumed run decides alike.
@@ -54,7 +55,7 @@ class Guard(Callback):
 
     def _objection(self, loss: float, grad_norm: float) -> str | None:
         """Why not to update, the same on every rank."""
-        # No agreement needed: what is no number on one rank is none on any, after the sums over ranks.
+        # No agreement needed: what is not a number on one rank is none on any, after the sums over ranks.
         if not math.isfinite(loss) or not math.isfinite(grad_norm):
             return "not a number"
         if not self.settings.spike_factor or len(self._losses) < self.settings.spike_window:

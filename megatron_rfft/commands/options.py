@@ -1,0 +1,55 @@
+"""Options that several commands share, each with one name, one meaning and one text of help."""
+
+from argparse import ArgumentParser
+from pathlib import Path
+
+from megatron_rfft.common.cli import parse_lengths
+from megatron_rfft.common.errors import UserError
+from megatron_rfft.common.parts import Part
+from megatron_rfft.tasks import task_group, task_words
+
+TASKS_HELP = "names, with lengths of their own if wanted (a,b:1-5,8), or all of train, test, extra or test/code"
+LENGTHS_HELP = "lengths of the tasks given without: 1-10, 2-30:2 or 1-5,10"
+
+
+def add_json(parser: ArgumentParser, what: str = "the result") -> None:
+    """``--json``: what a script reads."""
+    parser.add_argument("--json", action="store_true", help=f"print {what} as JSON")
+
+
+def add_task_file(parser: ArgumentParser, use: str = "to know") -> None:
+    """``--task-file``: own tasks as ``tasks.load_task_files`` takes them; ``use`` says what for."""
+    look = {"type": Path, "metavar": "FILE", "action": "append", "default": []}
+    parser.add_argument("--task-file", help=f"own task {use}, or a folder of them; repeatable", **look)
+
+
+def add_tasks(parser: ArgumentParser) -> None:
+    """``--tasks`` and ``--lengths``, as ``read_tasks`` takes them."""
+    parser.add_argument("--tasks", required=True, help=TASKS_HELP)
+    parser.add_argument("--lengths", help=LENGTHS_HELP)
+
+
+def read_tasks(tasks: str, lengths: str | None) -> dict[str, tuple[int, ...]]:
+    """The lengths asked of each task. Raises UserError for a task without any, or named twice."""
+    default = tuple(parse_lengths(lengths)) if lengths else ()
+    found: dict[str, tuple[int, ...]] = {}
+    for word in task_words(tasks):
+        name, _, own = word.partition(":")
+        asked = tuple(parse_lengths(own)) if own else default
+        if not asked:
+            raise UserError(f"task {name} has no lengths; give --lengths, or write {name}:1-10")
+        for each in task_group(name) or [name]:
+            if each in found:
+                raise UserError(f"task {each} is named twice in {tasks!r}; give all its lengths at once: {each}:1-5,8")
+            found[each] = asked
+    return found
+
+
+def add_shard(parser: ArgumentParser, text: str) -> None:
+    """``--shard I/N``, which ``read_shard`` takes. I counts from 0, as a job array does that runs it."""
+    parser.add_argument("--shard", metavar="I/N", help=f"{text}; I counts from 0 to N-1, as in a job array")
+
+
+def read_shard(text: str | None) -> Part | None:
+    """The part that ``--shard`` names. Raises UserError for one that does not exist."""
+    return Part.parse(text) if text else None

@@ -1,0 +1,40 @@
+"""Run everything from rules to a report: a chain of Slurm jobs, or of processes on this machine."""
+
+import shlex
+from pathlib import Path
+
+from megatron_rfft.cluster.chain import Chain
+from megatron_rfft.cluster.chain_config import STAGES, load_chain
+from megatron_rfft.cluster.chain_jobs import submit_chain
+from megatron_rfft.cluster.local import describe, for_this_machine, run_locally
+from megatron_rfft.common.cli import EXIT_OK, make_parser
+
+
+def main(arguments: list[str] | None = None) -> int:
+    parser = make_parser(
+        "Run what a chain file describes, as Slurm jobs or (--local) on this machine: generate, tokenize, RF-pretrain, "
+        "adapt (a run for each arm, task and seed), convert, evaluate, report. Each task starts when those that it "
+        "needs ended well. Run it again at any time: it starts lost tasks and the rest, and leaves alone what is "
+        "finished, queued or running. rfft watch RUN shows how it goes.",
+        "rfft submit --config chain.yaml --dry-run\n  rfft submit --config chain.yaml --local --arms vanilla,meta",
+        "rfft submit",
+    )
+    parser.add_argument("--config", type=Path, required=True, help="the chain's YAML file")
+    parser.add_argument("--local", action="store_true", help="run it on this machine, without Slurm")
+    parser.add_argument("--run", type=Path, help="folder of everything that the chain makes, instead of its own")
+    parser.add_argument("--arms", metavar="NAME[,NAME]", help="what these arms need, and no more (all)")
+    parser.add_argument("--until", choices=STAGES, default="report", help="this stage and what it needs, no later one")
+    parser.add_argument("--dry-run", action="store_true", help="print commands and scripts, start and write nothing")
+    options = parser.parse_args(arguments)
+    config = load_chain(options.config, run=options.run)
+    config = for_this_machine(config) if options.local else config
+    chain = Chain(config, arms=options.arms.split(",") if options.arms else (), until=options.until)
+    if options.local:
+        if not options.dry_run:
+            return run_locally(chain, options.config)
+        print(describe(chain))
+        return EXIT_OK
+    print("\n".join(submit_chain(chain, options.config, dry_run=options.dry_run)))
+    if not options.dry_run:
+        print(f"watch it: rfft watch {shlex.quote(str(chain.run))}")
+    return EXIT_OK
