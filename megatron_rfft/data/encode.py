@@ -68,11 +68,13 @@ class PieceSummary:
     lengths: dict[str, set[int]] = field(default_factory=dict)
     counts: Counter[tuple[str, str]] = field(default_factory=Counter)
     """By task and one of documents, tokens, target_tokens."""
+    splits: Counter[str] = field(default_factory=Counter)
+    """Documents by split of instances, of those that name one."""
     largest_id: int = -1
     skipped: Skipped = field(default_factory=Skipped)
 
     def facts(self) -> dict[str, Any]:
-        """As JSON values: form, tasks, documents, counts and lengths by task, largest id, skipped."""
+        """As JSON values: form, tasks, documents, splits, counts and lengths by task, largest id, skipped."""
         counts: dict[str, dict[str, int]] = {}
         for (task, what), count in self.counts.items():
             counts.setdefault(task, {})[what] = count
@@ -80,6 +82,7 @@ class PieceSummary:
             "documents": sum(each["documents"] for each in counts.values()),
             "form": self.form,
             "tasks": self.tasks,
+            "splits": dict(self.splits),
             "counts": counts,
             "lengths": {task: sorted(lengths) for task, lengths in self.lengths.items()},
             "largest_id": self.largest_id,
@@ -217,6 +220,7 @@ def _without_too_long(batch: Batch, piece: Piece, encoding: Encoding, summary: P
 
 def _count(batch: Batch, summary: PieceSummary) -> None:
     summary.largest_id = max(summary.largest_id, int(batch.tokens.max()))
+    summary.splits.update(document.split for document in batch.documents if document.split)
     rows = batch.rows
     numbers = rows["task"]
     documents = np.bincount(numbers)

@@ -33,6 +33,7 @@ from megatron_rfft.data.sources import PIECE_BYTES, Source, open_inputs, sample_
 from megatron_rfft.data.tokenizers import HFTokenizer, Tokenizer, load_tokenizer
 
 _SAMPLE_CHARACTERS = 400_000
+_PROOFS = 2  # raised whenever the proofs of parts say more than before
 
 
 @dataclass(frozen=True)
@@ -149,7 +150,7 @@ def tokenize(
             parallel_map(warm_up, [file] * num_workers)
         tokenizer = options.load()
         inputs = options.inputs(source, tokenizer)
-        settings = {**inputs, "piece_bytes": piece_bytes}
+        settings = {**inputs, "piece_bytes": piece_bytes, "proofs": _PROOFS}
         paths.prefix.parent.mkdir(parents=True, exist_ok=True)
         _discard_others(paths, settings)
         with held(paths.lock, part is not None, paths.prefix):
