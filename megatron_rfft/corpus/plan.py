@@ -61,7 +61,7 @@ def plan_cell(
             indices.append(index)
     if indices and (style := STYLE_OF_FORM.get(form)):
         problem, _ = task.draw(split, length, indices[0])
-        prove_rule(problem.rule, problem.arguments, style)
+        prove_rule(problem.rule, problem.arguments, (style,))
     looked_at = indices if max_tokens else indices[:TOKEN_SAMPLES]
     examples = [task.example(length, split, index, form) for index in looked_at]
     pairs = [(estimate_tokens(example.prompt), estimate_tokens(example.response)) for example in examples]

@@ -18,7 +18,7 @@ from typing import Any
 from megatron_rfft.common.errors import UserError
 from megatron_rfft.common.files import require_file
 from megatron_rfft.rules import Rule
-from megatron_rfft.tasks.gate import check_lengths, check_wordings, prove_task
+from megatron_rfft.tasks.gate import check_lengths, check_wordings, prove_apart
 from megatron_rfft.tasks.instances import in_one_order
 from megatron_rfft.tasks.random_strings import RANDOM_STRINGS, random_strings
 from megatron_rfft.tasks.random_tasks import RANDOM_LISTS, RandomLists
@@ -147,10 +147,10 @@ def _proven(name: str, where: Path | str) -> Iterator[None]:
         if name not in _tasks:
             raise UserError(f"{where} registers no task {name}; end the file in `register({name}, ...)`")
         try:
-            prove_task(_tasks[name])
+            prove_apart(_tasks[name])
         except UserError as error:
             raise UserError(f"{where}: {error}") from error
-    except UserError:
+    except BaseException:
         _tasks.pop(name, None)
         raise
 
