@@ -32,9 +32,9 @@ def test_an_error_of_the_work_is_an_error_here(capfd):
         report("the second part")
         raise ZeroDivisionError("by 0")
 
-    with pytest.raises(UserError, match="^bad input; fix it$"):
+    with pytest.raises(UserError, match=r"^bad input; fix it$"):
         run_apart(refuse)
-    with pytest.raises(CommandFailed, match="^the second part failed: ZeroDivisionError: by 0$"):
+    with pytest.raises(CommandFailed, match=r"^the second part failed: ZeroDivisionError: by 0$"):
         run_apart(fail)
     assert "in fail" in capfd.readouterr().err
 
