@@ -37,7 +37,8 @@ class Source:
         """The pieces in their order. Raises UserError for a file that cannot be cut up."""
         if self.preset is not None:
             plan = make_plan(self.preset, parallel_map)
-            return [PresetPiece(self.preset, plan, number) for number in range(self.preset.num_shards)]
+            count = self.preset.num_shards
+            return [PresetPiece(self.preset, plan, n, plan.kept(plan.shard(n, count))) for n in range(count)]
         return [piece for file in self.files for piece in _pieces_of(file, fields, piece_bytes)]
 
 
