@@ -1,7 +1,7 @@
 """Documents to tokens: prompt, response and stop token, many at a time and without a Python object per token."""
 
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import asdict, dataclass, field
 from functools import lru_cache
 from pathlib import Path
@@ -95,6 +95,10 @@ def encode_piece(piece: Piece, encoding: Encoding, summary: PieceSummary) -> Ite
     encode, wrap = _encoder(encoding.tokenizer, encoding.engine, encoding.chat, encoding.stop_token)
     numbers: dict[str, int] = {}
     for documents in _batches(read_documents(piece, encoding.fields, summary.skipped, wrap)):
+        if encoding.engine == "sentencepiece":
+            documents = _without_written(documents, piece, encoding, summary)
+            if not documents:
+                continue
         for document in documents:
             _check_form(document, piece, summary)
             if numbers.setdefault(document.task, len(numbers)) == len(summary.tasks):
@@ -163,6 +167,25 @@ def _assemble(documents: list[Document], encoded: FlatIds, numbers: dict[str, in
     rows["task"] = [numbers[document.task] for document in documents]
     rows["length"] = [document.length for document in documents]
     return Batch(tokens, rows, documents)
+
+
+def written_token(document: Document, tokens: Iterable[str]) -> str | None:
+    """The first of ``tokens`` that is written out in the document's texts; None if none is."""
+    return next((token for token in tokens if token in document.prompt or token in document.response), None)
+
+
+def _without_written(
+    documents: list[Document], piece: Piece, encoding: Encoding, summary: PieceSummary
+) -> list[Document]:
+    """The documents that write no special token: SentencePiece takes it for text, its ``tokenizer.json`` does not."""
+    kept = []
+    for document in documents:
+        if (token := written_token(document, encoding.special_tokens.values())) is None:
+            kept.append(document)
+        else:
+            reason = f"the text holds the special token {token!r}"
+            refuse(piece, document.row, reason, "remove it", encoding.fields, summary.skipped)
+    return kept
 
 
 def _without_special(batch: Batch, piece: Piece, encoding: Encoding, summary: PieceSummary) -> Batch:
