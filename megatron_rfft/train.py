@@ -14,6 +14,7 @@ from megatron_rfft.common.cli import EXIT_OK, EXIT_STOPPED, make_parser, run_com
 from megatron_rfft.common.files import require_writable
 from megatron_rfft.data.dataset import PackedDataset
 from megatron_rfft.data.integrity import TokensCheck, check_small_files
+from megatron_rfft.data.splits import warnings_of_training
 from megatron_rfft.training.boards import require_boards
 from megatron_rfft.training.checkpoint_files import newest_manifest
 from megatron_rfft.training.config import TrainConfig
@@ -69,6 +70,8 @@ def train(config: TrainConfig) -> int:
     if first_rank:
         require_writable(output / "checkpoints")
         check_small_files(parts)
+        for line in warnings_of_training(dataset.parts):
+            print(line, file=sys.stderr)
     # Imported late: a wrong config is answered in a second, without loading megatron-core.
     from megatron_rfft.training.callbacks import StopOnSignal, run_lock
     from megatron_rfft.training.layout import abandon_parallel, destroy_parallel, initialize_parallel

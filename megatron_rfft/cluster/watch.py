@@ -14,10 +14,10 @@ from typing import Any
 import yaml
 
 from megatron_rfft.cluster.chain_jobs import LOCK, STATE, read_state
-from megatron_rfft.cluster.plan.report import format_table
 from megatron_rfft.cluster.slurm import ACTIVE, Task, job_states
 from megatron_rfft.common.files import read_json, require_file
 from megatron_rfft.common.parts import is_held
+from megatron_rfft.common.table import format_table
 
 HELD_BACK = "DependencyNeverSatisfied"
 """Why Slurm cancels what waits for a failed job (sbatch --kill-on-invalid-dep=yes)."""

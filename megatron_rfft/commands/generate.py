@@ -89,7 +89,7 @@ def _report(manifest: dict | None, config: CorpusConfig, options: Namespace) -> 
         return
     for task, cells in counts["cells"].items():
         smaller = ", ".join(f"{n} of length {length}" for length, n in counts["smaller_cells"].get(task, {}).items())
-        print(f"{task}: {sum(cells.values())} records" + (f" (all there are: {smaller})" if smaller else ""))
+        print(f"{task}: {sum(cells.values())} records" + (f" (found only: {smaller})" if smaller else ""))
     for task, cells in counts["over_token_budget"].items():
         print(f"{task}: left out at length {', '.join(cells)}, over {config.max_tokens} tokens")
     if lacking := [task for task, lengths in config.lengths.items() if not lengths]:

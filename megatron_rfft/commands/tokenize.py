@@ -6,6 +6,7 @@ set of the same inputs is left as it is.
 """
 
 import json
+import sys
 from argparse import ArgumentParser, Namespace
 from dataclasses import replace
 from pathlib import Path
@@ -18,6 +19,7 @@ from megatron_rfft.data.engines import ENGINES
 from megatron_rfft.data.preview import preview
 from megatron_rfft.data.records import Fields
 from megatron_rfft.data.sources import Source, open_inputs, open_preset
+from megatron_rfft.data.splits import warn_of_tokenized
 from megatron_rfft.data.tokenize import Options, tokenize
 from megatron_rfft.tasks import FORMS, SPLITS, load_task_files
 
@@ -29,7 +31,7 @@ EXAMPLE = (
     "  rfft tokenize --input gsm8k.jsonl --messages --task-name gsm8k --output runs/gsm8k \\\n"
     "      --tokenizer Qwen2.5-7B-Instruct"
 )
-FIELD_KEYS = ("task", "length", "form")
+FIELD_KEYS = ("task", "length", "form", "split")
 PRESET_KEYS = ("tasks", "lengths", "samples", "split", "form")
 
 
@@ -128,6 +130,8 @@ def _report(manifest: dict | None, given: Namespace) -> None:
         plain = f"part {given.shard} is finished, others are missing: {given.output}"
         print(json.dumps(unfinished) if given.json else plain)
         return
+    if warning := warn_of_tokenized(manifest, given.output):
+        print(warning, file=sys.stderr)
     counts = {**manifest["counts"], "max_document_tokens": manifest["config"]["max_tokens"]}
     skipped = manifest["skipped"]
     if given.json:

@@ -16,7 +16,7 @@ import torch
 from megatron_rfft.common.errors import UserError
 from megatron_rfft.conversion.hashed_file import HashedFile
 from megatron_rfft.conversion.stored import SourceFile, Span, Stored
-from megatron_rfft.conversion.weight_files import Place, read_header, same_tensor, weight_files
+from megatron_rfft.conversion.weight_files import Place, same_tensor, weight_files
 
 MAX_SHARD_GB = 2.0
 _DTYPES = {"F64": torch.float64, "F32": torch.float32, "F16": torch.float16, "BF16": torch.bfloat16}
@@ -88,12 +88,13 @@ class HFWeights:
     """
 
     def __init__(self, folder: Path):
-        self.files = weight_files(folder)
+        headers = weight_files(folder)
+        self.files = list(headers)
         self._places: dict[str, Place] = {}
         self._tensors: dict[str, Stored] = {}
-        for path in self.files:
+        for path, places in headers.items():
             file = SourceFile(path)
-            for name, place in read_header(path).items():
+            for name, place in places.items():
                 if not _ROTARY.search(name):
                     self._places[name] = place
                     self._tensors[name] = _stored(name, place, file)

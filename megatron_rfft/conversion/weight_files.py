@@ -29,26 +29,35 @@ class Place:
     size: int
 
 
-def weight_files(folder: Path) -> list[Path]:
-    """The files that hold the weights in ``folder``, by name.
+Headers = dict[Path, dict[str, Place]]
+"""The tensors of files by their names, by file."""
+
+
+def weight_files(folder: Path) -> Headers:
+    """The files that hold the weights in ``folder``, by name, each with its tensors. Every header is read once.
 
     Raises UserError if there is none, if one is missing or broken, and if libraries would read different weights.
     """
     everything = sorted(path for path in folder.glob("*.safetensors") if path.is_file())
     indexed = _indexed(folder) if (folder / INDEX).is_file() else None
     consolidated = [path for path in everything if path.name.startswith("consolidated")]
-    chosen = indexed or [path for path in everything if path not in consolidated] or consolidated
+    chosen = indexed or _headers([path for path in everything if path not in consolidated] or consolidated)
     if not chosen:
         raise UserError(f"{folder} holds no .safetensors weights; save the model with safe serialization")
     tensors = _tensors(chosen)
     single = [path for path in everything if path.name == _SINGLE]
     for other in (single, consolidated):
-        if other and other != chosen:
-            _require_equal(folder, tensors, other)
+        if other and other != list(chosen):
+            _require_equal(folder, tensors, _headers(other, chosen))
     return chosen
 
 
-def _indexed(folder: Path) -> list[Path]:
+def _headers(files: list[Path], known: Headers | None = None) -> Headers:
+    """The headers of ``files``, read unless they are ``known``."""
+    return {file: (known or {}).get(file) or read_header(file) for file in files}
+
+
+def _indexed(folder: Path) -> Headers:
     """The files that the index names, each of which holds the tensors that it should."""
     index = folder / INDEX
     try:
@@ -58,34 +67,35 @@ def _indexed(folder: Path) -> list[Path]:
     files = sorted({folder / file for file in weight_map.values()})
     if missing := [file for file in files if file.parent != folder or not file.is_file()]:
         raise UserError(f"{missing[0]} is missing; download the model again")
-    headers = {file.name: read_header(file) for file in files}
+    headers = _headers(files)
     for name, file in weight_map.items():
-        if name not in headers[file]:
+        if name not in headers[folder / file]:
             raise UserError(f"{index} says that {file} holds {name}, which it does not; download the model again")
-    return files
+    return headers
 
 
-def _tensors(files: list[Path]) -> dict[str, Place]:
-    """All tensors in ``files``. Raises UserError if two files hold one that differs."""
+def _tensors(headers: Headers) -> dict[str, Place]:
+    """All tensors of several files. Raises UserError if two files hold one that differs."""
     found: dict[str, Place] = {}
-    for file in files:
-        for name, place in read_header(file).items():
+    for file, places in headers.items():
+        for name, place in places.items():
             if not same_tensor(found.setdefault(name, place), place):
                 raise UserError(f"{file} and {found[name].file.name} hold different {name}; remove one of them")
     return found
 
 
-def _require_equal(folder: Path, tensors: dict[str, Place], other: list[Path]) -> None:
+def _require_equal(folder: Path, tensors: dict[str, Place], other: Headers) -> None:
     """Raise UserError if ``other`` files, which some libraries read instead, hold other weights."""
     theirs = _tensors(other)
-    if other[0].name != _SINGLE and not theirs.keys() & tensors.keys():
+    first = next(iter(other)).name
+    if first != _SINGLE and not theirs.keys() & tensors.keys():
         return  # the same model in another library's names
     for name in sorted(theirs.keys() | tensors.keys()):
         one, two = tensors.get(name), theirs.get(name)
         if one is None or two is None or not same_tensor(one, two):
             beside = (one or next(iter(tensors.values()))).file.name
             raise UserError(
-                f"{folder} holds two sets of weights: {other[0].name} and {beside} differ in {name}, and libraries do "
+                f"{folder} holds two sets of weights: {first} and {beside} differ in {name}, and libraries do "
                 "not read the same one; remove the wrong one"
             )
 

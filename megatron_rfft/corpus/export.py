@@ -25,7 +25,8 @@ COLUMNS = ("id", "task", "version", "split", "length", "index", "form", "prompt"
 def export_corpora(corpora: Sequence[Path], output: Path | str, name: str = "rule-following") -> dict[str, Any]:
     """Write ``FORM/SPLIT-00000-of-00032.parquet`` for each shard, and ``README.md``, the card. Returns the manifest.
 
-    An export of the same corpora is left as it is. Raises UserError for two corpora of the same form and split.
+    An export of the same corpora is left as it is. Raises UserError for two corpora of the same form and split, and
+    for a shard that is not the one of its manifest.
     """
     output = Path(output)
     manifests = {folder: corpus_manifest(folder) for folder in corpora}
@@ -38,10 +39,10 @@ def export_corpora(corpora: Sequence[Path], output: Path | str, name: str = "rul
     files = []
     with progress_bar(sum(m["counts"]["records"] for m in manifests.values()), "export", "records") as bar:
         for (form, split), (folder, manifest) in zip(places, manifests.items(), strict=True):
-            shards = list(manifest["files"])
-            for number, shard in enumerate(shards):
+            shards = list(manifest["files"].items())
+            for number, (shard, entry) in enumerate(shards):
                 files.append(output / form / f"{split}-{number:05d}-of-{len(shards):05d}.parquet")
-                bar.update(_write_parquet(folder / shard, files[-1]))
+                bar.update(_write_parquet(folder / shard, entry, files[-1]))
     files.append(output / "README.md")
     with atomic_write(files[-1]) as handle:
         handle.write(dataset_card(name, list(manifests.values())))
@@ -50,14 +51,14 @@ def export_corpora(corpora: Sequence[Path], output: Path | str, name: str = "rul
     return write_manifest(output / MANIFEST, "export", files, inputs=inputs, counts=counts)
 
 
-def _write_parquet(shard: Path, path: Path) -> int:
+def _write_parquet(shard: Path, entry: dict[str, Any], path: Path) -> int:
     """One shard as one file; the number of its records."""
     import pyarrow
     import pyarrow.parquet
 
     types = {**dict.fromkeys(_TEXT, pyarrow.string()), **dict.fromkeys(_NUMBERS, pyarrow.int64())}
     schema = pyarrow.schema([(column, types[column]) for column in COLUMNS])
-    records = [{**record, "arguments": json.dumps(record["arguments"])} for record in read_shard(shard)]
+    records = [{**record, "arguments": json.dumps(record["arguments"])} for record in read_shard(shard, entry)]
     with atomic_write(path, "wb") as handle:
         table = pyarrow.Table.from_pylist(records, schema=schema)
         pyarrow.parquet.write_table(table, handle, compression="zstd", row_group_size=1000)

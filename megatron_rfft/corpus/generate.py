@@ -113,11 +113,12 @@ def _write_shards(config: CorpusConfig, plan: Plan, output: Path, part: Part, pa
     numbers = range(part.number, config.num_shards, part.count)
     total = sum(len(plan.shard(number, config.num_shards)) for number in numbers)
     with progress_bar(total, "generating", "records") as bar:
-        for count in parallel_map(_write_shard, repeat(config), repeat(plan), repeat(output), numbers):
+        kept = (plan.kept(plan.shard(number, config.num_shards)) for number in numbers)
+        for count in parallel_map(_write_shard, repeat(config), repeat(plan), repeat(output), numbers, kept):
             bar.update(count)
 
 
-def _write_shard(config: CorpusConfig, plan: Plan, output: Path, number: int) -> int:
+def _write_shard(config: CorpusConfig, plan: Plan, output: Path, number: int, kept: list[bytes | None]) -> int:
     """Write one shard unless it is there and proven; the number of its records."""
     path = output / shard_name(number, config.num_shards)
     positions = plan.shard(number, config.num_shards)
@@ -125,21 +126,24 @@ def _write_shard(config: CorpusConfig, plan: Plan, output: Path, number: int) ->
         return len(positions)
     digest = hashlib.sha256()
     with atomic_write(path, "wb") as handle:
-        for line in shard_lines(config, plan, number):
+        for line in shard_lines(config, plan, number, kept):
             digest.update(line)
             handle.write(line)
     write_proof(_proof(path), {path.name: digest.hexdigest()})
     return len(positions)
 
 
-def shard_lines(config: CorpusConfig, plan: Plan, number: int) -> list[bytes]:
-    """The lines of a shard: made task by task, which keeps the processor's caches warm, then put in their order."""
+def shard_lines(config: CorpusConfig, plan: Plan, number: int, kept: list[bytes | None]) -> list[bytes]:
+    """The lines of a shard: made task by task, which keeps the processor's caches warm, then put in their order.
+
+    ``kept`` is ``plan.kept`` of it.
+    """
     positions = plan.shard(number, config.num_shards)
     encode = msgspec.json.Encoder().encode
     lines = [b""] * len(positions)
     with _no_collector():
-        for position, task, length, index in plan.places(positions):
-            record = load_task(task).example(length, config.split, index, config.form).record()
+        for (position, task, length, index), drawn in zip(plan.places(positions), kept, strict=True):
+            record = load_task(task).example(length, config.split, index, config.form, drawn).record()
             lines[position - positions.start] = encode(record) + b"\n"
     return lines
 

@@ -1,10 +1,10 @@
 """The plan of a corpus: which index of which task and length each record is, known before any is written."""
 
+import sys
 from array import array
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
-from hashlib import blake2b
-from itertools import accumulate
+from dataclasses import dataclass, replace
+from itertools import accumulate, repeat
 from math import gcd
 from typing import Any
 
@@ -15,6 +15,7 @@ from megatron_rfft.tasks import STYLE_OF_FORM, NoInstanceError, load_task
 from megatron_rfft.tasks.gate import prove_rule
 
 TOKEN_SAMPLES = 2  # examples of a cell whose tokens are estimated for the manifest's statistics
+KEPT_BYTES = 128 << 20  # of draws, for a whole plan: 600,000 examples of the paper's tasks
 _TRIES = 4  # indices looked at for each sample asked for, before a cell stays smaller
 _GOLDEN_RATIO = 0.6180339887498949
 
@@ -33,6 +34,8 @@ class Cell:
     """Estimated tokens of a prompt and of a response: means over a few examples."""
     most_tokens: int = 0
     """Of the longest example looked at; over the budget, the cell has no indices."""
+    kept: list[bytes] | None = None
+    """What was drawn for each index (``AnyTask.look``), so that it need not be drawn again; None: it is."""
 
 
 def plan_cell(
@@ -44,33 +47,41 @@ def plan_cell(
     first one answers differently in a trace and when it is run.
     """
     task = load_task(task_name)
-    seen: set[bytes] = set()
+    seen: set[int] = set()
     indices = array("L")
+    draws: list[bytes] = []
+    room = KEPT_BYTES
     num_duplicates = 0
     for index in range(_TRIES * samples):
         if len(indices) == samples:
             break
         try:
-            key = blake2b(task.instance_key(split, length, index), digest_size=16).digest()
+            key, drawn = task.look(split, length, index)
         except NoInstanceError:
             break
         if key in seen:
             num_duplicates += 1
-        else:
-            seen.add(key)
-            indices.append(index)
+            continue
+        seen.add(key)
+        indices.append(index)
+        room -= sys.getsizeof(drawn)
+        if drawn is not None and room >= 0:
+            draws.append(drawn)
+    kept = draws if len(draws) == len(indices) else None
     if indices and (style := STYLE_OF_FORM.get(form)):
         problem, _ = task.draw(split, length, indices[0])
-        prove_rule(problem.rule, problem.arguments, style)
+        prove_rule(problem.rule, problem.arguments, (style,))
     looked_at = indices if max_tokens else indices[:TOKEN_SAMPLES]
-    examples = [task.example(length, split, index, form) for index in looked_at]
+    examples = [
+        task.example(length, split, i, form, drawn) for i, drawn in zip(looked_at, kept or repeat(None), strict=False)
+    ]
     pairs = [(estimate_tokens(example.prompt), estimate_tokens(example.response)) for example in examples]
     count = max(1, len(pairs))
     means = (round(sum(prompt for prompt, _ in pairs) / count), round(sum(response for _, response in pairs) / count))
     most_tokens = max(map(sum, pairs), default=0)
     if max_tokens and most_tokens > max_tokens:
-        indices = array("L")
-    return Cell(task_name, length, samples, indices, num_duplicates, means, most_tokens)
+        indices, kept = array("L"), None
+    return Cell(task_name, length, samples, indices, num_duplicates, means, most_tokens, kept)
 
 
 class Plan:
@@ -81,7 +92,13 @@ class Plan:
     """
 
     def __init__(self, cells: Iterable[Cell]) -> None:
-        self.cells = list(cells)
+        self.cells: list[Cell] = []
+        self._kept: list[list[bytes] | None] = []
+        room = KEPT_BYTES
+        for cell in cells:
+            room -= sum(map(sys.getsizeof, cell.kept or ()))
+            self._kept.append(cell.kept if room >= 0 else None)
+            self.cells.append(replace(cell, kept=None))
         self._ends = list(accumulate(len(cell.indices) for cell in self.cells))
         self.num_records = self._ends[-1]
         self._stride = max(1, round(self.num_records * _GOLDEN_RATIO))
@@ -94,13 +111,29 @@ class Plan:
 
     def places(self, positions: range) -> Iterator[tuple[int, str, int, int]]:
         """Position, task, length and index of the records at ``positions`` in the corpus, cell by cell."""
+        for number, place, position in self._located(positions):
+            cell = self.cells[number]
+            yield positions.start + position, cell.task, cell.length, cell.indices[place]
+
+    def kept(self, positions: range) -> list[bytes | None]:
+        """What was drawn for each of ``places`` when it was planned; None where it has to be drawn again.
+
+        Known in the process that made the plan: another gets with a shard what that needs, not all.
+        """
+        found = ((self._kept[number], place) for number, place, _ in self._located(positions))
+        return [None if draws is None else draws[place] for draws, place in found]
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {**self.__dict__, "_kept": [None] * len(self._kept)}
+
+    def _located(self, positions: range) -> Iterator[tuple[int, int, int]]:
+        """Cell, place in it and number in ``positions`` of the records there, cell by cell."""
         flat = np.arange(positions.start, positions.stop, dtype=np.int64) * self._stride % self.num_records
         order = np.argsort(flat)
         flat = flat[order]
         cells = np.searchsorted(self._ends, flat, side="right")
         for number, place, position in zip(cells.tolist(), flat.tolist(), order.tolist(), strict=True):
-            cell = self.cells[number]
-            yield positions.start + position, cell.task, cell.length, cell.indices[place - self._ends[number]]
+            yield number, place - self._ends[number], position
 
     def counts(self) -> dict[str, Any]:
         """For the manifest: records of each cell, cells with fewer than asked for or left out, duplicates dropped."""

@@ -53,7 +53,7 @@ def _rederive(record: dict[str, Any]) -> list[str]:
         task = load_task(record["task"])
         example = task.example(record["length"], record["split"], record["index"], record["form"])
         if isinstance(base := getattr(task, "task", task), Task):  # random rules have no reference
-            prove_answer(base, example.arguments)
+            prove_answer(base, example.arguments, base.rule.run(*example.arguments))
     except UserError as error:
         return [f"record {record['id']} can't be made again: {error}"]
     again = example.record()

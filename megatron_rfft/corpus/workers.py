@@ -32,7 +32,7 @@ def worker_map(num_workers: int) -> Iterator[Callable]:
 
 def _start(task_files: list[str]) -> None:
     for file in task_files:
-        load_task_file(file)
+        load_task_file(file, is_proven=True)
 
     def end_with_parent() -> None:
         """Without this a worker waits for its next job for ever once the parent is gone."""

@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from tokenize import TokenError
-from typing import Any
+from typing import Annotated, Any
 
 import msgspec
 import numpy as np
@@ -99,6 +99,7 @@ class _Manifest(msgspec.Struct):
     counts: dict[str, int]
     per_task: dict[str, dict[str, int]]
     skipped: _Skipped
+    splits: dict[str, Annotated[int, msgspec.Meta(ge=1)]] | None = None
 
 
 def read_dataset_manifest(paths: DatasetPaths) -> dict[str, Any]:
@@ -187,11 +188,20 @@ class Documents:
         """
         return self.manifest["config"].get("ids_in_use", self.vocab_size)
 
+    @property
+    def splits(self) -> dict[str, int] | None:
+        """Documents by split of instances (train, validation, test), of those whose record names one.
+
+        None for data sets of earlier versions, which do not say.
+        """
+        return self.manifest.get("splits")
+
 
 def _contradictions_in(manifest: dict[str, Any]) -> list[str]:
     """What a manifest says in two ways."""
     config, inputs, skipped = manifest["config"], manifest["inputs"], manifest["skipped"]
     limit, per_task = inputs["max_tokens"], manifest["per_task"]
+    in_splits = sum((manifest.get("splits") or {}).values())
     sums = {what: sum(counts.get(what, 0) for counts in per_task.values()) for what in manifest["counts"]}
     checks = {
         "two stop tokens": config["stop_id"] != inputs["stop_id"],
@@ -200,6 +210,7 @@ def _contradictions_in(manifest: dict[str, Any]) -> list[str]:
         "two tokens of the beginning": config.get("bos_id") != inputs.get("bos_id"),
         "that prompts are in the chat template, and that they are not": manifest["chat"] != inputs["chat"],
         "a limit of tokens that its own documents exceed": limit is not None and config["max_tokens"] > limit,
+        "more instances of splits than documents": in_splits > manifest["counts"]["documents"],
         "that bad records were refused, and left out": skipped["bad"] and not inputs["fields"]["skip_bad"],
         "that long documents were refused, and left out": skipped["too_long"] and not inputs["skip_too_long"],
     }

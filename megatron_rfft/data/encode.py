@@ -1,7 +1,7 @@
 """Documents to tokens: prompt, response and stop token, many at a time and without a Python object per token."""
 
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import asdict, dataclass, field
 from functools import lru_cache
 from pathlib import Path
@@ -68,11 +68,13 @@ class PieceSummary:
     lengths: dict[str, set[int]] = field(default_factory=dict)
     counts: Counter[tuple[str, str]] = field(default_factory=Counter)
     """By task and one of documents, tokens, target_tokens."""
+    splits: Counter[str] = field(default_factory=Counter)
+    """Documents by split of instances, of those that name one."""
     largest_id: int = -1
     skipped: Skipped = field(default_factory=Skipped)
 
     def facts(self) -> dict[str, Any]:
-        """As JSON values: form, tasks, documents, counts and lengths by task, largest id, skipped."""
+        """As JSON values: form, tasks, documents, splits, counts and lengths by task, largest id, skipped."""
         counts: dict[str, dict[str, int]] = {}
         for (task, what), count in self.counts.items():
             counts.setdefault(task, {})[what] = count
@@ -80,6 +82,7 @@ class PieceSummary:
             "documents": sum(each["documents"] for each in counts.values()),
             "form": self.form,
             "tasks": self.tasks,
+            "splits": dict(self.splits),
             "counts": counts,
             "lengths": {task: sorted(lengths) for task, lengths in self.lengths.items()},
             "largest_id": self.largest_id,
@@ -92,6 +95,10 @@ def encode_piece(piece: Piece, encoding: Encoding, summary: PieceSummary) -> Ite
     encode, wrap = _encoder(encoding.tokenizer, encoding.engine, encoding.chat, encoding.stop_token)
     numbers: dict[str, int] = {}
     for documents in _batches(read_documents(piece, encoding.fields, summary.skipped, wrap)):
+        if encoding.engine == "sentencepiece":
+            documents = _without_written(documents, piece, encoding, summary)
+            if not documents:
+                continue
         for document in documents:
             _check_form(document, piece, summary)
             if numbers.setdefault(document.task, len(numbers)) == len(summary.tasks):
@@ -162,6 +169,25 @@ def _assemble(documents: list[Document], encoded: FlatIds, numbers: dict[str, in
     return Batch(tokens, rows, documents)
 
 
+def written_token(document: Document, tokens: Iterable[str]) -> str | None:
+    """The first of ``tokens`` that is written out in the document's texts; None if none is."""
+    return next((token for token in tokens if token in document.prompt or token in document.response), None)
+
+
+def _without_written(
+    documents: list[Document], piece: Piece, encoding: Encoding, summary: PieceSummary
+) -> list[Document]:
+    """The documents that write no special token: SentencePiece takes it for text, its ``tokenizer.json`` does not."""
+    kept = []
+    for document in documents:
+        if (token := written_token(document, encoding.special_tokens.values())) is None:
+            kept.append(document)
+        else:
+            reason = f"the text holds the special token {token!r}"
+            refuse(piece, document.row, reason, "remove it", encoding.fields, summary.skipped)
+    return kept
+
+
 def _without_special(batch: Batch, piece: Piece, encoding: Encoding, summary: PieceSummary) -> Batch:
     """The batch without documents whose response holds a special token: the loss would teach to write it there."""
     is_special = np.zeros(encoding.vocab_size, bool)
@@ -217,6 +243,7 @@ def _without_too_long(batch: Batch, piece: Piece, encoding: Encoding, summary: P
 
 def _count(batch: Batch, summary: PieceSummary) -> None:
     summary.largest_id = max(summary.largest_id, int(batch.tokens.max()))
+    summary.splits.update(document.split for document in batch.documents if document.split)
     rows = batch.rows
     numbers = rows["task"]
     documents = np.bincount(numbers)

@@ -101,7 +101,7 @@ def statistics(documents: Documents) -> list[dict]:
 
 
 def summary(documents: Documents) -> dict:
-    """Totals: ``documents, tokens, target_tokens, vocab_size, form, tasks`` (their number) and token percentiles."""
+    """Totals: ``documents, tokens, target_tokens, vocab_size, form, splits, tasks`` (number) and token percentiles."""
     lengths, starts = documents.lengths, documents.rows["response_start"]
     return {
         "documents": len(documents),
@@ -109,6 +109,7 @@ def summary(documents: Documents) -> dict:
         "target_tokens": int((lengths - starts).sum(dtype=np.int64)),
         "vocab_size": documents.vocab_size,
         "form": documents.manifest.get("form"),
+        **({} if documents.splits is None else {"splits": documents.splits}),
         "tasks": len(np.unique(documents.rows["task"])),
         **{f"tokens_p{p}": int(np.percentile(lengths, p)) for p in _PERCENTILES},
         "longest": int(lengths.max()),

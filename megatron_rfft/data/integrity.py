@@ -35,25 +35,36 @@ def check_small_files(parts: Iterable[Documents]) -> None:
     """Raise UserError for a file, other than those of tokens, that is not the one in its data set's manifest, and for a
     manifest that is not the tokenizer's.
     """
+    known: dict[Any, dict[str, int]] = {}
     for part in parts:
         tokens = part.paths.binaries[0]
         for name, entry in part.manifest["files"].items():
             file = part.paths.manifest.parent / name
             if file != tokens and (problem := _problem(file, entry["sha256"])):
                 raise UserError(problem)
-        if problems := tokenizer_problems(part):
+        if problems := tokenizer_problems(part, known):
             raise UserError(f"{part.paths.prefix} is damaged: {problems[0]}; tokenize the corpus again")
 
 
-def tokenizer_problems(part: Documents) -> list[str]:
-    """What the manifest says of the tokenizer beside it that is not so, and files of it without a checksum."""
+def tokenizer_problems(part: Documents, known: dict[Any, dict[str, int]] | None = None) -> list[str]:
+    """What the manifest says of the tokenizer beside it that is not so, and files of it without a checksum.
+
+    A large vocabulary takes a second to load. ``known`` keeps what was found for the next data set whose tokenizer has
+    the same files, by their checksums: they have to be checked before.
+    """
     files, folder = part.manifest["files"], part.paths.manifest.parent
     names = sorted(file.relative_to(folder).as_posix() for file in part.paths.tokenizer.iterdir() if file.is_file())
     problems = [f"the manifest has no checksum of {name}" for name in names if name not in files]
-    tokenizer, config = load_tokenizer(part.paths.tokenizer), part.manifest["config"]
-    for key, found in (("vocab_size", tokenizer.vocab_size), ("stop_id", tokenizer.stop_id)):
-        if config[key] != found:
-            problems.append(f"the manifest says config.{key} {config[key]}, its tokenizer {found}")
+    key = tuple((Path(name).name, files.get(name, {}).get("sha256")) for name in names)
+    found = None if problems or known is None else known.get(key)
+    if found is None:
+        tokenizer = load_tokenizer(part.paths.tokenizer)
+        found = {"vocab_size": tokenizer.vocab_size, "stop_id": tokenizer.stop_id}
+        if known is not None and not problems:
+            known[key] = found
+    for name, value in found.items():
+        if (stated := part.manifest["config"][name]) != value:
+            problems.append(f"the manifest says config.{name} {stated}, its tokenizer {value}")
     return problems
 
 

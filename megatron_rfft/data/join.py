@@ -4,6 +4,7 @@ import hashlib
 import mmap
 import os
 import shutil
+from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass
@@ -19,6 +20,7 @@ from megatron_rfft.data.documents import DOCUMENT_DTYPE, MANIFEST_KIND, DatasetP
 from megatron_rfft.data.encode import PART_DTYPE, Encoding
 from megatron_rfft.data.indexed import with_suffix, write_index
 from megatron_rfft.data.records import Skipped
+from megatron_rfft.tasks import SPLITS
 
 _BLOCK_BYTES = 8 << 20
 _BLOCK_ROWS = 1 << 18
@@ -77,11 +79,13 @@ def join_parts(
 
 
 def joined_facts(proofs: Sequence[dict[str, Any]]) -> dict[str, Any]:
-    """What the proofs of all parts say together: tasks, lengths, counts and per_task of the manifest."""
+    """What the proofs of all parts say together: tasks, lengths, splits, counts and per_task of the manifest."""
     per_task = _per_task(proofs)
+    splits = sum((Counter(proof["splits"]) for proof in proofs), Counter())
     return {
         "tasks": list(dict.fromkeys(task for proof in proofs for task in proof["tasks"])),
         "lengths": _lengths(proofs),
+        "splits": {split: splits[split] for split in SPLITS if splits[split]},
         "counts": {what: sum(counts[what] for counts in per_task.values()) for what in COUNTS},
         "per_task": per_task,
     }

@@ -157,9 +157,11 @@ class PresetPiece:
     config: CorpusConfig
     plan: Plan
     number: int
+    kept: list[bytes | None]
+    """Of the plan, for this shard."""
 
     def rows(self) -> Iterator[bytes]:
-        yield from shard_lines(self.config, self.plan, self.number)
+        yield from shard_lines(self.config, self.plan, self.number, self.kept)
 
     def place(self, row: int) -> str:
         return f"shard {self.number} of the preset, record {row + 1}"

@@ -15,6 +15,7 @@ import msgspec
 from megatron_rfft.common.errors import UserError
 from megatron_rfft.data.pieces import BadRow, DamagedInput, Piece
 from megatron_rfft.data.tokenizers import Prompt, TemplateRefusal
+from megatron_rfft.tasks import SPLITS
 
 MOST_NAMED = 5  # skipped records that are named in the manifest
 MAX_LENGTH = 2**16 - 1
@@ -49,9 +50,11 @@ class Fields:
     task: str | None = None
     """Name of records that name no task; None: "general" for conversations, nothing for others."""
     task_field: str = "task"
-    """Field of the task's name, as a corpus has it; "": there is none, whatever the input calls so. So the next two."""
+    """Field of the task's name, as a corpus has it; "": no field is, whatever it is called. So the next three."""
     length_field: str = "length"
     form_field: str = "form"
+    split_field: str = "split"
+    """Field of the split of instances; a value that is none of a corpus' says nothing."""
 
     @property
     def default_task(self) -> str:
@@ -74,10 +77,10 @@ class Fields:
     @property
     def optional(self) -> dict[str, tuple[str, Any]]:
         """The fields of a corpus, which may be absent: their names in the input, and their types."""
-        names = {"task": self.task_field, "length": self.length_field, "form": self.form_field}
-        kinds = {"task": str | None, "length": int | None, "form": str | None}
+        kinds = {"task": str | None, "length": int | None, "form": str | None, "split": Any}
+        names = {key: getattr(self, f"{key}_field") for key in kinds}
         taken = ["", *(name for name, _ in self.required.values())]
-        return {key: (name, kinds[key]) for key, name in names.items() if name not in taken}
+        return {key: (names[key], kind) for key, kind in kinds.items() if names[key] not in taken}
 
     def record_type(self) -> type:
         """The struct of a record: what is ``required``, and what is ``optional``."""
@@ -115,6 +118,8 @@ class Document(msgspec.Struct, frozen=True, gc=False):
     task: str
     length: int
     form: str | None
+    split: str | None
+    """Of the instance; None where the record names no split of a corpus."""
 
 
 def read_documents(
@@ -172,7 +177,9 @@ def _document(row: int, record: Any, fields: Fields, wrap: Callable[[Prompt], st
     if not prompt:
         raise BadRecord("the prompt is empty: the response's first token could not be predicted")
     task, form = getattr(record, "task", None) or fields.default_task, getattr(record, "form", None)
-    return Document(row, wrap(prompt) if wrap else prompt, response, task, length, form)
+    named = getattr(record, "split", None)
+    split = named if isinstance(named, str) and named in SPLITS else None
+    return Document(row, wrap(prompt) if wrap else prompt, response, task, length, form, split)
 
 
 def _split(messages: list[ChatMessage]) -> tuple[list[dict[str, str]], str]:

@@ -9,7 +9,7 @@ from pathlib import Path
 from megatron_rfft.common.errors import UserError
 from megatron_rfft.common.files import atomic_write, require_file, sha256_file
 from megatron_rfft.common.manifest import finished_manifest, write_manifest
-from megatron_rfft.data.sources import whole_records
+from megatron_rfft.corpus.read import read_records
 
 _MAX_PIECE_LENGTH = 96
 _BASE = 512  # pieces that any vocabulary needs: bytes, characters, headers, the commonest words
@@ -47,7 +47,7 @@ def train_tokenizer(corpora: Sequence[Path], vocab_size: int, max_records: int, 
 
 
 def _records(corpora: Sequence[Path], max_records: int) -> Iterator[dict]:
-    return itertools.chain.from_iterable(itertools.islice(whole_records(corpus), max_records) for corpus in corpora)
+    return itertools.chain.from_iterable(itertools.islice(read_records(corpus), max_records) for corpus in corpora)
 
 
 def numbered_statements(records: Iterator[dict], limit: int) -> list[str]:

@@ -16,7 +16,7 @@ from megatron_rfft.common.errors import UserError
 from megatron_rfft.common.files import sha256_file
 from megatron_rfft.corpus.config import CorpusConfig
 from megatron_rfft.corpus.generate import make_plan
-from megatron_rfft.corpus.read import corpus_manifest, read_shard
+from megatron_rfft.corpus.read import corpus_manifest, require_size, require_unchanged
 from megatron_rfft.data.pieces import CompressedPiece, LinesPiece, ParquetPiece, Piece, PresetPiece
 from megatron_rfft.data.records import Document, Fields, Skipped, read_documents
 from megatron_rfft.data.tokenizers import Prompt
@@ -37,7 +37,8 @@ class Source:
         """The pieces in their order. Raises UserError for a file that cannot be cut up."""
         if self.preset is not None:
             plan = make_plan(self.preset, parallel_map)
-            return [PresetPiece(self.preset, plan, number) for number in range(self.preset.num_shards)]
+            count = self.preset.num_shards
+            return [PresetPiece(self.preset, plan, n, plan.kept(plan.shard(n, count))) for n in range(count)]
         return [piece for file in self.files for piece in _pieces_of(file, fields, piece_bytes)]
 
 
@@ -62,7 +63,7 @@ def open_inputs(inputs: Sequence[Path | str], num_threads: int = 1) -> Source:
             manifest = corpus_manifest(item)
             forms.setdefault(manifest["config"]["form"], str(item))
             for name, entry in manifest["files"].items():
-                files.append(_whole_shard(Path(item) / name, entry["bytes"]))
+                files.append(require_size(Path(item) / name, entry))
                 entries.append({"name": name})
                 stated.append(entry["sha256"])
         else:
@@ -75,17 +76,10 @@ def open_inputs(inputs: Sequence[Path | str], num_threads: int = 1) -> Source:
         raise UserError(f"{second} has form {other!r}, {first} has {form!r}; make one data set a form")
     with ThreadPoolExecutor(num_threads) as threads:
         for entry, file, wanted, found in zip(entries, files, stated, threads.map(sha256_file, files), strict=True):
-            _require_unchanged(file, wanted, found)
+            if wanted is not None:
+                require_unchanged(file, wanted, found)
             entry["sha256"] = found
     return Source({"files": entries}, tuple(files))
-
-
-def whole_records(corpus: Path) -> Iterator[dict[str, Any]]:
-    """The records of a corpus folder, each shard checked before its first one. Raises UserError for a changed shard."""
-    for name, entry in corpus_manifest(corpus)["files"].items():
-        shard = _whole_shard(corpus / name, entry["bytes"])
-        _require_unchanged(shard, entry["sha256"], sha256_file(shard))
-        yield from read_shard(shard)
 
 
 def sample_documents(
@@ -98,22 +92,6 @@ def sample_documents(
     lenient = replace(fields, skip_bad=True)
     for piece in chosen:
         yield from islice(read_documents(piece, lenient, Skipped(), wrap), _SAMPLED_DOCUMENTS)
-
-
-def _whole_shard(path: Path, size: int) -> Path:
-    if not path.is_file():
-        raise UserError(f"{path} is missing from its corpus; generate it again")
-    if path.stat().st_size != size:
-        raise UserError(f"{path} has {path.stat().st_size} bytes, its manifest says {size}; generate the corpus again")
-    return path
-
-
-def _require_unchanged(shard: Path, stated: str | None, found: str) -> None:
-    if stated not in (None, found):
-        raise UserError(
-            f"{shard} was changed after it was written: its corpus' manifest has another checksum; generate the corpus "
-            "again"
-        )
 
 
 def _expand(item: Path | str) -> list[Path]:

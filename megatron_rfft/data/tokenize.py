@@ -23,7 +23,7 @@ from megatron_rfft.common.parts import Part, held, in_turn, read_proof, write_pr
 from megatron_rfft.common.progress import progress_bar
 from megatron_rfft.corpus.workers import worker_map
 from megatron_rfft.data.documents import MANIFEST_KIND, DatasetPaths
-from megatron_rfft.data.encode import Encoding, PieceSummary, encode_piece
+from megatron_rfft.data.encode import Encoding, PieceSummary, encode_piece, written_token
 from megatron_rfft.data.engines import ENGINES, warm_up, why_not_fast
 from megatron_rfft.data.integrity import finished_dataset
 from megatron_rfft.data.join import PartFiles, join_parts
@@ -33,6 +33,7 @@ from megatron_rfft.data.sources import PIECE_BYTES, Source, open_inputs, sample_
 from megatron_rfft.data.tokenizers import HFTokenizer, Tokenizer, load_tokenizer
 
 _SAMPLE_CHARACTERS = 400_000
+_PROOFS = 2  # raised whenever the proofs of parts say more than before
 
 
 @dataclass(frozen=True)
@@ -149,7 +150,7 @@ def tokenize(
             parallel_map(warm_up, [file] * num_workers)
         tokenizer = options.load()
         inputs = options.inputs(source, tokenizer)
-        settings = {**inputs, "piece_bytes": piece_bytes}
+        settings = {**inputs, "piece_bytes": piece_bytes, "proofs": _PROOFS}
         paths.prefix.parent.mkdir(parents=True, exist_ok=True)
         _discard_others(paths, settings)
         with held(paths.lock, part is not None, paths.prefix):
@@ -239,7 +240,10 @@ def sample_texts(pieces: Sequence[Piece], options: Options, tokenizer: Tokenizer
     texts: list[str] = []
     characters = 0
     traced = 0
+    specials = () if isinstance(tokenizer, HFTokenizer) else tuple(tokenizer.special_tokens.values())
     for document in sample_documents(pieces, options.fields, tokenizer.chat_prompt if options.chat else None):
+        if written_token(document, specials):
+            continue  # it is refused with its place, or left out
         texts += [document.prompt, document.response]
         traced += document.form is not None
         characters += len(texts[-2]) + len(texts[-1])

@@ -237,6 +237,11 @@ class SentencePieceTokenizer(Tokenizer):
             raise UserError(f"{path} has no end-of-sentence piece; train it with eos_id set, or give --stop-token")
         self.bos_id = self._processor.bos_id() if self._processor.bos_id() >= 0 else None
 
+    @cached_property
+    def special_tokens(self) -> dict[int, str]:
+        pieces = {number: self._processor.id_to_piece(number) for number in range(self.vocab_size)}
+        return {number: piece for number, piece in pieces.items() if self._processor.is_control(number)}
+
     def token_id(self, token: str) -> int | None:
         found = self._processor.piece_to_id(token)
         return found if self._processor.id_to_piece(found) == token else None

@@ -167,14 +167,17 @@ def _retokenize(
                     problems.append(f"document {number} has its response at another token than {boundary}")
     if count != len(documents):
         problems.append(f"the input holds {count} documents, the data set {len(documents)}")
-    return problems + _differing(documents.manifest, _found_in_input(proofs), "the input says")
+    return problems + _differing(documents.manifest, _found_in_input(proofs, documents.manifest), "the input says")
 
 
-def _found_in_input(proofs: Sequence[dict[str, Any]]) -> dict[str, Any]:
-    """The fields of the manifest that follow from the input, of which ``proofs`` are the pieces' facts."""
+def _found_in_input(proofs: Sequence[dict[str, Any]], manifest: dict[str, Any]) -> dict[str, Any]:
+    """The fields of the ``manifest`` that follow from the input, of which ``proofs`` are the pieces' facts."""
     found: dict[str, Any] = {f"skipped.{what}": sum(p["skipped"][what] for p in proofs) for what in ("bad", "too_long")}
     forms = [proof["form"] for proof in proofs if proof["documents"]]
-    return joined_facts(proofs) | found | ({"form": forms[0]} if forms else {})
+    found |= joined_facts(proofs) | ({"form": forms[0]} if forms else {})
+    if "splits" not in manifest:  # it is of an earlier version
+        del found["splits"]
+    return found
 
 
 def _split(encoded) -> list[list[int]]:

@@ -15,6 +15,7 @@ from megatron_rfft.common.errors import UserError
 from megatron_rfft.common.files import atomic_write, read_json, require_directory, require_file, sha256_file, write_json
 from megatron_rfft.common.manifest import read_manifest, verify_manifest, write_manifest
 from megatron_rfft.common.parts import held
+from megatron_rfft.common.table import format_table
 from megatron_rfft.data.tokenizers import load_tokenizer
 from megatron_rfft.evaluation.model import ModelFolder, open_model
 from megatron_rfft.evaluation.run_folder import RESULTS, require_no_stranger, require_same_run
@@ -239,9 +240,8 @@ def general_table(runs: Mapping[str, Mapping[str, Any]]) -> list[list[str]]:
 
 def format_general(runs: Mapping[str, Mapping[str, Any]]) -> str:
     """``general_table`` for a terminal."""
-    lines = general_table(runs)
-    widths = [max(len(line[column]) for line in lines) for column in range(len(lines[0]))]
-    return "\n".join("  ".join(f"{text:<{w}}" for text, w in zip(line, widths, strict=True)).rstrip() for line in lines)
+    header, *rows = general_table(runs)
+    return format_table(header, rows, left=range(len(header)))
 
 
 def _cell(score: Mapping[str, Any] | None, place: int) -> str:

@@ -3,7 +3,8 @@
 import hashlib
 from collections.abc import Iterable
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -41,7 +42,7 @@ class ModelFolder:
         """The token that began each text in its training, if one did."""
         return (self.manifest or {}).get("bos_id")
 
-    @property
+    @cached_property
     def declared_stops(self) -> list[int]:
         """Tokens that end an answer, besides the one that the tokenizer declares."""
         return declared_stops(self.path)
@@ -63,12 +64,14 @@ class ModelFolder:
 
 @dataclass(frozen=True)
 class ServedModel:
-    """A model behind a server's HTTP address: nothing of it is known but its name."""
+    """A model behind a server's HTTP address: known are its name, and what the folder of its tokenizer says."""
 
     name: str
     base_url: str
     form: str | None = None
     chat: bool = True
+    bos_id: int | None = None
+    declared_stops: list[int] = field(default_factory=list)
 
     @property
     def identity(self) -> str:

@@ -126,10 +126,17 @@ def _open_model(config: EvaluationConfig) -> AnyModel:
     name = str(config.model)
     if name.startswith(("http://", "https://")):
         base_url = check_base_url(name)
-        return ServedModel(served_model(base_url, config.api_key_env), base_url)
+        return _served(config, served_model(base_url, config.api_key_env), base_url)
     if config.base_url is None:
         raise UserError("--engine openai needs a server: give --base-url, for example http://localhost:8000/v1")
-    return ServedModel(name, check_base_url(config.base_url))
+    return _served(config, name, check_base_url(config.base_url))
+
+
+def _served(config: EvaluationConfig, name: str, base_url: str) -> ServedModel:
+    if (folder := config.tokenizer) is None:
+        return ServedModel(name, base_url)
+    bos_id, stops = tokenizer_facts(folder if folder.is_dir() else folder.parent)
+    return ServedModel(name, base_url, bos_id=bos_id, declared_stops=stops)
 
 
 def _continue(
@@ -146,8 +153,8 @@ def _continue(
     if tokenizer is None:
         questions = prepare_texts(examples, config.max_tokens, max_positions)
     else:
-        room, bos_id = max_positions or sys.maxsize, _tokenizer_facts(config, model)[0]
-        questions = prepare_questions(examples, tokenizer, room, chat, config.max_tokens, bos_id)
+        room = max_positions or sys.maxsize
+        questions = prepare_questions(examples, tokenizer, room, chat, config.max_tokens, model.bos_id)
         if all(question.request.max_tokens == 0 for question in questions):
             raise UserError(f"every prompt fills the {max_positions} positions of {config.model}; ask shorter ones")
     if config.shard:  # every n-th, so that all parts are equally long
@@ -175,14 +182,6 @@ def _tokenizer(config: EvaluationConfig, model: AnyModel) -> Tokenizer | None:
     return load_tokenizer(folder) if folder else None
 
 
-def _tokenizer_facts(config: EvaluationConfig, model: AnyModel) -> tuple[int | None, list[int]]:
-    """The token that prompts begin with, and those that end an answer besides the tokenizer's own."""
-    if not isinstance(model, ServedModel):
-        return model.bos_id, model.declared_stops
-    folder = config.tokenizer
-    return tokenizer_facts(folder if folder.is_dir() else folder.parent) if folder else (None, [])
-
-
 def _served_positions(config: EvaluationConfig, model: ServedModel) -> int | None:
     from megatron_rfft.evaluation.engines.openai import served_positions
 
@@ -203,7 +202,7 @@ def _settings(config: EvaluationConfig, model: AnyModel, form: str, tasks: list[
         "budget": _budget(config),
         **({} if config.prefix_caching else {"prefix_caching": False}),
         **({"batch_invariant": True} if config.batch_invariant else {}),
-        **({} if (bos_id := _tokenizer_facts(config, model)[0]) is None else {"bos_id": bos_id}),
+        **({} if model.bos_id is None else {"bos_id": model.bos_id}),
     }
 
 
@@ -270,7 +269,7 @@ def _engine(
     max_positions: int | None,
 ) -> Engine:
     stop_id = tokenizer.stop_id if tokenizer else None
-    other_stops = [token for token in _tokenizer_facts(config, model)[1] if token != stop_id]
+    other_stops = [token for token in model.declared_stops if token != stop_id]
     if isinstance(model, ServedModel):
         from megatron_rfft.evaluation.engines.openai import OpenAiEngine
 

@@ -1,9 +1,10 @@
 """Results as a compact text table for the terminal."""
 
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any
 
+from megatron_rfft.data.splits import warn_of_asked
 from megatron_rfft.evaluation.metrics import OUTCOMES
 from megatron_rfft.evaluation.steps import kind_totals
 
@@ -23,7 +24,22 @@ def format_table(results: Mapping[str, Any]) -> str:
 
 
 def warn_of(results: Mapping[str, Any]) -> str | None:
-    """What makes a run's figures worthless: that no answer came to its end."""
+    """What makes a run's figures worthless: that no answer came to its end, or that its questions were trained on."""
+    return "; ".join(filter(None, [_warn_of_limits(results), *_warn_of_training(results)])) or None
+
+
+def _warn_of_training(results: Mapping[str, Any]) -> Iterator[str]:
+    settings = results["settings"]
+    for measured in results.get("seeds", {"": results}).values():
+        models = measured["models"].values() if "models" in measured else [measured["model"]]
+        manifests = [model["manifest"] for model in models if model.get("manifest")]
+        if warning := warn_of_asked(
+            [part for manifest in manifests for part in manifest.get("data", ())], settings["split"], settings["tasks"]
+        ):
+            yield warning
+
+
+def _warn_of_limits(results: Mapping[str, Any]) -> str | None:
     totals = Counter()
     for task in results["tasks"].values():
         totals.update({outcome: task["summary"][outcome] for outcome in OUTCOMES})

@@ -11,6 +11,7 @@ from collections.abc import Iterable, Sequence
 from string import Formatter
 from typing import TYPE_CHECKING, Any
 
+from megatron_rfft.common.apart import Report, run_apart
 from megatron_rfft.common.errors import UserError
 from megatron_rfft.rules import STYLES, Rule, copy_value
 from megatron_rfft.tasks.instances import Arguments, generator
@@ -22,14 +23,20 @@ _NAME = re.compile(r"\w*")  # `xs` of a field `xs[0]`
 _PROBES = 3  # instances of each length looked at
 
 
-def prove_rule(rule: Rule, arguments: Arguments, style: str = "full") -> None:
-    """Run the rule and trace it. Raises UserError if it answers differently, RuleError if it fails."""
-    plain, traced = rule.run(*arguments), rule.trace(*arguments, style=style).answer  # the run has bounds of size
-    if repr(traced) != repr(plain):
-        raise UserError(
-            f"rule {rule.name} answers {traced!r:.100} in a trace and {plain!r:.100} when it is run, on "
-            f"{arguments!r:.200}; write its lines in simpler steps"
-        )
+def prove_rule(rule: Rule, arguments: Arguments, styles: Iterable[str] = ("full",)) -> Any:
+    """Run the rule, then trace it in each of ``styles``; the answer.
+
+    Raises UserError if a trace answers differently, RuleError if the rule fails.
+    """
+    plain = rule.run(*arguments)  # first: the run has bounds of size
+    for style in styles:
+        traced = rule.trace(*arguments, style=style).answer
+        if repr(traced) != repr(plain):
+            raise UserError(
+                f"rule {rule.name} answers {traced!r:.100} in a trace and {plain!r:.100} when it is run, on "
+                f"{arguments!r:.200}; write its lines in simpler steps"
+            )
+    return plain
 
 
 def check_wordings(questions: Sequence[str], rule: Rule) -> None:
@@ -60,30 +67,45 @@ def check_lengths(lengths: Sequence[int]) -> None:
         raise UserError(f"valid_lengths is {lengths!r:.100}; give whole numbers from 1 on in their order: range(1, 61)")
 
 
-def prove_task(task: "Task", lengths: Iterable[int] | None = None, probes: int = _PROBES) -> None:
-    """Try the sampler, the rule, its traces and the reference on ``probes`` instances of each of ``lengths``.
+def prove_apart(task: "Task") -> None:
+    """``prove_task`` in a process of its own. Raises UserError as it does, and where the task's code never returns."""
+    run_apart(lambda report: prove_task(task, report))
 
-    By default of the two shortest, a middle and the longest length. Raises UserError for the first fault.
+
+def prove_task(task: "Task", report: Report, lengths: Iterable[int] | None = None) -> None:
+    """Try the sampler, the rule, its traces and the reference on a few instances of each of ``lengths``.
+
+    By default of the two shortest, a middle and the longest length. ``report`` hears what is called before it is, so
+    that one can say what hangs. Raises UserError for the first fault.
     """
     valid = task.valid_lengths
     chosen = lengths or sorted({*valid[:2], valid[len(valid) // 2], valid[-1]})
-    places = [(length, number) for length in chosen for number in range(probes)]
-    drawn = [draw_probe(task, *place) for place in places]
+    places = [(length, number) for length in chosen for number in range(_PROBES)]
+    drawn = [draw_probe(task, *place, report) for place in places]
     for place, arguments in zip(places, drawn, strict=True):  # after all others: what a sampler keeps must not matter
-        again = draw_probe(task, *place)
+        again = draw_probe(task, *place, report)
         if repr(again) != repr(arguments):
             what = f"instance draws {arguments!r:.100}, then {again!r:.100} from the same generator"
             raise UserError(f"{what} at length {place[0]}; draw from `rng` alone, and keep nothing between calls")
-    for number, arguments in enumerate(drawn):
-        for style in STYLES if number in (0, probes) else STYLES[:1]:  # of the two shortest lengths
-            prove_rule(task.rule, arguments, style)
-        prove_answer(task, arguments)
+    for number, (arguments, (length, _)) in enumerate(zip(drawn, places, strict=True)):
+        report(called("the rule", task, length))
+        styles = STYLES if number in (0, _PROBES) else STYLES[:1]  # of the two shortest lengths
+        answer = prove_rule(task.rule, arguments, styles)
+        report(called("the reference", task, length))
+        prove_answer(task, arguments, answer)
         _prove_wordings(task, arguments)
+    report(called("the sampler (instance), asked again for other instances,", task, places[0][0]))
     task.example(places[0][0], "train", 0, "rule-nl")
 
 
-def draw_probe(task: "Task", length: int, number: int) -> Arguments:
+def called(what: str, task: "Task", length: int) -> str:
+    """A part of a task, for ``report``."""
+    return f"{what} of task {task.name} at length {length}"
+
+
+def draw_probe(task: "Task", length: int, number: int, report: Report) -> Arguments:
     """An instance of no split. Raises UserError if it is none: another number of values, values that JSON lacks."""
+    report(called("the sampler (instance)", task, length))
     try:
         arguments = task.instance(generator(task, "probe", length, number), length)
     except Exception as error:
@@ -104,9 +126,8 @@ def draw_probe(task: "Task", length: int, number: int) -> Arguments:
     return arguments
 
 
-def prove_answer(task: "Task", arguments: Arguments) -> str:
-    """The rule's answer as it is printed. Raises UserError if the reference has another, or if it can't be judged."""
-    answer = task.rule.run(*arguments)
+def prove_answer(task: "Task", arguments: Arguments, answer: Any) -> str:
+    """The rule's ``answer`` as it is printed. Raises UserError if the reference has another, or it can't be judged."""
     try:
         expected = task.reference(*copy_value(arguments))
     except Exception as error:

@@ -28,6 +28,7 @@ SPLITS = ("train", "validation", "test")
 FEW = 500  # distinct instances that are listed rather than hashed
 _SCREENING = 128  # draws; seven repetitions at most among them show that there are many, of FEW there would be sixteen
 _MOST_REPETITIONS = 7
+_SPLIT_OF_DIGIT = ("test", "validation", *["train"] * 8)
 _MAX_DRAWS = 1_000  # a split holds at least 10 %, so that this many misses mean a sampler with a fault
 
 Arguments = tuple[Any, ...]
@@ -106,10 +107,11 @@ class Draws(Random):
         return [population[j] for j in places]
 
 
-def draw_instance(task: "Task", split: str, length: int, index: int) -> tuple[Arguments, Random]:
-    """The arguments of one instance, and the generator for what else the example has to choose.
+def draw_instance(task: "Task", split: str, length: int, index: int) -> tuple[Arguments, Random, int]:
+    """The arguments of one instance, the generator for what else the example has to choose, and a number.
 
-    Raises NoInstanceError if ``index`` lies beyond the last instance.
+    Two indices of a length with the same instance have the same number. Raises NoInstanceError if ``index`` lies beyond
+    the last instance.
     """
     rng = generator(task, split, length, index)
     few = list_if_few(task, length)
@@ -119,8 +121,9 @@ def draw_instance(task: "Task", split: str, length: int, index: int) -> tuple[Ar
                 f"task {task.name} has {len(few[split])} {split} instances of length {length}; "
                 f"index {index} is beyond them: ask for fewer, or for longer ones"
             )
-        return copy_value(few[split][index]), rng
-    return _redraw(task, split, length, rng), rng
+        return copy_value(few[split][index]), rng, index
+    arguments, number = _redraw(task, split, length, rng)
+    return arguments, rng, number
 
 
 def draw_from_split(task: "Task", split: str, length: int, rng: Random) -> Arguments:
@@ -128,15 +131,16 @@ def draw_from_split(task: "Task", split: str, length: int, rng: Random) -> Argum
     few = list_if_few(task, length)
     if few is not None and few[split]:
         return copy_value(rng.choice(few[split]))
-    return _redraw(task, split, length, rng)
+    return _redraw(task, split, length, rng)[0]
 
 
-def _redraw(task: "Task", split: str, length: int, rng: Random) -> Arguments:
-    """Draw until an instance of ``split`` comes."""
+def _redraw(task: "Task", split: str, length: int, rng: Random) -> tuple[Arguments, int]:
+    """Draw until an instance of ``split`` comes; the instance, and its hash."""
     for _ in range(_MAX_DRAWS):
         arguments = task.instance(rng, length)
-        if split_of(task.name, arguments) == split:
-            return arguments
+        number = _hash(task.name, arguments)
+        if _SPLIT_OF_DIGIT[number % 10] == split:
+            return arguments, number
     raise NoInstanceError(f"task {task.name} draws no {split} instance of length {length}; fix its sampler")
 
 
@@ -197,8 +201,7 @@ def _listed(task: "Task", length: int) -> dict[str, list[Arguments]] | None:
 
 def split_of(task_name: str, arguments: Arguments) -> str:
     """The split that an instance's hash puts it into."""
-    part = _hash(task_name, arguments) % 10
-    return "test" if part == 0 else "validation" if part == 1 else "train"
+    return _SPLIT_OF_DIGIT[_hash(task_name, arguments) % 10]
 
 
 def _hash(task_name: str, arguments: Arguments) -> int:

@@ -19,7 +19,7 @@ from typing import Any
 from megatron_rfft.common.errors import UserError
 from megatron_rfft.common.files import require_file
 from megatron_rfft.rules import Rule
-from megatron_rfft.tasks.gate import check_lengths, check_wordings, prove_task
+from megatron_rfft.tasks.gate import check_lengths, check_wordings, prove_apart
 from megatron_rfft.tasks.held_out import CROSS_DOMAIN
 from megatron_rfft.tasks.instances import in_one_order
 from megatron_rfft.tasks.random_strings import RANDOM_STRINGS, random_strings
@@ -117,10 +117,11 @@ def _variant(name: str) -> AnyTask | None:
     return RenamedTask(load_task(base))
 
 
-def load_task_file(path: Path | str) -> Task:
+def load_task_file(path: Path | str, is_proven: bool = False) -> Task:
     """Register the task in a file of one's own, named like its rule, and return it.
 
-    Raises UserError if there is no such file, if it fails or registers no task, or if its name is taken.
+    A worker need not prove again what the process that started it has. Raises UserError if there is no such file, if it
+    fails or registers no task, or if its name is taken.
     """
     path = require_file(path, "give the Python file of a task").resolve()
     name = path.stem
@@ -131,13 +132,13 @@ def load_task_file(path: Path | str) -> Task:
     spec = importlib.util.spec_from_file_location(name, path)
     if spec is None:
         raise UserError(f"{path} is not a Python file; give the .py file of a task")
-    with _proven(name, path):
+    with _proven(name, path, is_proven):
         spec.loader.exec_module(importlib.util.module_from_spec(spec))
     return _tasks[name]
 
 
 @contextmanager
-def _proven(name: str, where: Path | str) -> Iterator[None]:
+def _proven(name: str, where: Path | str, is_proven: bool = False) -> Iterator[None]:
     """The block loads the module of a task of one's own: it is known afterwards, and proven, or not known at all."""
     try:
         try:
@@ -148,11 +149,12 @@ def _proven(name: str, where: Path | str) -> Iterator[None]:
             raise UserError(f"{where} fails with {type(error).__name__}: {error}; fix the file") from error
         if name not in _tasks:
             raise UserError(f"{where} registers no task {name}; end the file in `register({name}, ...)`")
-        try:
-            prove_task(_tasks[name])
-        except UserError as error:
-            raise UserError(f"{where}: {error}") from error
-    except UserError:
+        if not is_proven:
+            try:
+                prove_apart(_tasks[name])
+            except UserError as error:
+                raise UserError(f"{where}: {error}") from error
+    except BaseException:
         _tasks.pop(name, None)
         raise
 

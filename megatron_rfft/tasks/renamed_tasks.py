@@ -45,8 +45,12 @@ class RenamedTask(AnyTask):
     def draw_any(self, split: str, length: int, rng: Random) -> Problem:
         return self._with_names(self.task.draw_any(split, length, rng), rng)
 
-    def instance_key(self, split: str, length: int, index: int) -> bytes:
-        return self.task.instance_key(split, length, index)
+    def look(self, split: str, length: int, index: int) -> tuple[int, bytes]:
+        return self.task.look(split, length, index)
+
+    def draw_kept(self, kept: bytes, split: str, length: int, index: int) -> Problem:
+        problem = self.task.draw_kept(kept, split, length, index)
+        return self._with_names(problem, generator(self, split, length, index))
 
     def _with_names(self, problem: Problem, rng: Random) -> Problem:
         if has_yi(repr(problem.arguments)):

@@ -1,5 +1,6 @@
 """A task: a rule with a sampler of instances, question wordings and an independent reference solution."""
 
+import marshal
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
@@ -9,7 +10,7 @@ from typing import Any
 from megatron_rfft.common.errors import UserError
 from megatron_rfft.rules import Rule
 from megatron_rfft.tasks.answers import check_answer
-from megatron_rfft.tasks.instances import SPLITS, Arguments, draw_from_split, draw_instance, instance_key
+from megatron_rfft.tasks.instances import SPLITS, Arguments, draw_from_split, draw_instance
 from megatron_rfft.tasks.prompts import FORMS, Problem, build_prompt
 
 Sampler = Callable[[Random, int], Arguments]
@@ -58,18 +59,29 @@ class AnyTask(ABC):
         """A problem of ``split`` that ``rng`` draws, for an exemplar."""
 
     @abstractmethod
-    def instance_key(self, split: str, length: int, index: int) -> bytes:
-        """Equal for two indices that give the same problem. Raises NoInstanceError as ``draw`` does."""
+    def look(self, split: str, length: int, index: int) -> tuple[int, bytes | None]:
+        """A number, the same for two indices of a length that give the same problem, and what ``example`` takes as
+        ``kept`` to spare the second draw, if there is such. Raises NoInstanceError as ``draw`` does.
+        """
 
-    def example(self, length: int, split: str = "test", index: int = 0, form: str = "rule") -> Example:
+    def draw_kept(self, kept: bytes, split: str, length: int, index: int) -> Problem:
+        """The problem of ``draw`` from what ``look`` gave for it."""
+        raise NotImplementedError  # of a task that keeps nothing
+
+    def example(
+        self, length: int, split: str = "test", index: int = 0, form: str = "rule", kept: bytes | None = None
+    ) -> Example:
         """The example at ``index``: the same arguments and wording in every form.
 
         ``length`` counts what the task's file says (digits, words, people, ...), ``split`` is one of SPLITS and
-        ``form`` one of FORMS. Raises UserError for other values, NoInstanceError where there are no more
-        instances of a short length.
+        ``form`` one of FORMS. ``kept`` is what ``look`` gave in this program. Raises UserError for other values,
+        NoInstanceError where there are no more instances of a short length.
         """
         self._check_choice(length, split, index, form)
-        problem, rng = self.draw(split, length, index)
+        if kept is None or form == "one-shot":  # which goes on drawing
+            problem, rng = self.draw(split, length, index)
+        else:
+            problem, rng = self.draw_kept(kept, split, length, index), None
         prompt, response, answer = build_prompt(self, form, problem, rng)
         name = f"{self.name}-v{self.version}-{split}-{length}-{index}-{form}"
         where = (self.name, self.version, split, length, index, form)
@@ -112,17 +124,23 @@ class Task(AnyTask):
     few_instances: dict[int, Any] = field(default_factory=dict, repr=False, compare=False)  # kept by tasks.instances
 
     def draw(self, split: str, length: int, index: int) -> tuple[Problem, Random]:
-        arguments, rng = draw_instance(self, split, length, index)
-        return self._pose(arguments, rng), rng
+        arguments, rng, _ = draw_instance(self, split, length, index)
+        return self._pose(arguments, rng.choice(self.questions)), rng
 
     def draw_any(self, split: str, length: int, rng: Random) -> Problem:
-        return self._pose(draw_from_split(self, split, length, rng), rng)
+        arguments = draw_from_split(self, split, length, rng)
+        return self._pose(arguments, rng.choice(self.questions))
 
-    def instance_key(self, split: str, length: int, index: int) -> bytes:
-        return instance_key(draw_instance(self, split, length, index)[0])
+    def look(self, split: str, length: int, index: int) -> tuple[int, bytes]:
+        arguments, rng, number = draw_instance(self, split, length, index)
+        return number, marshal.dumps((arguments, rng.choice(range(len(self.questions)))))
 
-    def _pose(self, arguments: Arguments, rng: Random) -> Problem:
-        question = rng.choice(self.questions).format(**dict(zip(self.rule.parameters, arguments, strict=True)))
+    def draw_kept(self, kept: bytes, split: str, length: int, index: int) -> Problem:
+        arguments, wording = marshal.loads(kept)  # written by this program: it is as fast as it gets
+        return self._pose(arguments, self.questions[wording])
+
+    def _pose(self, arguments: Arguments, wording: str) -> Problem:
+        question = wording.format_map(dict(zip(self.rule.parameters, arguments, strict=True)))
         return Problem(self.rule, arguments, question)
 
 

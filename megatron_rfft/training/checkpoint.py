@@ -291,4 +291,5 @@ def _write_hf_folder(trainer: Trainer, folder: Path) -> None:
 def _describe(source: DataSource, part: Documents) -> dict[str, Any]:
     """What a model's manifest says of a data set that it was trained on."""
     known = {key: part.manifest[key] for key in ("form", "chat", "tasks")}
-    return {"name": Path(source.path).name, "weight": source.weight, "documents": len(part), **known}
+    said = {"documents": len(part), "splits": part.splits}
+    return {"name": Path(source.path).name, "weight": source.weight, **said, **known}

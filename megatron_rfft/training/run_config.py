@@ -31,7 +31,8 @@ RESUMABLE |= {("parallel", key) for key in ("tensor", "pipeline", "virtual_pipel
 
 
 def write_run_config(config: TrainConfig, data: Mapping[str, Sequence[Documents]]) -> None:
-    """Write the resolved config into the run folder, with checksums of what the run reads.
+    """Write the resolved config into the run folder, with checksums of what the run reads
+    and the splits of its instances.
 
     ``data`` holds the opened data sets of ``data.train`` and ``validation.data``: they may lie elsewhere than before,
     and so may the checkpoint that the run started from. Raises UserError if the folder holds another run.
@@ -39,6 +40,7 @@ def write_run_config(config: TrainConfig, data: Mapping[str, Sequence[Documents]
     output = Path(config.run.output)
     inputs: dict[str, Any] = {name: [part.checksum for part in parts] for name, parts in data.items()}
     inputs["checkpoint.load"] = _checksum_of(config.checkpoint.load)
+    inputs["splits"] = {name: [part.splits for part in parts] for name, parts in data.items()}
     if list_checkpoints(output / "checkpoints") and (output / CONFIG).is_file():
         known = read_json(output / INPUTS) if (output / INPUTS).is_file() else {}
         _check_same_run(config, output, inputs, known)

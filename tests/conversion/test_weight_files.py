@@ -9,10 +9,12 @@ from safetensors.torch import load_file, save_file
 from transformers import AutoModelForCausalLM, LlamaConfig
 
 from megatron_rfft.common.errors import UserError
+from megatron_rfft.conversion import weight_files as weights_module
 from megatron_rfft.conversion.from_hf import from_hf
+from megatron_rfft.conversion.safetensors_io import HFWeights
 from megatron_rfft.conversion.to_hf import to_hf
 from megatron_rfft.conversion.verify import first_difference
-from megatron_rfft.conversion.weight_files import weight_files
+from megatron_rfft.conversion.weight_files import read_header, weight_files
 from megatron_rfft.evaluation.model import open_model
 from tests.conftest import run_python
 from tests.conversion.test_convert import make_hf_model
@@ -53,6 +55,16 @@ def both_refuse(folder, output, message):
             call()
         assert "\n" not in str(refused.value)
     assert not output.exists()
+
+
+def test_each_header_is_read_once(tied, tmp_path, monkeypatch):
+    """Of a model of many shards, on a slow file system."""
+    folder = sharded(tied, tmp_path / "hf")
+    shutil.copyfile(tied / SINGLE, folder / SINGLE)
+    read = []
+    monkeypatch.setattr(weights_module, "read_header", lambda path: read.append(path.name) or read_header(path))
+    assert len(HFWeights(folder).names) == len(load_file(tied / SINGLE))
+    assert sorted(read) == ["model-00001-of-00002.safetensors", "model-00002-of-00002.safetensors", SINGLE]
 
 
 def test_a_stale_index_beside_other_weights_is_refused(tied, tmp_path):

@@ -55,3 +55,13 @@ def test_an_export_is_left_alone_and_another_one_refused(corpora, tmp_path):
         export_corpora(corpora[1:], tmp_path)
     with pytest.raises(UserError, match="the same form and split"):
         export_corpora([corpora[0], corpora[0].parent / "a" / ".." / "a"], tmp_path / "twice")
+
+
+def test_a_changed_shard_is_not_passed_on(tmp_path):
+    config = CorpusConfig({"coin_flip": [2, 3]}, samples=9, num_shards=2)
+    generate_corpus(config, tmp_path / "corpus")
+    shard = tmp_path / "corpus/shard-00001-of-00002.jsonl"
+    shard.write_text(shard.read_text().replace("heads", "herds", 1))
+    with pytest.raises(UserError, match=r"shard-00001-of-00002\.jsonl was changed after it was written"):
+        export_corpora([tmp_path / "corpus"], tmp_path / "export")
+    assert not (tmp_path / "export/manifest.json").exists()

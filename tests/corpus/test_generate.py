@@ -197,11 +197,15 @@ def test_reading_names_what_is_wrong(tmp_path):
         corpus_manifest(tmp_path)
     generate_corpus(SMALL, tmp_path)
     path = tmp_path / "shard-00001-of-00003.jsonl"
-    path.write_text(path.read_text()[:-10])
-    with pytest.raises(UserError, match=r"shard-00001-of-00003\.jsonl, line 56, is not JSON"):
+    whole = path.read_text()
+    path.write_text(whole[:-10])
+    with pytest.raises(UserError, match=r"shard-00001-of-00003\.jsonl has \d+ bytes, its manifest says \d+; generate"):
+        list(read_records(tmp_path))
+    path.write_text(whole.replace("1", "2", 1))
+    with pytest.raises(UserError, match=r"shard-00001-of-00003\.jsonl was changed after it was written"):
         list(read_records(tmp_path))
     path.unlink()
-    with pytest.raises(UserError, match="no such file"):
+    with pytest.raises(UserError, match="is missing from its corpus; generate it again"):
         list(read_records(tmp_path))
 
 

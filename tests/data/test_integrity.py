@@ -9,10 +9,12 @@ import yaml
 
 from megatron_rfft.common.cli import run_command
 from megatron_rfft.common.errors import UserError
+from megatron_rfft.data import integrity
 from megatron_rfft.data.dataset import PackedDataset
 from megatron_rfft.data.documents import Documents
 from megatron_rfft.data.integrity import TokensCheck, check_small_files
 from megatron_rfft.data.tokenize import tokenize_corpus
+from megatron_rfft.data.tokenizers import load_tokenizer
 from tests.conftest import run_python
 
 
@@ -167,3 +169,17 @@ def test_the_manifest_of_the_fixture_names_every_file(prefix):
     """Else a check that goes by the manifest would miss some."""
     manifest = json.loads(prefix.with_name("data.manifest.json").read_text())
     assert {"data.bin", "data.idx", "data.docs.npy", "data.tokenizer/tokenizer.json"} <= set(manifest["files"])
+
+
+def test_a_tokenizer_that_several_data_sets_share_is_loaded_once_and_each_is_checked(
+    small_data, prefix, tmp_path, monkeypatch
+):
+    loaded = []
+    monkeypatch.setattr(integrity, "load_tokenizer", lambda path: loaded.append(path) or load_tokenizer(path))
+    tokenize_corpus(small_data.corpus, small_data.tokenizer, tmp_path / "other")
+    loaded.clear()
+    check_small_files([Documents(prefix), Documents(tmp_path / "other")])
+    assert len(loaded) == 1
+    edit(prefix, lambda manifest: manifest["config"].update(vocab_size=900))
+    with pytest.raises(UserError, match=r"says config\.vocab_size 900, its tokenizer 700"):
+        check_small_files([Documents(tmp_path / "other"), Documents(prefix)])

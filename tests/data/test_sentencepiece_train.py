@@ -44,6 +44,6 @@ def test_names_with_digits_are_one_piece_with_what_stands_before_their_value():
     assert numbered_statements(iter([record]), limit=9) == ["now, num1 = '", "num1 = num1[1:]\n"]
 
 
-@given(st.text())
+@given(st.text(st.characters(exclude_characters="▁", codec="utf-8")))  # the sign by which the library writes a space
 def test_every_text_comes_back(vocabulary, text):
     assert vocabulary.decode(vocabulary.encode(text)) == text

@@ -164,6 +164,19 @@ def test_bad_records_are_named_by_file_and_line_or_left_out_and_counted(small_da
     assert f"{file}, {message}" in manifest["skipped"]["first"][0]
 
 
+@pytest.mark.parametrize("field", ["prompt", "response"])
+def test_a_special_token_written_out_is_named_or_left_out(small_data, tmp_path, field):
+    """SentencePiece takes it for text; the tokenizer.json that evaluation asks by does not."""
+    good = b'{"prompt": "Q: 1", "response": "2"}'
+    bad = json.dumps({"prompt": "Q: 1", "response": "2", field: "1 </s> 2"}).encode()
+    file = write_lines(tmp_path / "in.jsonl", good, bad, good)
+    with pytest.raises(UserError, match=r"in\.jsonl, line 2: the text holds the special token '</s>'; remove"):
+        tokenize(open_inputs([file]), Options(small_data.tokenizer), tmp_path / "data")
+    skipping = Options(small_data.tokenizer, fields=Fields(skip_bad=True))
+    manifest = tokenize(open_inputs([file]), skipping, tmp_path / "data")
+    assert (manifest["counts"]["documents"], manifest["skipped"]["bad"]) == (2, 1)
+
+
 @pytest.mark.parametrize("compress", [gzip.compress, zstandard.compress])
 def test_a_compressed_file_that_is_cut_short(small_data, tmp_path, compress):
     noise = random.Random(1)

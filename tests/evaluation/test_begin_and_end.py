@@ -116,6 +116,20 @@ def test_a_run_of_nothing_but_token_limits_is_said_loudly(tiny_model, tmp_path, 
     assert "token limit" in format_table(results)
 
 
+def test_questions_that_the_model_was_trained_on_are_said_loudly(tiny_model, tmp_path, record):
+    record()
+    data = {"name": "mixed", "weight": 1.0, "documents": 40, "splits": {"train": 30, "test": 10}}
+    told = "trained on mixed, where 10 of 40 documents are instances of split test: the questions of coin_flip may be"
+    for name, tasks, split, expected in (
+        ("seen", ["coin_flip"], "test", told),
+        ("other split", ["coin_flip"], "validation", None),
+        ("other task", ["length_int"], "test", None),
+    ):
+        model = copy_of(tiny_model, tmp_path / name, {"form": "direct", "data": [{**data, "tasks": tasks}]})
+        warning = warn_of(ask(model, tmp_path / f"run {name}", split=split))
+        assert warning is None if expected is None else expected in warning
+
+
 def test_a_stop_token_is_read_before_it_is_guessed(tiny_model, tmp_path):
     folder = shutil.copytree(tiny_model, tmp_path / "model")
     (folder / "tokenizer_config.json").unlink()

@@ -4,7 +4,9 @@ import json
 
 import pytest
 
+from megatron_rfft.common import apart
 from megatron_rfft.common.errors import UserError
+from megatron_rfft.corpus.check_task import check_task
 from megatron_rfft.rules import Rule, RuleError, StepLimitError
 from megatron_rfft.tasks import load_task, load_task_file, registry
 from tests.conftest import ROOT, run_python
@@ -126,6 +128,42 @@ def test_faults_are_one_line(tmp_path, fault):
     with pytest.raises(UserError, match=f"(?s)total.py: .*{message}") as raised:
         load_task_file(path)
     assert "\n" not in str(raised.value)
+    with pytest.raises(UserError, match="no task is called 'total'"):
+        load_task("total")
+
+
+@pytest.mark.parametrize(
+    ("changes", "what"),
+    [
+        ({"instance": "lambda rng, length: ([next(n for n in iter(int, 1) if n)],)"}, "the sampler .instance. of task"),
+        ({"reference": "lambda xs: next(n for n in iter(int, 1) if n)"}, "the reference of task"),
+        ({"reference": "lambda xs: 10 ** 10 ** 10"}, "the reference of task"),  # no signal reaches Python there
+        ({"reference": "lambda xs: __import__('time').sleep(999)"}, "the reference of task"),
+    ],
+)
+def test_what_never_returns_is_named(tmp_path, monkeypatch, changes, what):
+    monkeypatch.setattr(apart, "PATIENCE", 0.5)
+    path = write(tmp_path, **changes)
+    with pytest.raises(UserError, match=f"total.py: {what} total at length 1 takes over 0.5 seconds; it may never"):
+        load_task_file(path)
+    with pytest.raises(UserError, match="no task is called 'total'"):
+        load_task("total")
+
+
+def test_what_hangs_seldom_is_found_by_the_command(tmp_path, monkeypatch):
+    """At loading three instances of a length are looked at."""
+    seldom = "lambda xs: sum(xs) if xs[0] != 7 or len(xs) < 6 else next(n for n in iter(int, 1) if n)"
+    task = load_task_file(write(tmp_path, reference=seldom))
+    monkeypatch.setattr(apart, "PATIENCE", 0.5)
+    with pytest.raises(UserError, match=r"^the reference of task total at length 6 takes over 0.5 seconds; .*fix it"):
+        check_task(task, [5, 6], samples=500)
+
+
+@pytest.mark.parametrize("what", ["exit(3)", "__import__('os')._exit(3)", "__import__('os').abort()"])
+def test_a_file_that_ends_the_process_is_an_error_too(tmp_path, what):
+    path = write(tmp_path, reference=f"lambda xs: {what}")
+    with pytest.raises(UserError, match="the reference of task total at length 1 has ended the process"):
+        load_task_file(path)
     with pytest.raises(UserError, match="no task is called 'total'"):
         load_task("total")
 

@@ -5,9 +5,10 @@ from dataclasses import dataclass, replace
 
 from megatron_rfft.cluster.plan.gpus import find_gpu
 from megatron_rfft.cluster.plan.layout import workload_from_config
-from megatron_rfft.cluster.plan.report import best, format_table
+from megatron_rfft.cluster.plan.report import best
 from megatron_rfft.cluster.plan.search import Plan, search
 from megatron_rfft.cluster.plan.sources import resolve_model
+from megatron_rfft.common.table import format_table
 from megatron_rfft.models.config import ModelConfig
 from megatron_rfft.models.published import PUBLISHED
 from megatron_rfft.training.config import TrainConfig

@@ -12,6 +12,7 @@ from megatron_rfft.cluster.plan.rank_process import ConstructedRank
 from megatron_rfft.cluster.plan.search import Plan, Search
 from megatron_rfft.cluster.plan.speed import flops_per_token
 from megatron_rfft.common.errors import UserError
+from megatron_rfft.common.table import format_table
 
 _TIME_BASIS = {
     "matmul": "FLOPs of this rank's shapes / (data sheet x fitted share, less for narrow shapes)",
@@ -38,22 +39,6 @@ _MEMORY_BASIS = {
 def sbatch_line(config: Path | str, gpus: int) -> str:
     """The command that submits the run."""
     return f"sbatch --nodes {-(-gpus // GPUS_PER_NODE)} slurm/train.sbatch {config}"
-
-
-def format_table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
-    """Columns as wide as they need, the first and the last flush left, numbers flush right."""
-    table = [list(header), *map(list, rows)]
-    widths = [max(len(row[column]) for row in table) for column in range(len(header))]
-    last = len(header) - 1
-
-    def line(row: Sequence[str]) -> str:
-        cells = [
-            cell.ljust(width) if index in (0, last) else cell.rjust(width)
-            for index, (cell, width) in enumerate(zip(row, widths, strict=True))
-        ]
-        return "  ".join(cells).rstrip()
-
-    return "\n".join(map(line, table))
 
 
 def format_memory(kinds: Sequence[RankKind], built: Sequence[ConstructedRank] = ()) -> str:
