@@ -52,7 +52,9 @@ echo setup_cpu.sh >"$info/INSTALLER"
 
 # This package, editable: one line that names the checkout, without a build step.
 echo "$root" >"$packages/megatron_rfft.pth"
+printf '#!/bin/sh\nexec "%s/bin/python" -m megatron_rfft "$@"\n' "$venv" >"$venv/bin/rfft"
+chmod +x "$venv/bin/rfft"
 "$venv/bin/python" -c 'import torch, vllm, megatron_rfft' >/dev/null 2>&1 ||
   fail "the environment does not import; remove $venv and run this again"
 echo "$stamp" >"$venv/.complete"
-echo "set-up: done in $((SECONDS - started)) s" >&2
+echo "set-up: finished in $((SECONDS - started)) s" >&2
