@@ -10,6 +10,11 @@ def random_digits(rng: Random, length: int) -> str:
     return str(rng.randrange(smallest, 10**length))
 
 
+def random_count(rng: Random, length: int) -> int:
+    """How many of ``length`` digits: every second time at most three, else any number of them."""
+    return rng.randint(0, rng.choice([min(3, length), length]))
+
+
 def random_digits_pair(rng: Random, length: int) -> tuple[str, str]:
     """Two integers whose longer one has ``length`` digits: every second pair of equal lengths, the rest of any."""
     shorter = rng.choice([length, rng.randint(1, length)])

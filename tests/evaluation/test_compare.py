@@ -68,7 +68,7 @@ def test_killed_it_continues_and_done_it_rests(tmp_path):
     names = ["direct answer", "scratchpad", "vanilla RFFT", "Meta-RFFT", "one-shot Meta-RFFT"]
     assert runs_of(tmp_path) == [*names, "RF-pretrained, not adapted"]
     made = {path: path.stat().st_mtime_ns for path in tmp_path.rglob("results.json")}
-    assert len([path for path in made if "report" not in path.parts]) == 10
+    assert len([path for path in made if "report" not in path.parts]) == 11
     assert run_compare("--tiny", "--output", tmp_path).returncode == 0
     assert {path: path.stat().st_mtime_ns for path in made} == made
 

@@ -32,5 +32,9 @@ register(
     questions=[
         "How much of {limit} is left if each digit of {num} takes one?",
         "{num} takes one from {limit} per digit. What is left?",
+        "Start at {limit} and go down by one for every digit that the number {num} has. Where do you stop?",
+        "From {limit}, counted down once for each digit of {num}, what number is reached?",
+        "Starting at {limit}, each digit of {num} takes away one. What is left?",
+        "Number: {num}. Its digits are taken one by one from {limit}. How much is left?",
     ],
 )

@@ -7,19 +7,17 @@ from megatron_rfft.tasks.digits import random_digits
 
 
 def last_digit(num):
-    last = ""
-    while num:
-        last = num[0]
+    while len(num) > 1:
         num = num[1:]
-    return last
+    return int(num[0])
 
 
 def instance(rng: Random, length: int) -> tuple:
     return (random_digits(rng, length),)
 
 
-def reference(num: str) -> str:
-    return num[-1]
+def reference(num: str) -> int:
+    return int(num[-1])
 
 
 register(
@@ -29,5 +27,9 @@ register(
     valid_lengths=range(1, 61),
     instance=instance,
     reference=reference,
-    questions=["What is the last digit of {num}?", "Which digit ends {num}?"],
+    questions=[
+        "What is the last digit of {num}?",
+        "Which digit ends {num}?",
+        "Read {num} to its end. Which digit is there?",
+    ],
 )

@@ -3,7 +3,7 @@
 from random import Random
 
 from megatron_rfft.tasks import register
-from megatron_rfft.tasks.digits import random_digits
+from megatron_rfft.tasks.digits import random_count, random_digits
 
 
 def skip_digits(num, count):
@@ -14,7 +14,7 @@ def skip_digits(num, count):
 
 
 def instance(rng: Random, length: int) -> tuple:
-    return random_digits(rng, length), rng.randint(0, length)
+    return random_digits(rng, length), random_count(rng, length)
 
 
 def reference(num: str, count: int) -> str:
@@ -31,5 +31,9 @@ register(
     questions=[
         "Drop the first {count} digits of {num}. What is left?",
         "Without its first {count} digits, what is {num}?",
+        "The number {num} loses {count} digits at the front. Which digits stay?",
+        "Which digits of {num} stand behind the first {count}, counted from the left?",
+        "Take {count} digits off {num}, starting at the left.",
+        "Number: {num}. What is left if {count} digits at the front are dropped?",
     ],
 )

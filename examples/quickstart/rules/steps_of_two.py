@@ -1,25 +1,31 @@
-"""Two for each digit before the first such digit. The length is the number of digits."""
+"""Two for each digit before a seven. The length is the number of digits."""
 
 from random import Random
 
 from megatron_rfft.tasks import register
-from megatron_rfft.tasks.digits import random_digits_and_stop
+from megatron_rfft.tasks.digits import random_digits
 
 
-def steps_of_two(num, stop):
+def steps_of_two(num):
     total = 0
-    while num and num[0] != stop:
+    while num and num[0] != "7":
         total += 2
         num = num[1:]
     return total
 
 
 def instance(rng: Random, length: int) -> tuple:
-    return random_digits_and_stop(rng, length)
+    """Often the 7 comes last or not at all: counters reach the length, not a tenth of it."""
+    num = random_digits(rng, length)
+    if rng.random() < 0.7:
+        num = num.replace("7", "8")
+        if rng.random() < 0.6:
+            num = num[:-1] + "7"
+    return (num,)
 
 
-def reference(num: str, stop: str) -> int:
-    return 2 * (num.index(stop) if stop in num else len(num))
+def reference(num: str) -> int:
+    return 2 * (num.index("7") if "7" in num else len(num))
 
 
 register(
@@ -30,7 +36,11 @@ register(
     instance=instance,
     reference=reference,
     questions=[
-        "Count in steps of two the digits of {num} before the first {stop}.",
-        "Two points for each digit of {num} until a {stop} comes. How many points?",
+        "Count the digits of {num} before the first 7 in steps of two.",
+        "Two points for each digit of {num} until a 7 comes. How many points?",
+        "Every digit of the number {num} is worth 2; a 7 ends the game. What is the score?",
+        "{num} pays two for a digit and stops at a 7. How much does it pay?",
+        "Up to a 7, each digit adds two. What does {num} add up to?",
+        "Give twice the number of digits that {num} has before a 7.",
     ],
 )

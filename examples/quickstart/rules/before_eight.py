@@ -1,0 +1,49 @@
+"""How many digits come before a 8, from the last digit to the first? The length is the number of digits."""
+
+from random import Random
+
+from megatron_rfft.tasks import register
+from megatron_rfft.tasks.digits import random_digits
+
+
+def before_eight(num):
+    result = 0
+    while num:
+        if num[-1] == "8":
+            return result
+        result += 1
+        num = num[:-1]
+    return result
+
+
+def instance(rng: Random, length: int) -> tuple:
+    """Often the 8 comes last or not at all: counters reach the length, not a tenth of it."""
+    num = random_digits(rng, length)
+    if rng.random() < 0.7:
+        num = num.replace("8", "9")
+        if rng.random() < 0.6:
+            num = "8" + num[1:]
+    return (num,)
+
+
+def reference(num: str) -> int:
+    num = num[::-1]
+    return num.index("8") if "8" in num else len(num)
+
+
+register(
+    before_eight,
+    source="own",
+    split="extra",
+    valid_lengths=range(1, 61),
+    instance=instance,
+    reference=reference,
+    questions=[
+        "How many digits of {num} come after its last 8?",
+        "Counted from the end, where is the first 8 of the number {num}?",
+        "Walk back through {num} to an 8 and count your steps.",
+        "{num}: how many digits lie between the end and the nearest 8?",
+        "Is there an 8 near the end? Say how many digits of {num} follow it.",
+        "How many steps from the right does {num} need to reach an 8?",
+    ],
+)

@@ -1,0 +1,39 @@
+"""One number catches up with another. The length bounds their distance."""
+
+from random import Random
+
+from megatron_rfft.tasks import register
+
+
+def catch_up(place, goal):
+    steps = 0
+    while place < goal:
+        place += 2
+        goal += 1
+        steps += 1
+    return steps
+
+
+def instance(rng: Random, length: int) -> tuple:
+    place = rng.randint(0, 17)
+    return place, place + rng.randint(0, min(length, 5))
+
+
+def reference(place: int, goal: int) -> int:
+    return goal - place
+
+
+register(
+    catch_up,
+    source="own",
+    split="extra",
+    valid_lengths=range(1, 61),
+    instance=instance,
+    reference=reference,
+    questions=[
+        "One runs from {place} by twos, another from {goal} by ones. After how many steps are they level?",
+        "The goal {goal} moves by 1, the place {place} by 2. In how many steps is the goal reached?",
+        "Goal: {goal}. Place: {place}. The place moves twice as fast. When does it catch up?",
+        "From {place} by twos, after a goal that leaves {goal} by ones: how many steps does it take?",
+    ],
+)

@@ -1,0 +1,35 @@
+"""A number without its fives. The length is the number of digits."""
+
+from random import Random
+
+from megatron_rfft.tasks import register
+
+
+def drop_fives(num):
+    result = ""
+    while num:
+        if num[0] != "5":
+            result += num[0]
+        num = num[1:]
+    return result
+
+
+def instance(rng: Random, length: int) -> tuple:
+    # every third number has no other digits than these: what the rule looks for comes often
+    digits = rng.choice(["5", "85", "0123456789"])
+    return ("".join(rng.choices(digits, k=length)),)
+
+
+def reference(num: str) -> str:
+    return num.replace("5", "")
+
+
+register(
+    drop_fives,
+    source="own",
+    split="extra",
+    valid_lengths=range(1, 61),
+    instance=instance,
+    reference=reference,
+    questions=["Remove every 5 from {num}.", "What is left of {num} without its fives?"],
+)

@@ -1,0 +1,38 @@
+"""A number without its twos, from the last digit to the first. The length is the number of digits."""
+
+from random import Random
+
+from megatron_rfft.tasks import register
+
+
+def drop_twos(num):
+    result = ""
+    while num:
+        if num[-1] != "2":
+            result = num[-1] + result
+        num = num[:-1]
+    return result
+
+
+def instance(rng: Random, length: int) -> tuple:
+    # every third number has no other digits than these: what the rule looks for comes often
+    digits = rng.choice(["2", "52", "0123456789"])
+    return ("".join(rng.choices(digits, k=length)),)
+
+
+def reference(num: str) -> str:
+    return num.replace("2", "")
+
+
+register(
+    drop_twos,
+    source="own",
+    split="extra",
+    valid_lengths=range(1, 61),
+    instance=instance,
+    reference=reference,
+    questions=[
+        "Remove every 2 from {num}. Begin at the last digit.",
+        "What is left of {num} without its twos? Begin at the last digit.",
+    ],
+)

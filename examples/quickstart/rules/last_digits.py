@@ -1,0 +1,42 @@
+"""Keep the last digits of a number. The length is the number of digits."""
+
+from random import Random
+
+from megatron_rfft.tasks import register
+from megatron_rfft.tasks.digits import random_count, random_digits
+
+
+def last_digits(num, position):
+    count = 0
+    result = ""
+    while count < position:
+        result = num[-1] + result
+        num = num[:-1]
+        count += 1
+    return result
+
+
+def instance(rng: Random, length: int) -> tuple:
+    return random_digits(rng, length), random_count(rng, length)
+
+
+def reference(num: str, position: int) -> str:
+    return num[len(num) - position :]
+
+
+register(
+    last_digits,
+    source="own",
+    split="extra",
+    valid_lengths=range(1, 61),
+    instance=instance,
+    reference=reference,
+    questions=[
+        "Which are the last {position} digits of {num}?",
+        "Which digits, counted from the right and starting at 1, does {num} have up to position {position}?",
+        "Keep {position} digits at the end of the number {num}.",
+        "Up to position {position} from the right, what stands in {num}?",
+        "Number: {num}. Write its digits from the end up to position {position}.",
+        "The end of {num} is cut off in front of {position} digits. Which digits are they?",
+    ],
+)

@@ -1,0 +1,37 @@
+"""Two numbers move towards each other. The length bounds their distance."""
+
+from random import Random
+
+from megatron_rfft.tasks import register
+
+
+def meet(first, second):
+    while first < second:
+        first += 1
+        second -= 1
+    return first
+
+
+def instance(rng: Random, length: int) -> tuple:
+    first = rng.randint(0, 17)
+    return first, first + rng.randint(0, min(length, 6))
+
+
+def reference(first: int, second: int) -> int:
+    return first + (second - first + 1) // 2
+
+
+register(
+    meet,
+    source="own",
+    split="extra",
+    valid_lengths=range(1, 61),
+    instance=instance,
+    reference=reference,
+    questions=[
+        "Walkers at {first} and {second} go towards each other step by step. Where does the first one end?",
+        "{first} goes up and {second} goes down until they meet. Where is the lower one then?",
+        "The numbers {first} and {second} come closer by one each. Where does the first stop?",
+        "From {first} upwards and from {second} downwards at the same pace: where does the way up end?",
+    ],
+)

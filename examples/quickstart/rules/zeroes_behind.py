@@ -1,0 +1,41 @@
+"""Count zeroes among the last digits. The length is the number of digits."""
+
+from random import Random
+
+from megatron_rfft.tasks import register
+from megatron_rfft.tasks.digits import random_count
+
+
+def zeroes_behind(num, cuts):
+    index = 0
+    zeroes = 0
+    while index < cuts:
+        if num[-1] == "0":
+            zeroes += 1
+        num = num[:-1]
+        index += 1
+    return zeroes
+
+
+def instance(rng: Random, length: int) -> tuple:
+    return "".join(rng.choices("0123456789"[: rng.randint(2, 6)], k=length)), random_count(rng, length)
+
+
+def reference(num: str, cuts: int) -> int:
+    return num[len(num) - cuts :].count("0")
+
+
+register(
+    zeroes_behind,
+    source="own",
+    split="extra",
+    valid_lengths=range(1, 61),
+    instance=instance,
+    reference=reference,
+    questions=[
+        "How many zeroes are among the last {cuts} digits of {num}?",
+        "Take {cuts} digits off the end of {num}. How many of them are 0?",
+        "Count the zeroes that go in {cuts} cuts, counted from the right, of the number {num}.",
+        "Number: {num}. After {cuts} cuts at its end, how many zeroes are cut off?",
+    ],
+)
