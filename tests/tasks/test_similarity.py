@@ -11,6 +11,7 @@ import pytest
 from megatron_rfft.rules.subset import BUILTINS
 from megatron_rfft.tasks import list_tasks, load_task
 from megatron_rfft.tasks.held_out import CROSS_DOMAIN
+from tests.conftest import ROOT
 
 MOST_ALIKE = 0.75  # of whole rules; what training and held-out rules must share (`while xs:`, `return xs`) gives 0.6
 MOST_CONTAINED = 0.7  # of a held-out rule's lines, in their order
@@ -76,6 +77,22 @@ def test_the_two_held_out_sets_have_no_rule_in_common():
         if alike(rules[one], rules[other]) > MOST_ALIKE
     }
     assert pairs == {}
+
+
+def test_no_rule_of_the_quickstart_is_one_of_its_targets():
+    files = sorted((ROOT / "examples/quickstart/rules").glob("*.py"))
+    trees = {file.stem: ast.parse(file.read_text()) for file in files}
+    rules = {
+        name: ast.unparse(node)
+        for name, tree in trees.items()
+        for node in tree.body
+        if isinstance(node, ast.FunctionDef) and node.name == name
+    }
+    assert len(rules) == len(files) > 20
+    assert max(alike(load_task("length_int").rule.source, rule) for rule in rules.values()) < 0.8
+    position = load_task("get_digit_int").rule.source
+    assert max(alike(position, rule) for rule in rules.values()) < MOST_ALIKE
+    assert max(contained(position, rule) for rule in rules.values()) < MOST_CONTAINED
 
 
 def test_a_copy_under_other_names_is_noticed():
