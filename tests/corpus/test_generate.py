@@ -159,7 +159,7 @@ def test_parse_tasks():
         ("coin_flip", None, "coin_flip has no lengths; give --lengths, or write coin_flip:1-10"),
         ("coin_flip", "70-80", "coin_flip has none of the lengths 70-80; its valid_lengths: 1-60"),
         ("coin_flip:1,coin_flip:2", None, "coin_flip is named twice"),
-        ("coin_flip:x", None, "no range"),
+        ("coin_flip:x", None, "'x' is not a range; write for example"),
     ],
 )
 def test_wrong_tasks(tasks, lengths, message):
