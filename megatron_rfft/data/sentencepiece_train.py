@@ -3,7 +3,7 @@
 import itertools
 import re
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 
 from megatron_rfft.common.errors import UserError
@@ -40,17 +40,14 @@ def train_tokenizer(corpora: Sequence[Path], vocab_size: int, max_records: int, 
     inputs = {"corpora": checksums, "vocab_size": vocab_size, "max_records": max_records}
     if finished_manifest(manifest, "tokenizer", inputs):
         return
-    statements = numbered_statements(_records(corpora, max_records), limit=max(0, vocab_size - _BASE) // 4)
-    texts = (record[key] for record in _records(corpora, max_records) for key in ("prompt", "response"))
+    records = [record for corpus in corpora for record in itertools.islice(read_records(corpus), max_records)]
+    statements = numbered_statements(records, limit=max(0, vocab_size - _BASE) // 4)
+    texts = (record[key] for record in records for key in ("prompt", "response"))
     train_sentencepiece(texts, vocab_size, output, statements)
     write_manifest(manifest, "tokenizer", [output], inputs=inputs)
 
 
-def _records(corpora: Sequence[Path], max_records: int) -> Iterator[dict]:
-    return itertools.chain.from_iterable(itertools.islice(read_records(corpus), max_records) for corpus in corpora)
-
-
-def numbered_statements(records: Iterator[dict], limit: int) -> list[str]:
+def numbered_statements(records: Iterable[dict], limit: int) -> list[str]:
     """What is to be one piece in spite of its digits, by how many ``records`` recite it; ``limit`` at most.
 
     That is statements, which stand indented in the rule and bare in the trace, and ``num1 = '`` before a value.

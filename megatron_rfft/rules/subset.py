@@ -35,7 +35,7 @@ _EXPRESSIONS = (
 _INDENT = "    "
 _LOOP = "write `while xs:` with `x = xs.pop(0)` in it, so that the remaining work shows at every test"
 _BRANCH = "write `if` and `else` on lines of their own"
-_MENDS = {
+_FIXES = {
     ast.For: ("a for loop", _LOOP),
     ast.ListComp: ("a list comprehension", _LOOP),
     ast.SetComp: ("a set comprehension", _LOOP),
@@ -397,4 +397,4 @@ class _Checker:
 
     def refuse_node(self, node: ast.AST, otherwise: tuple[str, str] | None = None) -> None:
         plain = (f"`{type(node).__name__}`", "write it with assignments, if and while")
-        self.refuse(node, *_MENDS.get(type(node), otherwise or plain))
+        self.refuse(node, *_FIXES.get(type(node), otherwise or plain))

@@ -1,6 +1,5 @@
 """Integers as strings of digits, for numbers longer than a machine word."""
 
-from collections.abc import Sequence
 from random import Random
 
 
@@ -29,20 +28,30 @@ def random_decimal(rng: Random, length: int) -> str:
     return random_digits(rng, before) + "." + "".join(rng.choices("0123456789", k=length - before))
 
 
-def random_digits_and_one(rng: Random, length: int, kinds: Sequence[int] = (2, 3, 10)) -> tuple[str, str]:
-    """``length`` digits of so many ``kinds``, and one of these kinds: with few of them it comes often."""
-    digits = rng.sample("0123456789", rng.choice(kinds))
-    return "".join(rng.choices(digits, k=length)), rng.choice(digits)
-
-
-def random_digits_and_stop(rng: Random, length: int, from_end: bool = False) -> tuple[str, str]:
-    """An integer of ``length`` digits and the digit at which reading it stops.
+def random_digits_until(rng: Random, length: int, stop: str, from_end: bool = False) -> str:
+    """An integer of ``length`` digits for a rule that reads it to the digit ``stop``, 1 to 8.
 
     That one often comes last, or not at all: what counts the digits before it reaches the length, not a tenth of it.
     """
-    num, stop = random_digits(rng, length), str(rng.randrange(1, 10))
-    if rng.random() < 0.6:
-        num = num.replace(stop, str(1 + int(stop) % 9))
+    num = random_digits(rng, length)
+    if rng.random() < 0.7:
+        num = num.replace(stop, str(int(stop) + 1))
         if rng.random() < 0.6:
             num = stop + num[1:] if from_end else num[:-1] + stop
-    return num, stop
+    return num
+
+
+def random_digits_rich_in(rng: Random, length: int, digit: str, other: str) -> str:
+    """``length`` digits: every third time only ``digit``, or it and ``other``, so that it comes often."""
+    return "".join(rng.choices(rng.choice([digit, other + digit, "0123456789"]), k=length))
+
+
+def random_digits_of_few(rng: Random, length: int) -> str:
+    """``length`` digits of two to six kinds, from 0 upwards: zeroes come often."""
+    return "".join(rng.choices("0123456789"[: rng.randint(2, 6)], k=length))
+
+
+def random_gap(rng: Random, most: int) -> tuple[int, int]:
+    """A number up to 17, and one that is larger by at most ``most``."""
+    low = rng.randint(0, 17)
+    return low, low + rng.randint(0, most)

@@ -20,15 +20,15 @@ def records() -> list[dict]:
 def vocabulary(tmp_path_factory):
     output = tmp_path_factory.mktemp("vocabulary") / "tokenizer.model"
     texts = [record[key] for record in records() for key in ("prompt", "response")]
-    train_sentencepiece(iter(texts), 700, output, numbered_statements(iter(records()), limit=40))
+    train_sentencepiece(iter(texts), 700, output, numbered_statements(records(), limit=40))
     return sentencepiece.SentencePieceProcessor(model_file=str(output))
 
 
 def test_statements_with_numbers_are_found_and_values_are_not():
-    found = numbered_statements(iter(records()), limit=40)
+    found = numbered_statements(records(), limit=40)
     assert {"num = num[1:]\n", "result += 1\n", "num = nums.pop(0)\n", "if num == 0:\n"} <= set(found)
     assert not {"result = 0\n", "num_zeroes = 0\n", "flips = 0\n"} & set(found)
-    assert len(numbered_statements(iter(records()), limit=2)) == 2
+    assert len(numbered_statements(records(), limit=2)) == 2
 
 
 def test_a_statement_is_one_piece_and_a_value_single_digits(vocabulary):
@@ -41,7 +41,7 @@ def test_a_statement_is_one_piece_and_a_value_single_digits(vocabulary):
 def test_names_with_digits_are_one_piece_with_what_stands_before_their_value():
     lines = "num1 = num1[1:]\nnow, num1 = '7'\n"
     record = {"prompt": "def f(num1):\n    num1 = num1[1:]\n", "response": lines}
-    assert numbered_statements(iter([record]), limit=9) == ["now, num1 = '", "num1 = num1[1:]\n"]
+    assert numbered_statements([record], limit=9) == ["now, num1 = '", "num1 = num1[1:]\n"]
 
 
 @given(st.text(st.characters(exclude_characters="▁", codec="utf-8")))  # the sign by which the library writes a space

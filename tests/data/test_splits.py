@@ -18,7 +18,7 @@ TESTED = CorpusConfig({"length_int": (4, 5)}, samples=20, split="test", form="le
 
 
 @pytest.fixture(scope="module")
-def test_corpus(tmp_path_factory):
+def tested_corpus(tmp_path_factory):
     folder = tmp_path_factory.mktemp("corpus") / "test"
     generate_corpus(TESTED, folder)
     return folder
@@ -31,13 +31,13 @@ def edit(prefix, change) -> None:
     path.write_text(json.dumps(manifest))
 
 
-def test_the_splits_are_those_of_the_input_in_whatever_shape_it_comes(small_data, test_corpus, tmp_path):
+def test_the_splits_are_those_of_the_input_in_whatever_shape_it_comes(small_data, tested_corpus, tmp_path):
     assert Documents(small_data.prefix).splits == {"train": 420}
-    both = tokenize_corpus([small_data.corpus, test_corpus], small_data.tokenizer, tmp_path / "both")
+    both = tokenize_corpus([small_data.corpus, tested_corpus], small_data.tokenizer, tmp_path / "both")
     assert both["splits"] == {"train": 420, "test": 40}
-    shards = sorted(test_corpus.glob("*.jsonl"))
+    shards = sorted(tested_corpus.glob("*.jsonl"))
     (tmp_path / "copy.jsonl").write_bytes(b"".join(shard.read_bytes() for shard in shards))
-    export_corpora([test_corpus], tmp_path / "exported")
+    export_corpora([tested_corpus], tmp_path / "exported")
     for name in ("copy.jsonl", "exported/lean/*.parquet"):
         manifest = tokenize_corpus([tmp_path / name], small_data.tokenizer, tmp_path / "data" / name[:4])
         assert manifest["splits"] == {"test": 40}
@@ -45,10 +45,10 @@ def test_the_splits_are_those_of_the_input_in_whatever_shape_it_comes(small_data
     assert preset["splits"] == {"test": 40}
 
 
-def test_whoever_tokenizes_test_instances_is_warned_and_sees_them_later(small_data, test_corpus, tmp_path):
+def test_whoever_tokenizes_test_instances_is_warned_and_sees_them_later(small_data, tested_corpus, tmp_path):
     words = ("data_prep/tokenize_corpus.py", "--tokenizer", small_data.tokenizer, "--output", tmp_path / "data")
     for _ in range(2):  # a finished one is as bad as a new one
-        done = run_python(*words, "--input", test_corpus)
+        done = run_python(*words, "--input", tested_corpus)
         assert "warning: " in done.stderr
         assert "40 of 40 documents are instances of split test, which evaluations ask" in done.stderr
     shown = run_python("data_prep/show.py", "--input", tmp_path / "data", "--count", 0, "--json")
@@ -57,26 +57,26 @@ def test_whoever_tokenizes_test_instances_is_warned_and_sees_them_later(small_da
     assert "warning" not in fine.stderr
 
 
-def test_splits_that_the_input_does_not_have_are_found(small_data, test_corpus, tmp_path):
+def test_splits_that_the_input_does_not_have_are_found(small_data, tested_corpus, tmp_path):
     prefix = tmp_path / "data"
-    tokenize_corpus(test_corpus, small_data.tokenizer, prefix)
+    tokenize_corpus(tested_corpus, small_data.tokenizer, prefix)
     edit(prefix, lambda manifest: manifest.update(splits={"train": 40}))
     assert verify_dataset(prefix)["problems"] == []  # the files alone do not say
-    found = verify_dataset(prefix, open_inputs([test_corpus]), small_data.tokenizer, samples=1)
+    found = verify_dataset(prefix, open_inputs([tested_corpus]), small_data.tokenizer, samples=1)
     assert found["problems"] == ["the manifest says splits {'train': 40}, the input says {'test': 40}"]
     edit(prefix, lambda manifest: manifest.update(splits={"train": 41}))
     assert verify_dataset(prefix)["problems"] == ["the manifest states more instances of splits than documents"]
 
 
-def test_a_data_set_of_an_earlier_version_is_read_and_says_nothing(small_data, test_corpus, tmp_path):
+def test_a_data_set_of_an_earlier_version_is_read_and_says_nothing(small_data, tested_corpus, tmp_path):
     prefix = tmp_path / "data"
-    tokenize_corpus(test_corpus, small_data.tokenizer, prefix)
+    tokenize_corpus(tested_corpus, small_data.tokenizer, prefix)
     assert len(warnings_of_training([Documents(prefix)])) == 1
     edit(prefix, lambda manifest: manifest.pop("splits"))
     documents = Documents(prefix)
     assert documents.splits is None
     assert warnings_of_training([documents]) == []
-    found = verify_dataset(prefix, open_inputs([test_corpus]), small_data.tokenizer)
+    found = verify_dataset(prefix, open_inputs([tested_corpus]), small_data.tokenizer)
     assert (found["rederived"], found["problems"]) == (40, [])
 
 

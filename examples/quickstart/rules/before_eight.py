@@ -3,7 +3,7 @@
 from random import Random
 
 from megatron_rfft.tasks import register
-from megatron_rfft.tasks.digits import random_digits
+from megatron_rfft.tasks.digits import random_digits_until
 
 
 def before_eight(num):
@@ -17,13 +17,7 @@ def before_eight(num):
 
 
 def instance(rng: Random, length: int) -> tuple:
-    """Often the 8 comes last or not at all: counters reach the length, not a tenth of it."""
-    num = random_digits(rng, length)
-    if rng.random() < 0.7:
-        num = num.replace("8", "9")
-        if rng.random() < 0.6:
-            num = "8" + num[1:]
-    return (num,)
+    return (random_digits_until(rng, length, "8", from_end=True),)
 
 
 def reference(num: str) -> int:

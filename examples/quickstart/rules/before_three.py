@@ -3,7 +3,7 @@
 from random import Random
 
 from megatron_rfft.tasks import register
-from megatron_rfft.tasks.digits import random_digits
+from megatron_rfft.tasks.digits import random_digits_until
 
 
 def before_three(num):
@@ -17,13 +17,7 @@ def before_three(num):
 
 
 def instance(rng: Random, length: int) -> tuple:
-    """Often the 3 comes last or not at all: counters reach the length, not a tenth of it."""
-    num = random_digits(rng, length)
-    if rng.random() < 0.7:
-        num = num.replace("3", "4")
-        if rng.random() < 0.6:
-            num = num[:-1] + "3"
-    return (num,)
+    return (random_digits_until(rng, length, "3"),)
 
 
 def reference(num: str) -> int:

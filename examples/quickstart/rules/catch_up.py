@@ -3,6 +3,7 @@
 from random import Random
 
 from megatron_rfft.tasks import register
+from megatron_rfft.tasks.digits import random_gap
 
 
 def catch_up(place, goal):
@@ -15,8 +16,7 @@ def catch_up(place, goal):
 
 
 def instance(rng: Random, length: int) -> tuple:
-    place = rng.randint(0, 17)
-    return place, place + rng.randint(0, min(length, 5))
+    return random_gap(rng, min(length, 5))
 
 
 def reference(place: int, goal: int) -> int:

@@ -3,7 +3,7 @@
 from random import Random
 
 from megatron_rfft.tasks import register
-from megatron_rfft.tasks.digits import random_digits
+from megatron_rfft.tasks.digits import random_digits_until
 
 
 def from_four(num):
@@ -15,13 +15,7 @@ def from_four(num):
 
 
 def instance(rng: Random, length: int) -> tuple:
-    """Often the 4 comes last or not at all: counters reach the length, not a tenth of it."""
-    num = random_digits(rng, length)
-    if rng.random() < 0.7:
-        num = num.replace("4", "5")
-        if rng.random() < 0.6:
-            num = "4" + num[1:]
-    return (num,)
+    return (random_digits_until(rng, length, "4", from_end=True),)
 
 
 def reference(num: str) -> str:

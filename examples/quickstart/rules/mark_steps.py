@@ -3,6 +3,7 @@
 from random import Random
 
 from megatron_rfft.tasks import register
+from megatron_rfft.tasks.digits import random_gap
 
 
 def mark_steps(place, goal):
@@ -14,8 +15,7 @@ def mark_steps(place, goal):
 
 
 def instance(rng: Random, length: int) -> tuple:
-    place = rng.randint(0, 17)
-    return place, place + rng.randint(0, min(length, 3))
+    return random_gap(rng, min(length, 3))
 
 
 def reference(place: int, goal: int) -> str:

@@ -3,6 +3,7 @@
 from random import Random
 
 from megatron_rfft.tasks import register
+from megatron_rfft.tasks.digits import random_gap
 
 
 def meet(first, second):
@@ -13,8 +14,7 @@ def meet(first, second):
 
 
 def instance(rng: Random, length: int) -> tuple:
-    first = rng.randint(0, 17)
-    return first, first + rng.randint(0, min(length, 6))
+    return random_gap(rng, min(length, 6))
 
 
 def reference(first: int, second: int) -> int:

@@ -3,7 +3,7 @@
 from random import Random
 
 from megatron_rfft.tasks import register
-from megatron_rfft.tasks.digits import random_digits
+from megatron_rfft.tasks.digits import random_digits_until
 
 
 def steps_of_two(num):
@@ -15,13 +15,7 @@ def steps_of_two(num):
 
 
 def instance(rng: Random, length: int) -> tuple:
-    """Often the 7 comes last or not at all: counters reach the length, not a tenth of it."""
-    num = random_digits(rng, length)
-    if rng.random() < 0.7:
-        num = num.replace("7", "8")
-        if rng.random() < 0.6:
-            num = num[:-1] + "7"
-    return (num,)
+    return (random_digits_until(rng, length, "7"),)
 
 
 def reference(num: str) -> int:

@@ -3,6 +3,7 @@
 from random import Random
 
 from megatron_rfft.tasks import register
+from megatron_rfft.tasks.digits import random_gap
 
 
 def write_down(number, limit):
@@ -14,8 +15,8 @@ def write_down(number, limit):
 
 
 def instance(rng: Random, length: int) -> tuple:
-    limit = rng.randint(0, 17)
-    return limit + rng.randint(0, min(length, 3)), limit
+    limit, number = random_gap(rng, min(length, 3))
+    return number, limit
 
 
 def reference(number: int, limit: int) -> str:

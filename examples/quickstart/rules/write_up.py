@@ -3,6 +3,7 @@
 from random import Random
 
 from megatron_rfft.tasks import register
+from megatron_rfft.tasks.digits import random_gap
 
 
 def write_up(low, high):
@@ -14,8 +15,7 @@ def write_up(low, high):
 
 
 def instance(rng: Random, length: int) -> tuple:
-    low = rng.randint(0, 17)
-    return low, low + rng.randint(0, min(length, 3))
+    return random_gap(rng, min(length, 3))
 
 
 def reference(low: int, high: int) -> str:

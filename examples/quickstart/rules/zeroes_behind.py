@@ -3,7 +3,7 @@
 from random import Random
 
 from megatron_rfft.tasks import register
-from megatron_rfft.tasks.digits import random_count
+from megatron_rfft.tasks.digits import random_count, random_digits_of_few
 
 
 def zeroes_behind(num, cuts):
@@ -18,7 +18,7 @@ def zeroes_behind(num, cuts):
 
 
 def instance(rng: Random, length: int) -> tuple:
-    return "".join(rng.choices("0123456789"[: rng.randint(2, 6)], k=length)), random_count(rng, length)
+    return random_digits_of_few(rng, length), random_count(rng, length)
 
 
 def reference(num: str, cuts: int) -> int:
