@@ -82,7 +82,6 @@ def transformer_config(
         init_method_std=model.init_std,
         # Initialization is ours (models/initialize.py): the same weights in every layout.
         perform_initialization=False,
-        use_cpu_initialization=False,
         gradient_accumulation_fusion=ON_GPU,
         # What Transformer Engine brings is on where it is.
         masked_softmax_fusion=False,
