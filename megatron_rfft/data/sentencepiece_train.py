@@ -1,4 +1,4 @@
-"""Train a small SentencePiece vocabulary on a corpus: digits stay single, a recited line may become one piece."""
+"""Train a small SentencePiece vocabulary on a corpus: digits are single, recited lines and small values are pieces."""
 
 import itertools
 import re
@@ -25,9 +25,11 @@ _SYMBOLS = [*"0123456789", *_HEADERS]
 _PIECE_END = re.compile(r"(?<=\n)|(?<=    )(?=\S)|(?<=[\[ ]')")
 _BOUNDARY = "\x1f"
 _STATEMENT = re.compile(r"^ +(\S.*\d.*\n)", re.MULTILINE)
-# ``count = 0`` is a statement, and also how a trace shows the value of count, whose digits stay single.
+# ``count = 0`` is a statement, and also how a trace shows the value of count.
 _VALUE = re.compile(r"[\w, ]+ = [^a-z]*\n")
 _SHOWN = re.compile(r"^((?:now, )?[A-Za-z_]\w*\d\w* = '?)[^a-z\n]*$", re.MULTILINE)
+# A small number that is a value by itself (``count = 12``) is one piece, so that two of them compare as two pieces do.
+_NUMBER = re.compile(r" = (\d\d?)$", re.MULTILINE)
 
 
 def train_tokenizer(corpora: Sequence[Path], vocab_size: int, max_records: int, output: Path) -> None:
@@ -41,9 +43,9 @@ def train_tokenizer(corpora: Sequence[Path], vocab_size: int, max_records: int, 
     if finished_manifest(manifest, "tokenizer", inputs):
         return
     records = [record for corpus in corpora for record in itertools.islice(read_records(corpus), max_records)]
-    statements = numbered_statements(records, limit=max(0, vocab_size - _BASE) // 4)
+    symbols = numbered_statements(records, limit=max(0, vocab_size - _BASE) // 4) + shown_numbers(records)
     texts = (record[key] for record in records for key in ("prompt", "response"))
-    train_sentencepiece(texts, vocab_size, output, statements)
+    train_sentencepiece(texts, vocab_size, output, symbols)
     write_manifest(manifest, "tokenizer", [output], inputs=inputs)
 
 
@@ -59,6 +61,13 @@ def numbered_statements(records: Iterable[dict], limit: int) -> list[str]:
         recited.update(statement for statement in statements if not _VALUE.fullmatch(statement))
         recited.update(set(_SHOWN.findall(record["response"])))
     return sorted(statement for statement, _ in sorted(recited.items(), key=lambda item: (-item[1], item[0]))[:limit])
+
+
+def shown_numbers(records: Sequence[dict], share: float = 0.01) -> list[str]:
+    """The numbers below 100 that ``share`` of ``records`` or more show as a value, each with its space and line end."""
+    shown = Counter(number for record in records for number in set(_NUMBER.findall(record["response"])))
+    common = [number for number, count in shown.items() if count >= share * len(records)]
+    return [f" {number}\n" for number in sorted(common, key=int)]
 
 
 def train_sentencepiece(texts: Iterator[str], vocab_size: int, output: Path, symbols: Sequence[str] = ()) -> None:
