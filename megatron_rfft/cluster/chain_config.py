@@ -135,6 +135,8 @@ class ArmSection:
     """Keys to change after adapt.options."""
     checkpoints: list[int] | None = None
     """Instead of adapt.checkpoints."""
+    seeds: list[int] | None = None
+    """Some of the chain's seeds, such as [1] for an ablation; null: all of them."""
 
 
 KNOWN_ARMS = {

@@ -99,7 +99,7 @@ class Models:
             for run in self.adapted.values()
         ]
         """Of each adaptation, then of each RF-pretrained model that is asked itself."""
-        self.asked_as_they_are = [key for key in self.pretrained if any(True for _ in self._forms_of(key[0]))]
+        self.asked_as_they_are = [key for key in self.pretrained if any(True for _ in self._forms_of(*key))]
         self.exports += [[Export(run.name, run.checkpoint)] for run in map(self.pretrained.get, self.asked_as_they_are)]
         self.questions = self._questions()
         if config.evaluate_general.tasks and self.asked_in_general(self.arms) in ([], [BASE]):
@@ -147,7 +147,16 @@ class Models:
             config=arm.config or adapt.config,
             options=[*adapt.options, *arm.options],
             checkpoints=steps,
+            seeds=self._seeds_of(name, arm),
         )
+
+    def _seeds_of(self, name: str, arm: ArmSection) -> list[int | None]:
+        """The chain's seeds that ``arm`` is trained with. Raises UserError if it names others."""
+        if arm.seeds is None:
+            return self.seeds
+        if not arm.seeds or not set(arm.seeds) <= set(self.seeds):
+            raise UserError(f"arms.{name}.seeds is {arm.seeds}; name some of the chain's seeds, {self.config.seeds}")
+        return [seed for seed in self.seeds if seed in arm.seeds]
 
     def _check_report(self) -> None:
         """Raise UserError if the report is to show what there is not, or two arms under one name."""
@@ -164,15 +173,15 @@ class Models:
         wanted = {arm.start for arm in self.arms.values()}
         return [name for name in (PRETRAIN, *self.config.pretrain.variants) if name in wanted]
 
-    def _forms_of(self, start: str) -> Iterator[str | None]:
+    def _forms_of(self, start: str, seed: int | None) -> Iterator[str | None]:
         """The forms in which a model is asked that is not adapted (None: its own), each once."""
-        arms = [arm for arm in self.arms.values() if arm.start == start and (not arm.adapted or 0 in arm.checkpoints)]
-        yield from dict.fromkeys(arm.form for arm in arms)
+        arms = [arm for arm in self.arms.values() if arm.start == start and seed in arm.seeds]
+        yield from dict.fromkeys(arm.form for arm in arms if not arm.adapted or 0 in arm.checkpoints)
 
     # training
 
     def _pretrain(self, start: str) -> Iterator[tuple[int | None, Training]]:
-        """The runs of an RF-pretraining, one for each seed."""
+        """The runs of an RF-pretraining, one for each seed of the arms that start from it."""
         section, corpus = self.config.pretrain, self.config.corpus
         variant = section.variants.get(start)
         name = PRETRAIN if variant is None else f"{PRETRAIN}-{start}"
@@ -184,7 +193,8 @@ class Models:
         data = DataSet(name, preset, tuple(options))
         words = ["--validation.data", as_override(str(self.run / "data" / "validation"))] if corpus.validation else []
         words += ["--checkpoint.load", str(self.run / "base")] if self.config.model else []
-        for seed in self.seeds:
+        arms = [arm for arm in self.arms.values() if arm.start == start]
+        for seed in (seed for seed in self.seeds if any(seed in arm.seeds for arm in arms)):
             told = [*words, *section.options, *more]
             yield seed, self._training(PRETRAIN, _of(name, seed), file, data, told, seed)
 
@@ -192,7 +202,7 @@ class Models:
         """The runs of each arm, target and seed, those of a seed together."""
         for seed in self.seeds:
             for name, arm in self.arms.items():
-                for target in self.targets if arm.adapted else ():
+                for target in self.targets if arm.adapted and seed in arm.seeds else ():
                     start = self.pretrained.get((arm.start, seed))
                     words = []
                     if start or self.config.model:
@@ -271,9 +281,10 @@ class Models:
             lists.append([Questions(export.name, export.name, tasks, form) for export in exports])
         for key in self.asked_as_they_are:
             name = self.pretrained[key].name
-            forms = self._forms_of(key[0])
+            forms = self._forms_of(*key)
             lists.append([Questions(_in_form(name, form), name, self.asked, form) for form in forms])
-        forms = list(self._forms_of(BASE)) if self.config.model else []
+        forms = list(dict.fromkeys(form for seed in self.seeds for form in self._forms_of(BASE, seed)))
+        forms = forms if self.config.model else []
         return lists + [[Questions(_in_form(BASE, form), "", self.asked, form or "rule")] for form in forms]
 
     def evaluations(self, arm: str, seed: int | None, step: int | None = None) -> tuple[str, ...]:

@@ -41,8 +41,8 @@ def _curves(models: Models) -> Iterator[tuple[str, str, list[tuple[str, str, int
 
 
 def _points(models: Models, arm: str, name: str, step: int | None = None) -> Iterator[tuple[str, tuple[str, ...]]]:
-    """``NAME@SEED=FOLDER,...`` of each seed, and its evaluations."""
-    for seed in models.seeds:
+    """``NAME@SEED=FOLDER,...`` of each of its seeds, and its evaluations."""
+    for seed in models.arms[arm].seeds:
         found = models.evaluations(arm, seed, step)
         folders = ",".join(str(models.results(each).parent) for each in found)
         yield f"{name}{'' if len(models.seeds) == 1 else f'@{seed}'}={folders}", found
@@ -51,7 +51,7 @@ def _points(models: Models, arm: str, name: str, step: int | None = None) -> Ite
 def _is_measured(models: Models, arm: str) -> bool:
     found = [
         name
-        for seed in models.seeds
+        for seed in models.arms[arm].seeds
         for step in (*models.steps(arm), None)
         for name in models.evaluations(arm, seed, step)
     ]

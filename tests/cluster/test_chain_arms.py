@@ -139,6 +139,23 @@ def test_the_report_has_a_line_for_each_arm_and_seed_and_curves_for_ablations(tm
     assert "--run Meta-RFFT=RUN/evaluation/meta/length_int/seed-7," in one
 
 
+def test_an_ablation_of_one_seed_is_trained_asked_and_shown_with_that_seed_alone(tmp_path):
+    arms = values(tmp_path)["arms"]
+    arms["rules-1"] |= {"seeds": [2]}
+    arms["one-shot"] = {"seeds": [1]}
+    made = chain(tmp_path, arms=arms)
+    wanted = names(made)
+    assert [name for name in wanted["pretrain"] if "-" in name.split("/")[0]] == [
+        "pretrain-one-shot/seed-1",
+        "pretrain-rules-1/seed-2",
+    ]
+    assert [name for name in wanted["adapt"] if "rules-1" in name] == [f"rules-1/{task}/seed-2" for task in TARGETS]
+    assert [name for name in wanted["evaluate"] if "one-shot" in name] == ["pretrain-one-shot/seed-1"]
+    report = scripts(made, "report")[0]
+    assert [f" {point}=" in report for point in ("1@1", "1@2", "3@1", "3@2")] == [False, True, True, True]
+    assert [f"one-shot Meta-RFFT@{seed}=" in report for seed in (1, 2)] == [True, False]
+
+
 def test_one_arm_alone_needs_no_more_than_its_own(tmp_path):
     wanted = names(chain(tmp_path, only=["one-shot"]))
     assert wanted["pretrain"] == ["pretrain-one-shot/seed-1", "pretrain-one-shot/seed-2"]
@@ -285,6 +302,11 @@ def test_the_pages_example_and_those_of_the_examples_are_chains(tmp_path):
         ({"tokenizer": "a.model"}, r"vocabulary is set beside tokenizer"),
         ({"vocabulary": None}, r"neither model, tokenizer nor vocabulary is set"),
         ({"vocabulary": {"size": 0}}, r"vocabulary.size is 0"),
+        (
+            {"arms": {"meta": {"seeds": [1, 3]}}},
+            r"arms.meta.seeds is \[1, 3\]; name some of .* seeds, \[1, 2\]",
+        ),
+        ({"arms": {"meta": {"seeds": []}}}, r"arms.meta.seeds is \[\]"),
         ({"seeds": [1, 1]}, r"seeds \[1, 1\] has one twice"),
         ({"report": {"curves": {"rules": {"line": {"4": "rules-4"}}}}}, r"report.curves: 'rules' has arm 'rules-4'"),
         ({"local": {"stages": {"train": 2}}}, r"local: no stage 'train'"),

@@ -36,7 +36,7 @@ def test_the_tables_of_the_page_are_the_measured_ones():
 
 def test_wrong_arguments_are_named():
     for arguments, message in (
-        (("met",), "there is no arm 'met'; arms are direct, scratchpad, vanilla, meta"),
+        (("met",), "there is no arm 'met'; arms are direct, vanilla, meta, scratchpad"),
         (("--output",), "--output needs a folder"),
         (("--tinny",), "no option --tinny"),
     ):
@@ -65,7 +65,7 @@ def test_killed_it_continues_and_done_it_rests(tmp_path):
     assert runs_of(tmp_path) == ["Meta-RFFT"]
     done = run_compare("--tiny", "--output", tmp_path)
     assert done.returncode == 0, done.stderr[-3000:]
-    names = ["direct answer", "scratchpad", "vanilla RFFT", "Meta-RFFT", "one-shot Meta-RFFT"]
+    names = ["direct answer", "vanilla RFFT", "Meta-RFFT", "scratchpad", "one-shot Meta-RFFT"]
     assert runs_of(tmp_path) == [*names, "RF-pretrained, not adapted"]
     made = {path: path.stat().st_mtime_ns for path in tmp_path.rglob("results.json")}
     assert len([path for path in made if "report" not in path.parts]) == 11
