@@ -19,7 +19,8 @@ if [ $# -gt 0 ]; then exec "${pytest[@]}" "$@"; fi
 result=0
 phase() { "${pytest[@]}" "$@" || result=$?; }
 computing=(tests/common tests/rules tests/tasks)
-sharing=(tests/cluster tests/conversion tests/corpus tests/data tests/evaluation tests/mcore tests/models)
+sharing=(tests/chains tests/conversion tests/corpus tests/data tests/diagnostics tests/evaluation tests/mcore tests/models)
+sharing+=(tests/planning)
 phase --numprocesses 2 "${computing[@]}"
 phase --numprocesses 2 --dist loadfile "${sharing[@]}" # together with their fixtures
 phase "${computing[@]/#/--ignore=}" "${sharing[@]/#/--ignore=}"

@@ -10,7 +10,7 @@ from tests.conftest import ROOT
 
 PACKAGE = ROOT / "megatron_rfft"
 ORDER = ("common", "rules", "tasks", "corpus", "data", "mcore", "models", "training", "conversion", "evaluation")
-ORDER += ("cluster", "commands")
+ORDER += ("planning", "diagnostics", "slurm", "chains", "commands")
 """Each imports from itself and those before it; ``commands`` may also import the training command."""
 ON_MEGATRON = {"mcore", "models"}
 

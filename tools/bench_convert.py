@@ -25,7 +25,6 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from megatron_rfft.cluster.checks.provenance import commit
 from megatron_rfft.common.cli import make_parser, run_command
 from megatron_rfft.common.errors import CommandFailed, UserError
 from megatron_rfft.common.files import read_json, write_json
@@ -39,6 +38,7 @@ from megatron_rfft.conversion.safetensors_io import (
     write_shard,
 )
 from megatron_rfft.conversion.weight_files import INDEX
+from megatron_rfft.diagnostics.checks.provenance import commit
 from megatron_rfft.models.config import ModelConfig
 
 ROOT = Path(__file__).resolve().parents[1]

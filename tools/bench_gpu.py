@@ -15,14 +15,14 @@ import time
 from datetime import date
 from pathlib import Path
 
-from megatron_rfft.cluster.checks.catalogue import matching, sections
-from megatron_rfft.cluster.checks.provenance import commit
-from megatron_rfft.cluster.checks.record import open_record, pending, work_off
-from megatron_rfft.cluster.checks.settings import Settings
-from megatron_rfft.cluster.doctor.versions import version_of
 from megatron_rfft.common.cli import EXIT_FAILED, EXIT_OK, make_parser, run_command
 from megatron_rfft.common.errors import UserError
 from megatron_rfft.common.files import write_json
+from megatron_rfft.diagnostics.checks.catalogue import matching, sections
+from megatron_rfft.diagnostics.checks.provenance import commit
+from megatron_rfft.diagnostics.checks.record import open_record, pending, work_off
+from megatron_rfft.diagnostics.checks.settings import Settings
+from megatron_rfft.diagnostics.doctor.versions import version_of
 
 
 def main() -> int:

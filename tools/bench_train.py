@@ -25,13 +25,13 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from megatron_rfft.cluster.checks.provenance import commit
 from megatron_rfft.common.cli import make_parser, run_command
 from megatron_rfft.common.errors import CommandFailed, UserError
 from megatron_rfft.common.files import write_json
 from megatron_rfft.corpus import CorpusConfig, generate_corpus, read_records
 from megatron_rfft.data.sentencepiece_train import train_sentencepiece
 from megatron_rfft.data.tokenize import tokenize_corpus
+from megatron_rfft.diagnostics.checks.provenance import commit
 from megatron_rfft.mcore import (
     DEVICE,
     ON_GPU,

@@ -5,12 +5,12 @@ import shutil
 import sys
 from pathlib import Path
 
-from megatron_rfft.cluster.doctor.examine import examine
-from megatron_rfft.cluster.doctor.findings import PURPOSES, format_findings, healthy
 from megatron_rfft.commands.options import add_json
 from megatron_rfft.common.cli import EXIT_FAILED, EXIT_OK, make_parser
 from megatron_rfft.common.errors import UserError
 from megatron_rfft.common.files import require_directory
+from megatron_rfft.diagnostics.doctor.examine import examine
+from megatron_rfft.diagnostics.doctor.findings import PURPOSES, format_findings, healthy
 
 
 def main(arguments: list[str] | None = None) -> int:

@@ -7,17 +7,17 @@ from pathlib import Path
 
 import yaml
 
-from megatron_rfft.cluster.plan import report
-from megatron_rfft.cluster.plan.gpus import GPUS, find_gpu
-from megatron_rfft.cluster.plan.layout import layout_from_config, with_layout, workload_from_config
-from megatron_rfft.cluster.plan.memory import distinct_ranks
-from megatron_rfft.cluster.plan.paper import format_paper
-from megatron_rfft.cluster.plan.rank_process import construct_ranks
-from megatron_rfft.cluster.plan.search import Plan, Search, make_plan, search
-from megatron_rfft.cluster.plan.sources import document_tokens, resolve_model
 from megatron_rfft.commands.options import add_json
 from megatron_rfft.common.cli import make_parser
 from megatron_rfft.common.files import atomic_write
+from megatron_rfft.planning import report
+from megatron_rfft.planning.gpus import GPUS, find_gpu
+from megatron_rfft.planning.layout import layout_from_config, with_layout, workload_from_config
+from megatron_rfft.planning.memory import distinct_ranks
+from megatron_rfft.planning.paper import format_paper
+from megatron_rfft.planning.rank_process import construct_ranks
+from megatron_rfft.planning.search import Plan, Search, make_plan, search
+from megatron_rfft.planning.sources import document_tokens, resolve_model
 from megatron_rfft.training.config import TrainConfig
 from megatron_rfft.training.config_reader import load_config
 from megatron_rfft.training.layout_check import check_layout

@@ -3,10 +3,10 @@
 import shlex
 from pathlib import Path
 
-from megatron_rfft.cluster.chain import Chain
-from megatron_rfft.cluster.chain_config import STAGES, load_chain
-from megatron_rfft.cluster.chain_jobs import submit_chain
-from megatron_rfft.cluster.local import describe, for_this_machine, run_locally
+from megatron_rfft.chains.chain import Chain
+from megatron_rfft.chains.config import STAGES, load_chain
+from megatron_rfft.chains.jobs import submit_chain
+from megatron_rfft.chains.local import describe, for_this_machine, run_locally
 from megatron_rfft.common.cli import EXIT_OK, make_parser
 
 

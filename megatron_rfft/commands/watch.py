@@ -3,7 +3,7 @@
 import json
 from pathlib import Path
 
-from megatron_rfft.cluster.watch import advice, as_values, format_views, look
+from megatron_rfft.chains.watch import advice, as_values, format_views, look
 from megatron_rfft.commands.options import add_json
 from megatron_rfft.common.cli import make_parser
 

@@ -5,8 +5,8 @@ from pathlib import Path
 import pytest
 import torch
 
-from megatron_rfft.cluster.checks.catalogue import catalogue, summarize
-from megatron_rfft.cluster.checks.settings import PRECISIONS, Refused, Settings
+from megatron_rfft.diagnostics.checks.catalogue import catalogue, summarize
+from megatron_rfft.diagnostics.checks.settings import PRECISIONS, Refused, Settings
 
 FP8 = PRECISIONS[1:]
 

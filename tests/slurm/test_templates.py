@@ -163,5 +163,5 @@ def test_training_runs_in_the_container(container, small_data, tmp_path):
     done = run_task("train.sbatch", tmp_path / "run.yaml", **container, **job)
     assert "finished" in done.stdout
     ran = [next(word for word in command if word.startswith("megatron_rfft")) for command in steps_inside(tmp_path)]
-    assert ran == [*3 * ["megatron_rfft.cluster.preflight"], "megatron_rfft.cluster.launch"]
+    assert ran == [*3 * ["megatron_rfft.slurm.preflight"], "megatron_rfft.slurm.launch"]
     assert (tmp_path / "run" / "slurm" / "7" / "0" / f"finished-{host}").exists()

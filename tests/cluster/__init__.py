@@ -1,1 +1,0 @@
-"""The machines around a run."""

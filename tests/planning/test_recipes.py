@@ -1,0 +1,57 @@
+"""The recipes in examples/: each can be trained as it stands, and says what the planner says."""
+
+import re
+
+import pytest
+
+from megatron_rfft.planning.gpus import GIB, find_gpu
+from megatron_rfft.planning.layout import layout_from_config, workload_from_config
+from megatron_rfft.planning.search import Plan, make_plan
+from megatron_rfft.training.config_reader import load_config
+from megatron_rfft.training.layout_check import check_layout
+from tests.conftest import ROOT
+
+RECIPES = sorted(path for path in (ROOT / "examples").glob("*/*.yaml") if "hf_config" in path.read_text())
+"""Those of published models: the small ones are planned by nobody."""
+STATED = re.compile(
+    r"# Planned on (?P<gpus>\d+) (?P<gpu>\S+) for documents of (?P<tokens>\d+) tokens: (?P<step>\S+) s a step, "
+    r"(?P<hours>\S+) GPU-hours, (?P<memory>\d+) GiB\."
+)
+
+
+def planned(path) -> tuple[Plan, re.Match]:
+    """The plan of a recipe as it stands, and what its head says."""
+    stated = STATED.search(path.read_text())
+    assert stated, f"{path} does not say how it was planned"
+    config = load_config(path)
+    model = config.model.resolve(0)
+    gpus = int(stated["gpus"])
+    check_layout(config, model, gpus)
+    work = workload_from_config(config, float(stated["tokens"]))
+    return make_plan(model, work, layout_from_config(config, gpus), find_gpu(stated["gpu"])), stated
+
+
+@pytest.fixture(autouse=True)
+def at_the_root(monkeypatch):
+    """Paths in recipes are relative to the checkout."""
+    monkeypatch.chdir(ROOT)
+
+
+@pytest.mark.parametrize("path", RECIPES, ids=lambda path: f"{path.parent.name}/{path.stem}")
+def test_a_recipe_fits_and_says_what_is_planned(path):
+    plan, stated = planned(path)
+    assert plan.fits
+    assert float(stated["step"]) == pytest.approx(plan.time.total, abs=0.051)
+    assert float(stated["hours"]) == pytest.approx(plan.gpu_hours, abs=0.051)
+    assert int(stated["memory"]) == pytest.approx(plan.memory.total / GIB, abs=0.51)
+
+
+@pytest.mark.parametrize(("folder", "most"), [("qwen2.5-32b", 60), ("qwen2.5-7b", 14.4)])
+def test_rf_pretraining_is_planned_far_below_the_papers_hours(folder, most):
+    """713.6 and 144 H800-hours (paper, section 4); a tenth of the 7B run's."""
+    plan, _ = planned(ROOT / "examples" / folder / "rf-pretrain.yaml")
+    assert plan.gpu_hours <= most
+
+
+def test_every_recipe_is_found():
+    assert len(RECIPES) >= 10
