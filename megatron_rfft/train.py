@@ -13,8 +13,8 @@ import yaml
 from megatron_rfft.common.cli import EXIT_OK, EXIT_STOPPED, make_parser, run_command
 from megatron_rfft.common.files import require_writable
 from megatron_rfft.data.dataset import PackedDataset
-from megatron_rfft.data.integrity import TokensCheck, check_small_files
 from megatron_rfft.data.splits import warnings_of_training
+from megatron_rfft.tokenization.integrity import TokensCheck, check_small_files
 from megatron_rfft.training.boards import require_boards
 from megatron_rfft.training.checkpoint_files import newest_manifest
 from megatron_rfft.training.config import TrainConfig

@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 
 from megatron_rfft.corpus import CorpusConfig, generate_corpus, read_records
-from megatron_rfft.data.sentencepiece_train import train_sentencepiece
-from megatron_rfft.data.tokenize import tokenize_corpus
+from megatron_rfft.tokenization.sentencepiece_train import train_sentencepiece
+from megatron_rfft.tokenization.tokenize import tokenize_corpus
 
 ROOT = Path(__file__).resolve().parents[1]
 

@@ -20,7 +20,7 @@ result=0
 phase() { "${pytest[@]}" "$@" || result=$?; }
 computing=(tests/common tests/rules tests/tasks)
 sharing=(tests/chains tests/conversion tests/corpus tests/data tests/diagnostics tests/evaluation tests/mcore tests/models)
-sharing+=(tests/planning)
+sharing+=(tests/planning tests/tokenization)
 phase --numprocesses 2 "${computing[@]}"
 phase --numprocesses 2 --dist loadfile "${sharing[@]}" # together with their fixtures
 phase "${computing[@]/#/--ignore=}" "${sharing[@]/#/--ignore=}"

@@ -30,13 +30,13 @@ from megatron_rfft.commands.options import read_tasks
 from megatron_rfft.common.cli import make_parser, run_command
 from megatron_rfft.common.errors import CommandFailed, UserError
 from megatron_rfft.common.files import write_json
-from megatron_rfft.data.tokenizers import load_tokenizer
 from megatron_rfft.evaluation import runner
 from megatron_rfft.evaluation.engines import Completion, Request
 from megatron_rfft.evaluation.engines.vllm import VllmEngine, llm_options
 from megatron_rfft.evaluation.model import open_model
 from megatron_rfft.evaluation.questions import draw_cells, prepare_questions
 from megatron_rfft.tasks import load_task
+from megatron_rfft.tokenization.tokenizers import load_tokenizer
 
 ROOT = Path(__file__).resolve().parents[1]
 GOAL = 0.95

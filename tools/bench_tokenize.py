@@ -25,9 +25,9 @@ from megatron_rfft.common.cli import make_parser, run_command
 from megatron_rfft.common.errors import CommandFailed
 from megatron_rfft.corpus import corpus_config, generate_corpus, load_preset, read_records
 from megatron_rfft.data.documents import Documents
-from megatron_rfft.data.engines import first_difference, load_engine
-from megatron_rfft.data.sources import open_inputs
-from megatron_rfft.data.verify import verify_dataset
+from megatron_rfft.tokenization.engines import first_difference, load_engine
+from megatron_rfft.tokenization.sources import open_inputs
+from megatron_rfft.tokenization.verify import verify_dataset
 
 ROOT = Path(__file__).resolve().parents[1]
 FUZZED = 20_000

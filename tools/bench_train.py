@@ -29,8 +29,6 @@ from megatron_rfft.common.cli import make_parser, run_command
 from megatron_rfft.common.errors import CommandFailed, UserError
 from megatron_rfft.common.files import write_json
 from megatron_rfft.corpus import CorpusConfig, generate_corpus, read_records
-from megatron_rfft.data.sentencepiece_train import train_sentencepiece
-from megatron_rfft.data.tokenize import tokenize_corpus
 from megatron_rfft.diagnostics.checks.provenance import commit
 from megatron_rfft.mcore import (
     DEVICE,
@@ -45,6 +43,8 @@ from megatron_rfft.mcore import (
     get_megatron_optimizer,
 )
 from megatron_rfft.models.build import build_model
+from megatron_rfft.tokenization.sentencepiece_train import train_sentencepiece
+from megatron_rfft.tokenization.tokenize import tokenize_corpus
 from megatron_rfft.train import make_callbacks
 from megatron_rfft.training.config import TrainConfig
 from megatron_rfft.training.config_reader import config_from_dict

@@ -10,8 +10,8 @@ from megatron_rfft.common.cli import make_parser, run_command
 from megatron_rfft.common.errors import UserError
 from megatron_rfft.common.files import atomic_write, require_file
 from megatron_rfft.common.progress import progress_bar
-from megatron_rfft.data.tokenizers import load_tokenizer
 from megatron_rfft.evaluation.engines import Request, load_engine
+from megatron_rfft.tokenization.tokenizers import load_tokenizer
 
 NUMBER = re.compile(r"-?\d[\d,]*(?:\.\d+)?")
 

@@ -11,7 +11,7 @@ from megatron_rfft.commands.options import add_json
 from megatron_rfft.common.cli import make_parser, parse_lengths
 from megatron_rfft.common.errors import UserError
 from megatron_rfft.data.documents import Documents
-from megatron_rfft.data.inspection import (
+from megatron_rfft.tokenization.inspection import (
     ShownDocument,
     packing_summary,
     select_documents,
@@ -19,7 +19,7 @@ from megatron_rfft.data.inspection import (
     statistics,
     summary,
 )
-from megatron_rfft.data.tokenizers import load_tokenizer
+from megatron_rfft.tokenization.tokenizers import load_tokenizer
 
 _GREEN, _DIM, _PLAIN = "\x1b[32m", "\x1b[2m", "\x1b[0m"
 _OPEN, _CLOSE = "⟦", "⟧"

@@ -5,7 +5,7 @@ from pathlib import Path
 
 from megatron_rfft.commands.options import add_json
 from megatron_rfft.common.cli import make_parser
-from megatron_rfft.data.sentencepiece_train import train_tokenizer
+from megatron_rfft.tokenization.sentencepiece_train import train_tokenizer
 
 
 def main(arguments: list[str] | None = None) -> None:

@@ -9,9 +9,9 @@ from megatron_rfft.commands.options import add_json, add_task_file
 from megatron_rfft.common.cli import EXIT_FAILED, EXIT_OK, make_parser
 from megatron_rfft.corpus import corpus_config, load_preset
 from megatron_rfft.corpus.verify import verify_corpus
-from megatron_rfft.data.sources import open_inputs, open_preset
-from megatron_rfft.data.verify import verify_dataset
 from megatron_rfft.tasks import load_task_files
+from megatron_rfft.tokenization.sources import open_inputs, open_preset
+from megatron_rfft.tokenization.verify import verify_dataset
 
 EXAMPLE = (
     "rfft verify --input runs/corpus --samples 5000\n"

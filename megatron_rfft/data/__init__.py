@@ -1,1 +1,1 @@
-"""Tokenizers, Megatron indexed binaries with loss spans, packing, and the training data set."""
+"""A data set's files (Megatron indexed binaries with loss boundaries), and how training reads them: packing, blends."""

@@ -120,7 +120,7 @@ class Documents:
     """A data set on disk: token arrays with their response starts.
 
     Raises UserError where a part is missing or cut short, and, with ``check``, where the parts contradict one another.
-    Checksums are for data/integrity.py and data/verify.py.
+    Checksums are for tokenization/integrity.py and tokenization/verify.py.
     """
 
     def __init__(self, prefix: Path | str, check: bool = True):

@@ -16,9 +16,9 @@ from megatron_rfft.common.files import atomic_write, read_json, require_director
 from megatron_rfft.common.manifest import read_manifest, verify_manifest, write_manifest
 from megatron_rfft.common.parts import held
 from megatron_rfft.common.table import format_table
-from megatron_rfft.data.tokenizers import load_tokenizer
 from megatron_rfft.evaluation.model import ModelFolder, open_model
 from megatron_rfft.evaluation.run_folder import RESULTS, require_no_stranger, require_same_run
+from megatron_rfft.tokenization.tokenizers import load_tokenizer
 
 KIND = "general results"
 ENGINES = ("vllm", "hf")

@@ -14,7 +14,6 @@ from typing import Any
 
 from megatron_rfft.common.files import atomic_write, sha256_file
 from megatron_rfft.common.manifest import finished_manifest, write_manifest
-from megatron_rfft.data.tokenizers import load_tokenizer
 from megatron_rfft.evaluation.questions import (
     Lengths,
     Question,
@@ -25,6 +24,7 @@ from megatron_rfft.evaluation.questions import (
     prepare_texts,
 )
 from megatron_rfft.tasks import load_task
+from megatron_rfft.tokenization.tokenizers import load_tokenizer
 
 KIND = "lm-eval tasks"
 MANIFEST = "megatron_rfft.json"

@@ -5,10 +5,10 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from megatron_rfft.common.errors import UserError
-from megatron_rfft.data.tokenizers import Tokenizer
 from megatron_rfft.evaluation.engines import Request
 from megatron_rfft.tasks import Example, NoInstanceError, Task
 from megatron_rfft.tasks.task import describe_lengths
+from megatron_rfft.tokenization.tokenizers import Tokenizer
 
 MAX_DRAWS_PER_SAMPLE = 10
 BUDGET_FACTOR, BUDGET_MARGIN = 1.5, 32

@@ -13,7 +13,6 @@ from megatron_rfft.common.errors import CommandFailed, UserError
 from megatron_rfft.common.number_formats import NUMBER_FORMATS
 from megatron_rfft.common.parts import Part
 from megatron_rfft.common.progress import progress_bar
-from megatron_rfft.data.tokenizers import Tokenizer, load_tokenizer
 from megatron_rfft.evaluation.engines import DTYPES, ENGINES, Completion, Engine, Request, TextCompletion, load_engine
 from megatron_rfft.evaluation.metrics import score_cell, summarize_run, summarize_task
 from megatron_rfft.evaluation.model import AnyModel, ServedModel, open_model, tokenizer_facts
@@ -33,6 +32,7 @@ from megatron_rfft.evaluation.run_folder import RunFolder, format_record, open_r
 from megatron_rfft.evaluation.steps import review_answer
 from megatron_rfft.tasks import FORMS, SPLITS, Example, Task, load_task
 from megatron_rfft.tasks.prompts import STYLE_OF_FORM
+from megatron_rfft.tokenization.tokenizers import Tokenizer, load_tokenizer
 
 Record = dict[str, Any]
 

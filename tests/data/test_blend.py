@@ -11,7 +11,7 @@ from megatron_rfft.common.errors import UserError
 from megatron_rfft.corpus import CorpusConfig, generate_corpus
 from megatron_rfft.data.blend import DataSource, check_alike, check_weights, epoch_documents, parse_sources
 from megatron_rfft.data.dataset import PackedDataset
-from megatron_rfft.data.tokenize import tokenize_corpus
+from megatron_rfft.tokenization.tokenize import tokenize_corpus
 
 A, B = DataSource("a"), DataSource("b", 0.5)
 

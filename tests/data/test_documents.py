@@ -9,8 +9,8 @@ from megatron_rfft.common.errors import UserError
 from megatron_rfft.common.manifest import verify_manifest
 from megatron_rfft.corpus import read_records
 from megatron_rfft.data.documents import Documents
-from megatron_rfft.data.tokenize import tokenize_corpus
-from megatron_rfft.data.tokenizers import load_tokenizer
+from megatron_rfft.tokenization.tokenize import tokenize_corpus
+from megatron_rfft.tokenization.tokenizers import load_tokenizer
 from tests.conftest import run_python
 
 

@@ -7,11 +7,11 @@ import pytest
 from megatron_rfft.corpus import CorpusConfig, generate_corpus
 from megatron_rfft.corpus.export import export_corpora
 from megatron_rfft.data.documents import Documents
-from megatron_rfft.data.records import Fields
-from megatron_rfft.data.sources import open_inputs, open_preset
 from megatron_rfft.data.splits import warnings_of_training
-from megatron_rfft.data.tokenize import Options, tokenize, tokenize_corpus
-from megatron_rfft.data.verify import verify_dataset
+from megatron_rfft.tokenization.records import Fields
+from megatron_rfft.tokenization.sources import open_inputs, open_preset
+from megatron_rfft.tokenization.tokenize import Options, tokenize, tokenize_corpus
+from megatron_rfft.tokenization.verify import verify_dataset
 from tests.conftest import run_python
 
 TESTED = CorpusConfig({"length_int": (4, 5)}, samples=20, split="test", form="lean")

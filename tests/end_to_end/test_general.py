@@ -9,10 +9,10 @@ import yaml
 from transformers import Qwen2Config, Qwen2ForCausalLM
 
 from megatron_rfft.common.manifest import verify_manifest
-from megatron_rfft.data.tokenizers import load_tokenizer
+from megatron_rfft.tokenization.tokenizers import load_tokenizer
 from tests.conftest import run_python
-from tests.data.chat import chat_folder_of
 from tests.evaluation.made_up import LM_EVAL_TASK
+from tests.tokenization.chat import chat_folder_of
 
 
 def chat_model(small_data, folder: Path) -> Path:

@@ -7,7 +7,6 @@ import pytest
 
 from megatron_rfft.common.errors import CommandFailed, UserError
 from megatron_rfft.common.files import read_json
-from megatron_rfft.data.tokenizers import load_tokenizer
 from megatron_rfft.evaluation import runner
 from megatron_rfft.evaluation.engines import load_engine, vllm
 from megatron_rfft.evaluation.figures import Wording
@@ -17,6 +16,7 @@ from megatron_rfft.evaluation.run_folder import open_run_folder
 from megatron_rfft.evaluation.runner import EvaluationConfig, evaluate
 from megatron_rfft.evaluation.runs import Run
 from megatron_rfft.tasks import load_task
+from megatron_rfft.tokenization.tokenizers import load_tokenizer
 from tests.conftest import ROOT, run_python
 from tests.evaluation.made_up import make_results
 

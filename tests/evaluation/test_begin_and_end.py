@@ -7,12 +7,12 @@ import pytest
 from megatron_rfft.common.errors import UserError
 from megatron_rfft.common.files import write_json
 from megatron_rfft.common.manifest import write_manifest
-from megatron_rfft.data.tokenizers import load_tokenizer
 from megatron_rfft.evaluation import runner
 from megatron_rfft.evaluation.engines import Completion, Engine, Request, load_engine
 from megatron_rfft.evaluation.model import open_model
 from megatron_rfft.evaluation.runner import EvaluationConfig, evaluate
 from megatron_rfft.evaluation.table import format_table, warn_of
+from megatron_rfft.tokenization.tokenizers import load_tokenizer
 
 BOS = 7
 

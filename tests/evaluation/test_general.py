@@ -13,8 +13,8 @@ from transformers import AutoModelForCausalLM
 
 from megatron_rfft.common.errors import UserError
 from megatron_rfft.common.manifest import verify_manifest
-from megatron_rfft.data.tokenizers import load_tokenizer
 from megatron_rfft.evaluation.general import GeneralConfig, evaluate_general, format_general, general_rows
+from megatron_rfft.tokenization.tokenizers import load_tokenizer
 from tests.conftest import ROOT, run_python
 from tests.evaluation.made_up import LM_EVAL_TASK
 

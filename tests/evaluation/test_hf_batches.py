@@ -5,9 +5,9 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from megatron_rfft.data.tokenizers import load_tokenizer
 from megatron_rfft.evaluation.engines.base import Request
 from megatron_rfft.evaluation.engines.hf import BATCH_SIZE, HfEngine, cut_into_batches
+from megatron_rfft.tokenization.tokenizers import load_tokenizer
 
 lengths = st.lists(st.tuples(st.integers(1, 50), st.integers(1, 200)), max_size=40)
 

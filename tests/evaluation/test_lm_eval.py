@@ -10,10 +10,10 @@ from transformers import Qwen2Config, Qwen2ForCausalLM
 
 from megatron_rfft.common.errors import UserError
 from megatron_rfft.common.manifest import verify_manifest
-from megatron_rfft.data.tokenizers import load_tokenizer
 from megatron_rfft.evaluation.lm_eval_tasks import LmEvalConfig, write_lm_eval_tasks
 from megatron_rfft.evaluation.questions import draw_examples
 from megatron_rfft.tasks import load_task
+from megatron_rfft.tokenization.tokenizers import load_tokenizer
 from tests.conftest import ROOT, run_python
 
 TASKS, LENGTHS, SAMPLES = ("coin_flip", "valid_palindrome"), (3, 4, 6), 25

@@ -7,13 +7,13 @@ import pytest
 
 from megatron_rfft.common.errors import UserError
 from megatron_rfft.common.parts import Part
-from megatron_rfft.data.tokenizers import load_tokenizer
 from megatron_rfft.evaluation import runner
 from megatron_rfft.evaluation.engines import Completion, Engine
 from megatron_rfft.evaluation.questions import draw_examples, token_budget
 from megatron_rfft.evaluation.run_folder import open_run_folder
 from megatron_rfft.evaluation.runner import EvaluationConfig, evaluate
 from megatron_rfft.tasks import load_task
+from megatron_rfft.tokenization.tokenizers import load_tokenizer
 
 
 class OracleEngine(Engine):

@@ -5,7 +5,7 @@ import json
 import pytest
 
 from megatron_rfft.corpus import CorpusConfig, generate_corpus
-from megatron_rfft.data.tokenize import tokenize_corpus
+from megatron_rfft.tokenization.tokenize import tokenize_corpus
 from tests.conftest import ROOT, torchrun
 
 STEPS, KILL = 8, 6

@@ -9,9 +9,9 @@ from tokenizers import Tokenizer
 from megatron_rfft.common.errors import UserError
 from megatron_rfft.common.files import read_json, write_json
 from megatron_rfft.data.blend import DataSource
-from megatron_rfft.data.tokenize import tokenize_corpus
-from megatron_rfft.data.tokenizers import load_tokenizer
-from megatron_rfft.data.verify import verify_dataset
+from megatron_rfft.tokenization.tokenize import tokenize_corpus
+from megatron_rfft.tokenization.tokenizers import load_tokenizer
+from megatron_rfft.tokenization.verify import verify_dataset
 from megatron_rfft.training.config import ModelSection
 from megatron_rfft.training.config_reader import config_from_dict, load_config
 from megatron_rfft.training.run_config import write_run_config

@@ -7,7 +7,7 @@ import yaml
 
 from megatron_rfft.corpus import CorpusConfig, generate_corpus
 from megatron_rfft.data.dataset import PackedDataset
-from megatron_rfft.data.tokenize import tokenize_corpus
+from megatron_rfft.tokenization.tokenize import tokenize_corpus
 from tests.conftest import ROOT, torchrun
 from tests.training.conftest import small_config
 

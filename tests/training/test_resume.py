@@ -9,7 +9,7 @@ import yaml
 
 from megatron_rfft.common.errors import UserError
 from megatron_rfft.data.documents import Documents
-from megatron_rfft.data.tokenize import tokenize_corpus
+from megatron_rfft.tokenization.tokenize import tokenize_corpus
 from megatron_rfft.training.checkpoint_files import adapter_section, base_of, base_reference
 from megatron_rfft.training.config_reader import config_from_dict
 from megatron_rfft.training.run_config import write_run_config

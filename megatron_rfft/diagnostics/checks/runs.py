@@ -11,9 +11,9 @@ from unittest import mock
 
 from megatron_rfft.common.parts import in_turn
 from megatron_rfft.corpus import CorpusConfig, generate_corpus, read_records
-from megatron_rfft.data.sentencepiece_train import train_sentencepiece
-from megatron_rfft.data.tokenize import tokenize_corpus
 from megatron_rfft.diagnostics.checks.settings import Settings, run_config, trainer_of
+from megatron_rfft.tokenization.sentencepiece_train import train_sentencepiece
+from megatron_rfft.tokenization.tokenize import tokenize_corpus
 
 
 def rule_traces(settings: Settings) -> Path:

@@ -209,8 +209,8 @@ def tokenizer_engines() -> Finding:
     """fastokens against tokenizers on a vocabulary made here, and a SentencePiece round trip."""
     from tokenizers import ByteLevelBPETokenizer
 
-    from megatron_rfft.data.engines import first_difference, load_engine
-    from megatron_rfft.data.sentencepiece_train import train_sentencepiece
+    from megatron_rfft.tokenization.engines import first_difference, load_engine
+    from megatron_rfft.tokenization.sentencepiece_train import train_sentencepiece
 
     texts = [f"now, result = result + {number} = {number * 7}\n" for number in range(400)]
     with tempfile.TemporaryDirectory() as folder:

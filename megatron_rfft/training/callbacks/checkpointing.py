@@ -9,7 +9,7 @@ from pathlib import Path
 import torch
 
 from megatron_rfft.common.errors import UserError
-from megatron_rfft.data.integrity import TokensCheck
+from megatron_rfft.tokenization.integrity import TokensCheck
 from megatron_rfft.training.checkpoint import CheckpointSave, load_checkpoint, newest_checkpoint, save_checkpoint
 from megatron_rfft.training.checkpoint_files import mark_best, prune_checkpoints
 from megatron_rfft.training.early_stop import best_step

@@ -11,8 +11,8 @@ from megatron_rfft.common.errors import UserError
 from megatron_rfft.common.families import FAMILIES
 from megatron_rfft.corpus import read_records
 from megatron_rfft.data.documents import DatasetPaths
-from megatron_rfft.data.tokenize import tokenize_corpus
-from megatron_rfft.data.tokenizers import load_tokenizer
+from megatron_rfft.tokenization.tokenize import tokenize_corpus
+from megatron_rfft.tokenization.tokenizers import load_tokenizer
 
 QWEN2 = (
     r"(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}| ?[^\s\p{L}\p{N}]+[\r\n]*|\s*[\r\n]+|\s+(?!\S)|\s+"

@@ -8,7 +8,7 @@ import numpy as np
 from megatron_rfft.common.errors import UserError
 from megatron_rfft.data.documents import Documents
 from megatron_rfft.data.packing import pack, shuffled_order
-from megatron_rfft.data.tokenizers import Tokenizer
+from megatron_rfft.tokenization.tokenizers import Tokenizer
 
 _PERCENTILES = (50, 90, 99)
 

@@ -10,7 +10,7 @@ import pytest
 
 from megatron_rfft.corpus import read_records
 from megatron_rfft.data.documents import Documents
-from megatron_rfft.data.tokenizers import load_tokenizer
+from megatron_rfft.tokenization.tokenizers import load_tokenizer
 from tests.conftest import ROOT, run_python
 
 

@@ -15,7 +15,7 @@ from typing import Any
 from megatron_rfft.common.errors import UserError
 from megatron_rfft.common.families import FAMILIES
 from megatron_rfft.common.files import write_json
-from megatron_rfft.data.engines import PROBES, load_backend
+from megatron_rfft.tokenization.engines import PROBES, load_backend
 
 # transformers leaves a folder alone that has an auto_map, and (without trust_remote_code) then takes tokenizer_class
 # after all. The module does not exist: nothing is to be executed.

@@ -23,14 +23,14 @@ from megatron_rfft.common.parts import Part, held, in_turn, read_proof, write_pr
 from megatron_rfft.common.progress import progress_bar
 from megatron_rfft.corpus.workers import worker_map
 from megatron_rfft.data.documents import MANIFEST_KIND, DatasetPaths
-from megatron_rfft.data.encode import Encoding, PieceSummary, encode_piece, written_token
-from megatron_rfft.data.engines import ENGINES, warm_up, why_not_fast
-from megatron_rfft.data.integrity import finished_dataset
-from megatron_rfft.data.join import PartFiles, join_parts
-from megatron_rfft.data.pieces import Piece
-from megatron_rfft.data.records import Fields
-from megatron_rfft.data.sources import PIECE_BYTES, Source, open_inputs, sample_documents
-from megatron_rfft.data.tokenizers import HFTokenizer, Tokenizer, load_tokenizer
+from megatron_rfft.tokenization.encode import Encoding, PieceSummary, encode_piece, written_token
+from megatron_rfft.tokenization.engines import ENGINES, warm_up, why_not_fast
+from megatron_rfft.tokenization.integrity import finished_dataset
+from megatron_rfft.tokenization.join import PartFiles, join_parts
+from megatron_rfft.tokenization.pieces import Piece
+from megatron_rfft.tokenization.records import Fields
+from megatron_rfft.tokenization.sources import PIECE_BYTES, Source, open_inputs, sample_documents
+from megatron_rfft.tokenization.tokenizers import HFTokenizer, Tokenizer, load_tokenizer
 
 _SAMPLE_CHARACTERS = 400_000
 _PROOFS = 2  # raised whenever the proofs of parts say more than before

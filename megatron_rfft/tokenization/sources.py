@@ -17,9 +17,9 @@ from megatron_rfft.common.files import sha256_file
 from megatron_rfft.corpus.config import CorpusConfig
 from megatron_rfft.corpus.generate import make_plan
 from megatron_rfft.corpus.read import corpus_manifest, require_size, require_unchanged
-from megatron_rfft.data.pieces import CompressedPiece, LinesPiece, ParquetPiece, Piece, PresetPiece
-from megatron_rfft.data.records import Document, Fields, Skipped, read_documents
-from megatron_rfft.data.tokenizers import Prompt
+from megatron_rfft.tokenization.pieces import CompressedPiece, LinesPiece, ParquetPiece, Piece, PresetPiece
+from megatron_rfft.tokenization.records import Document, Fields, Skipped, read_documents
+from megatron_rfft.tokenization.tokenizers import Prompt
 
 PIECE_BYTES = 64 << 20
 _SAMPLED_PIECES, _SAMPLED_DOCUMENTS = 8, 40

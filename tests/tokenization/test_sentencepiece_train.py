@@ -5,8 +5,8 @@ import sentencepiece
 from hypothesis import given
 from hypothesis import strategies as st
 
-from megatron_rfft.data.sentencepiece_train import numbered_statements, shown_numbers, train_sentencepiece
 from megatron_rfft.tasks import load_task
+from megatron_rfft.tokenization.sentencepiece_train import numbered_statements, shown_numbers, train_sentencepiece
 
 TASKS = ("length_int", "move_zeroes", "get_digit_int", "coin_flip")
 

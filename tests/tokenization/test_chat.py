@@ -7,11 +7,11 @@ from transformers import AutoTokenizer
 from megatron_rfft.common.errors import UserError
 from megatron_rfft.corpus import read_records
 from megatron_rfft.data.documents import Documents
-from megatron_rfft.data.tokenize import tokenize_corpus
-from megatron_rfft.data.tokenizers import load_tokenizer
 from megatron_rfft.evaluation.questions import prepare_questions
 from megatron_rfft.tasks import load_task
-from tests.data.chat import TEMPLATE, chat_folder_of
+from megatron_rfft.tokenization.tokenize import tokenize_corpus
+from megatron_rfft.tokenization.tokenizers import load_tokenizer
+from tests.tokenization.chat import TEMPLATE, chat_folder_of
 
 
 @pytest.fixture(scope="module")

@@ -17,10 +17,10 @@ from megatron_rfft.common.errors import CommandFailed, UserError
 from megatron_rfft.common.files import atomic_write, read_json
 from megatron_rfft.common.manifest import write_manifest
 from megatron_rfft.data.documents import DOCUMENT_DTYPE, MANIFEST_KIND, DatasetPaths
-from megatron_rfft.data.encode import PART_DTYPE, Encoding
 from megatron_rfft.data.indexed import with_suffix, write_index
-from megatron_rfft.data.records import Skipped
 from megatron_rfft.tasks import SPLITS
+from megatron_rfft.tokenization.encode import PART_DTYPE, Encoding
+from megatron_rfft.tokenization.records import Skipped
 
 _BLOCK_BYTES = 8 << 20
 _BLOCK_ROWS = 1 << 18

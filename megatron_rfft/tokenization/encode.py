@@ -10,11 +10,11 @@ from typing import Any
 import numpy as np
 
 from megatron_rfft.common.errors import UserError
-from megatron_rfft.data.engines import FlatIds, flatten, load_engine
 from megatron_rfft.data.indexed import token_dtype
-from megatron_rfft.data.pieces import Piece
-from megatron_rfft.data.records import Document, Fields, Skipped, read_documents, refuse
-from megatron_rfft.data.tokenizers import Prompt, load_tokenizer
+from megatron_rfft.tokenization.engines import FlatIds, flatten, load_engine
+from megatron_rfft.tokenization.pieces import Piece
+from megatron_rfft.tokenization.records import Document, Fields, Skipped, read_documents, refuse
+from megatron_rfft.tokenization.tokenizers import Prompt, load_tokenizer
 
 PART_DTYPE = np.dtype([("tokens", "<i4"), ("response_start", "<i4"), ("task", "<u2"), ("length", "<u2")])
 """One row per document of a part: its tokens, and the row of ``.docs.npy`` with the part's own numbers of tasks."""

@@ -5,7 +5,7 @@ from pathlib import Path
 
 from tokenizers import Tokenizer as Backend
 
-from megatron_rfft.data.tokenizers import load_tokenizer
+from megatron_rfft.tokenization.tokenizers import load_tokenizer
 
 TEMPLATE = (
     "{% for message in messages %}{% if message.content == 'reject' %}{{ raise_exception('no such thing') }}{% endif %}"

@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 
 from megatron_rfft.common.errors import UserError
 from megatron_rfft.corpus import read_records
-from megatron_rfft.data.tokenizers import HFTokenizer, SentencePieceTokenizer, load_tokenizer
+from megatron_rfft.tokenization.tokenizers import HFTokenizer, SentencePieceTokenizer, load_tokenizer
 
 
 @pytest.fixture(scope="module")

@@ -10,8 +10,8 @@ from pathlib import Path
 
 from megatron_rfft.common.errors import UserError
 from megatron_rfft.common.files import read_json, require_file, sha256_file, write_json
-from megatron_rfft.data.engines import load_backend
-from megatron_rfft.data.hf_export import KEEP_TOKENIZER_JSON, settle_config
+from megatron_rfft.tokenization.engines import load_backend
+from megatron_rfft.tokenization.hf_export import KEEP_TOKENIZER_JSON, settle_config
 
 STOP_TOKEN_NAMES = ("<|im_end|>", "<|endoftext|>", "</s>", "<eos>")
 
@@ -253,7 +253,7 @@ class SentencePieceTokenizer(Tokenizer):
         return self._processor.decode(ids)
 
     def save_pretrained(self, folder: Path, sample: Sequence[str] = ()) -> None:
-        from megatron_rfft.data.sentencepiece_export import to_tokenizer_json
+        from megatron_rfft.tokenization.sentencepiece_export import to_tokenizer_json
 
         (folder / "tokenizer.json").write_text(to_tokenizer_json(self.path, sample), encoding="utf-8")
         eos = self._processor.id_to_piece(self.stop_id)

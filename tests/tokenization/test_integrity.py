@@ -9,12 +9,12 @@ import yaml
 
 from megatron_rfft.common.cli import run_command
 from megatron_rfft.common.errors import UserError
-from megatron_rfft.data import integrity
 from megatron_rfft.data.dataset import PackedDataset
 from megatron_rfft.data.documents import Documents
-from megatron_rfft.data.integrity import TokensCheck, check_small_files
-from megatron_rfft.data.tokenize import tokenize_corpus
-from megatron_rfft.data.tokenizers import load_tokenizer
+from megatron_rfft.tokenization import integrity
+from megatron_rfft.tokenization.integrity import TokensCheck, check_small_files
+from megatron_rfft.tokenization.tokenize import tokenize_corpus
+from megatron_rfft.tokenization.tokenizers import load_tokenizer
 from tests.conftest import run_python
 
 

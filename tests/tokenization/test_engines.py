@@ -11,9 +11,9 @@ from tokenizers import decoders, models, pre_tokenizers, trainers
 from megatron_rfft.common.errors import UserError
 from megatron_rfft.corpus import read_records
 from megatron_rfft.data.documents import Documents
-from megatron_rfft.data.engines import first_difference, load_engine, why_not_fast
-from megatron_rfft.data.sources import open_inputs
-from megatron_rfft.data.tokenize import Options, tokenize
+from megatron_rfft.tokenization.engines import first_difference, load_engine, why_not_fast
+from megatron_rfft.tokenization.sources import open_inputs
+from megatron_rfft.tokenization.tokenize import Options, tokenize
 
 QWEN_PATTERN = (
     r"(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}| ?[^\s\p{L}\p{N}]+[\r\n]*|\s*[\r\n]+|\s+(?!\S)|\s+"
@@ -71,7 +71,7 @@ def test_it_is_chosen_where_it_is_exact_and_the_bytes_do_not_depend_on_it(hf_fol
 
 
 def test_another_engine_takes_over_where_it_is_not_exact(hf_folder, small_data, tmp_path, monkeypatch, capsys):
-    import megatron_rfft.data.tokenize as module
+    import megatron_rfft.tokenization.tokenize as module
 
     monkeypatch.setattr(module, "why_not_fast", lambda *_: "fastokens gives other ids than tokenizers for 'x'")
     manifest = tokenize(open_inputs([small_data.corpus]), Options(hf_folder), tmp_path / "data")

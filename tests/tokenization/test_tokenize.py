@@ -18,9 +18,9 @@ from megatron_rfft.common.errors import CommandFailed, UserError
 from megatron_rfft.common.parts import Part
 from megatron_rfft.corpus import CorpusConfig, generate_corpus, read_records
 from megatron_rfft.data.documents import Documents
-from megatron_rfft.data.records import Fields
-from megatron_rfft.data.sources import open_inputs, open_preset
-from megatron_rfft.data.tokenize import Options, tokenize
+from megatron_rfft.tokenization.records import Fields
+from megatron_rfft.tokenization.sources import open_inputs, open_preset
+from megatron_rfft.tokenization.tokenize import Options, tokenize
 from tests.conftest import ROOT, peak_mib, run_python
 
 COMMAND = "data_prep/tokenize_corpus.py"
@@ -224,7 +224,7 @@ def test_a_full_disk_is_reported_and_nothing_half_written_stands(small_data, cor
 
 
 def test_a_dead_worker_is_noticed(small_data, tmp_path, monkeypatch):
-    import megatron_rfft.data.tokenize as module
+    import megatron_rfft.tokenization.tokenize as module
 
     def broken(*_):
         from concurrent.futures.process import BrokenProcessPool

@@ -10,7 +10,7 @@ from megatron_rfft.common.errors import UserError
 from megatron_rfft.common.files import sha256_file
 from megatron_rfft.common.manifest import finished_manifest
 from megatron_rfft.data.documents import MANIFEST_KIND, DatasetPaths, Documents
-from megatron_rfft.data.tokenizers import load_tokenizer
+from megatron_rfft.tokenization.tokenizers import load_tokenizer
 
 
 def finished_dataset(paths: DatasetPaths, inputs: dict[str, Any]) -> dict[str, Any] | None:

@@ -8,10 +8,10 @@ from typing import Any
 import numpy as np
 
 from megatron_rfft.common.errors import UserError
-from megatron_rfft.data.encode import Batch, PieceSummary, encode_piece
-from megatron_rfft.data.sources import Source
-from megatron_rfft.data.tokenize import Options, choose_engine, sample_texts
-from megatron_rfft.data.tokenizers import Tokenizer
+from megatron_rfft.tokenization.encode import Batch, PieceSummary, encode_piece
+from megatron_rfft.tokenization.sources import Source
+from megatron_rfft.tokenization.tokenize import Options, choose_engine, sample_texts
+from megatron_rfft.tokenization.tokenizers import Tokenizer
 
 _PROMPT, _TARGET, _END = "\x1b[2m", "\x1b[1;32m", "\x1b[0m"
 _SAMPLE = 2000

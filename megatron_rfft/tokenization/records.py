@@ -13,9 +13,9 @@ from typing import Any, Literal
 import msgspec
 
 from megatron_rfft.common.errors import UserError
-from megatron_rfft.data.pieces import BadRow, DamagedInput, Piece
-from megatron_rfft.data.tokenizers import Prompt, TemplateRefusal
 from megatron_rfft.tasks import SPLITS
+from megatron_rfft.tokenization.pieces import BadRow, DamagedInput, Piece
+from megatron_rfft.tokenization.tokenizers import Prompt, TemplateRefusal
 
 MOST_NAMED = 5  # skipped records that are named in the manifest
 MAX_LENGTH = 2**16 - 1

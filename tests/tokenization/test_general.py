@@ -12,12 +12,12 @@ from transformers import AutoTokenizer
 from megatron_rfft.common.errors import UserError
 from megatron_rfft.data.dataset import PackedDataset
 from megatron_rfft.data.documents import Documents
-from megatron_rfft.data.records import Fields
-from megatron_rfft.data.sources import open_inputs
-from megatron_rfft.data.tokenize import Options, tokenize, tokenize_corpus
-from megatron_rfft.data.verify import verify_dataset
+from megatron_rfft.tokenization.records import Fields
+from megatron_rfft.tokenization.sources import open_inputs
+from megatron_rfft.tokenization.tokenize import Options, tokenize, tokenize_corpus
+from megatron_rfft.tokenization.verify import verify_dataset
 from tests.conftest import run_python
-from tests.data.chat import chat_folder_of
+from tests.tokenization.chat import chat_folder_of
 
 SYSTEM = {"role": "system", "content": "Be brief."}
 USER, ANSWER = {"role": "user", "content": "2 + 3?"}, {"role": "assistant", "content": "It is 5."}

@@ -13,15 +13,15 @@ from megatron_rfft.common.errors import UserError
 from megatron_rfft.common.manifest import verify_manifest
 from megatron_rfft.common.progress import progress_bar
 from megatron_rfft.data.documents import MANIFEST_KIND, DatasetPaths, Documents, describe_wrong, read_dataset_manifest
-from megatron_rfft.data.encode import PieceSummary, encode_piece
-from megatron_rfft.data.engines import load_engine
-from megatron_rfft.data.inspection import statistics
-from megatron_rfft.data.integrity import tokenizer_problems
-from megatron_rfft.data.join import COUNTS, joined_facts
-from megatron_rfft.data.records import Document, Fields
-from megatron_rfft.data.sources import Source
-from megatron_rfft.data.tokenize import Options
-from megatron_rfft.data.tokenizers import HFTokenizer, Tokenizer
+from megatron_rfft.tokenization.encode import PieceSummary, encode_piece
+from megatron_rfft.tokenization.engines import load_engine
+from megatron_rfft.tokenization.inspection import statistics
+from megatron_rfft.tokenization.integrity import tokenizer_problems
+from megatron_rfft.tokenization.join import COUNTS, joined_facts
+from megatron_rfft.tokenization.records import Document, Fields
+from megatron_rfft.tokenization.sources import Source
+from megatron_rfft.tokenization.tokenize import Options
+from megatron_rfft.tokenization.tokenizers import HFTokenizer, Tokenizer
 
 MOST_PROBLEMS = 20
 _BLOCK = 1 << 24
