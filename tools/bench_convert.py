@@ -28,16 +28,16 @@ import torch
 from megatron_rfft.common.cli import make_parser, run_command
 from megatron_rfft.common.errors import CommandFailed, UserError
 from megatron_rfft.common.files import read_json, write_json
-from megatron_rfft.conversion.hashed_file import hashed_file
 from megatron_rfft.conversion.mapping import hf_names, parameters
-from megatron_rfft.conversion.safetensors_io import (
+from megatron_rfft.conversion.storage.hashed_file import hashed_file
+from megatron_rfft.conversion.storage.safetensors_io import (
     HFWeights,
     TensorGroup,
     plan_shards,
     shard_index,
     write_shard,
 )
-from megatron_rfft.conversion.weight_files import INDEX
+from megatron_rfft.conversion.storage.weight_files import INDEX
 from megatron_rfft.diagnostics.checks.provenance import commit
 from megatron_rfft.models.config import ModelConfig
 

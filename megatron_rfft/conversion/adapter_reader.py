@@ -5,8 +5,8 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from megatron_rfft.conversion.state_reader import ShardedStateReader
-from megatron_rfft.conversion.stored import SourceFile, Stored
+from megatron_rfft.conversion.storage.state_reader import ShardedStateReader
+from megatron_rfft.conversion.storage.stored import SourceFile, Stored
 from megatron_rfft.models.adapter_config import AdapterConfig
 from megatron_rfft.models.config import ModelConfig
 from megatron_rfft.models.geometry import Linear

@@ -12,14 +12,14 @@ from megatron_rfft.common.files import require_directory
 from megatron_rfft.common.manifest import write_manifest
 from megatron_rfft.conversion.dtypes import target_dtype
 from megatron_rfft.conversion.mapping import hf_names, mappings, parameters
-from megatron_rfft.conversion.pieces import continued, default_workers
-from megatron_rfft.conversion.safetensors_io import MAX_SHARD_GB, HFWeights
-from megatron_rfft.conversion.stored import Rows, padded
+from megatron_rfft.conversion.storage.pieces import continued, default_workers
+from megatron_rfft.conversion.storage.safetensors_io import MAX_SHARD_GB, HFWeights
+from megatron_rfft.conversion.storage.stored import Rows, padded
 from megatron_rfft.models.config import ModelConfig
 from megatron_rfft.training.checkpoint_files import CHECKPOINT_KIND, HF, MANIFEST, STATE
 
 if TYPE_CHECKING:
-    from megatron_rfft.conversion.state_writer import ParameterRows
+    from megatron_rfft.conversion.storage.state_writer import ParameterRows
 
 _INPUT, _OUTPUT = "model.embed_tokens.weight", "lm_head.weight"
 
@@ -102,7 +102,7 @@ def write_imported(
 ) -> None:
     """Make ``folder`` (of ``continued``) a checkpoint at step 0; ``how`` is what write_state takes besides."""
     # Imported late: a wrong source is answered at once, without loading megatron-core.
-    from megatron_rfft.conversion.state_writer import write_state
+    from megatron_rfft.conversion.storage.state_writer import write_state
 
     known = write_state(folder, STATE, model, dtype, rows, **how)
     shutil.rmtree(folder / HF, ignore_errors=True)

@@ -24,10 +24,10 @@ from megatron_rfft.conversion.adapter_reader import merged_reader
 from megatron_rfft.conversion.dtypes import HF_NAMES, target_dtype
 from megatron_rfft.conversion.from_hf import copy_hf_files, write_imported
 from megatron_rfft.conversion.mapping import mappings
-from megatron_rfft.conversion.pieces import continued, default_workers
-from megatron_rfft.conversion.safetensors_io import MAX_SHARD_GB
-from megatron_rfft.conversion.state_reader import ShardedStateReader
-from megatron_rfft.conversion.stored import Rows, padded
+from megatron_rfft.conversion.storage.pieces import continued, default_workers
+from megatron_rfft.conversion.storage.safetensors_io import MAX_SHARD_GB
+from megatron_rfft.conversion.storage.state_reader import ShardedStateReader
+from megatron_rfft.conversion.storage.stored import Rows, padded
 from megatron_rfft.conversion.to_hf import check_names, export_source
 from megatron_rfft.models.config import VOCAB_MULTIPLE, ModelConfig
 from megatron_rfft.training.checkpoint_files import HF, MODEL_MANIFEST, weights_chain
@@ -92,7 +92,7 @@ def to_nemo(
     check_names(reader, model, checkpoint)
     kept = target_dtype({reader.dtype(name) for name in reader.names}, dtype, checkpoint)
     config = nemo_config(model, kept)
-    from megatron_rfft.conversion.state_writer import write_state
+    from megatron_rfft.conversion.storage.state_writer import write_state
 
     how = {"workers": default_workers() if workers is None else workers, "max_shard_gb": max_shard_gb}
     job = {"source": export_source(chain[0][1]), "dtype": str(kept), "max_shard_gb": max_shard_gb}

@@ -16,17 +16,17 @@ from megatron_rfft.common.manifest import read_manifest, verify_manifest, write_
 from megatron_rfft.conversion import mapping as table
 from megatron_rfft.conversion.adapter_reader import MergedReader, merged_reader
 from megatron_rfft.conversion.dtypes import HF_NAMES, target_dtype
-from megatron_rfft.conversion.pieces import continued, default_workers, write_pieces
-from megatron_rfft.conversion.safetensors_io import (
+from megatron_rfft.conversion.storage.pieces import continued, default_workers, write_pieces
+from megatron_rfft.conversion.storage.safetensors_io import (
     MAX_SHARD_GB,
     TensorGroup,
     plan_shards,
     shard_index,
     write_shard,
 )
-from megatron_rfft.conversion.state_reader import ShardedStateReader
-from megatron_rfft.conversion.stored import SourceFile, contents
-from megatron_rfft.conversion.weight_files import INDEX
+from megatron_rfft.conversion.storage.state_reader import ShardedStateReader
+from megatron_rfft.conversion.storage.stored import SourceFile, contents
+from megatron_rfft.conversion.storage.weight_files import INDEX
 from megatron_rfft.models.config import ModelConfig
 from megatron_rfft.training.checkpoint_files import (
     HF,

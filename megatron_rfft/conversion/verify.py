@@ -12,9 +12,9 @@ from megatron_rfft.common.files import require_directory
 from megatron_rfft.conversion.adapter_reader import merged_reader
 from megatron_rfft.conversion.from_hf import tie_problem
 from megatron_rfft.conversion.mapping import Mapping, hf_names, parameters
-from megatron_rfft.conversion.pieces import default_workers
-from megatron_rfft.conversion.safetensors_io import HFWeights
-from megatron_rfft.conversion.stored import Passing, contents
+from megatron_rfft.conversion.storage.pieces import default_workers
+from megatron_rfft.conversion.storage.safetensors_io import HFWeights
+from megatron_rfft.conversion.storage.stored import Passing, contents
 from megatron_rfft.conversion.to_hf import Reader, check_names
 from megatron_rfft.models.config import ModelConfig
 from megatron_rfft.training.checkpoint_files import weights_chain

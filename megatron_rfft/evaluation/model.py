@@ -11,7 +11,7 @@ from typing import Any
 from megatron_rfft.common.errors import UserError
 from megatron_rfft.common.files import read_json, require_directory, require_file, sha256_file
 from megatron_rfft.common.manifest import read_manifest
-from megatron_rfft.conversion.weight_files import weight_files
+from megatron_rfft.conversion.storage.weight_files import weight_files
 from megatron_rfft.training.checkpoint_files import MODEL_KIND, MODEL_MANIFEST
 
 

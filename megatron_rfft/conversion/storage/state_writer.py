@@ -26,10 +26,10 @@ from torch.distributed.checkpoint.metadata import (
 
 from megatron_rfft.common.errors import UserError
 from megatron_rfft.conversion import mapping as table
-from megatron_rfft.conversion.hashed_file import HashedFile
-from megatron_rfft.conversion.pieces import Piece, write_pieces
-from megatron_rfft.conversion.stored import Passing, Rows, contents
-from megatron_rfft.conversion.tensor_file import write_tensor
+from megatron_rfft.conversion.storage.hashed_file import HashedFile
+from megatron_rfft.conversion.storage.pieces import Piece, write_pieces
+from megatron_rfft.conversion.storage.stored import Passing, Rows, contents
+from megatron_rfft.conversion.storage.tensor_file import write_tensor
 from megatron_rfft.mcore import dist_checkpointing, parallel_state, tensor_parallel
 from megatron_rfft.models.build import build_model, transformer_config
 from megatron_rfft.models.config import ModelConfig

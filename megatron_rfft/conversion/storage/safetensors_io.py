@@ -14,9 +14,9 @@ from typing import Any
 import torch
 
 from megatron_rfft.common.errors import UserError
-from megatron_rfft.conversion.hashed_file import HashedFile
-from megatron_rfft.conversion.stored import SourceFile, Span, Stored
-from megatron_rfft.conversion.weight_files import Place, same_tensor, weight_files
+from megatron_rfft.conversion.storage.hashed_file import HashedFile
+from megatron_rfft.conversion.storage.stored import SourceFile, Span, Stored
+from megatron_rfft.conversion.storage.weight_files import Place, same_tensor, weight_files
 
 MAX_SHARD_GB = 2.0
 _DTYPES = {"F64": torch.float64, "F32": torch.float32, "F16": torch.float16, "BF16": torch.bfloat16}

@@ -12,8 +12,8 @@ from torch import Tensor
 from torch.distributed.checkpoint.metadata import ChunkStorageMetadata, MetadataIndex, TensorStorageMetadata
 
 from megatron_rfft.common.errors import UserError
-from megatron_rfft.conversion.restricted import StoredTensor, Window, locate_tensor, read_index
-from megatron_rfft.conversion.stored import SourceFile, Span, Stored, bytes_of
+from megatron_rfft.conversion.storage.restricted import StoredTensor, Window, locate_tensor, read_index
+from megatron_rfft.conversion.storage.stored import SourceFile, Span, Stored, bytes_of
 
 
 class ShardedStateReader:

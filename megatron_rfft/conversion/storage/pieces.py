@@ -19,7 +19,7 @@ import torch
 from megatron_rfft.common.errors import UserError
 from megatron_rfft.common.files import full_disk_reported, read_json, sync_directory, write_json
 from megatron_rfft.common.parts import held, read_proof, write_proof
-from megatron_rfft.conversion.hashed_file import HashedFile, hashed_file
+from megatron_rfft.conversion.storage.hashed_file import HashedFile, hashed_file
 
 _JOB, _PROOFS = ".job.json", ".proofs"
 
