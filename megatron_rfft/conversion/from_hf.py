@@ -1,22 +1,17 @@
 """Import a Hugging Face folder as a checkpoint that training starts from, in any layout."""
 
-import shutil
-from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import torch
-
 from megatron_rfft.common.errors import UserError
 from megatron_rfft.common.files import require_directory
-from megatron_rfft.common.manifest import write_manifest
 from megatron_rfft.conversion.dtypes import target_dtype
+from megatron_rfft.conversion.imported import copy_hf_files, write_imported
 from megatron_rfft.conversion.mapping import hf_names, mappings, parameters
 from megatron_rfft.conversion.storage.pieces import continued, default_workers
 from megatron_rfft.conversion.storage.safetensors_io import MAX_SHARD_GB, HFWeights
 from megatron_rfft.conversion.storage.stored import Rows, padded
 from megatron_rfft.models.config import ModelConfig
-from megatron_rfft.training.checkpoint_files import CHECKPOINT_KIND, HF, MANIFEST, STATE
 
 if TYPE_CHECKING:
     from megatron_rfft.conversion.storage.state_writer import ParameterRows
@@ -92,35 +87,7 @@ def parameter_rows(weights: HFWeights, model: ModelConfig, source: Path) -> "Par
     return rows
 
 
-def write_imported(
-    folder: Path,
-    model: ModelConfig,
-    dtype: torch.dtype,
-    rows: "ParameterRows",
-    write_hf: Callable[[Path], None],
-    **how: Any,
-) -> None:
-    """Make ``folder`` (of ``continued``) a checkpoint at step 0; ``how`` is what write_state takes besides."""
-    # Imported late: a wrong source is answered at once, without loading megatron-core.
-    from megatron_rfft.conversion.storage.state_writer import write_state
-
-    known = write_state(folder, STATE, model, dtype, rows, **how)
-    shutil.rmtree(folder / HF, ignore_errors=True)
-    (folder / HF).mkdir()
-    write_hf(folder / HF)
-    listed = [path for place in (STATE, HF) for path in (folder / place).iterdir()]
-    sections = {"step": 0, "consumed_samples": 0, "model": model.as_dict()}
-    write_manifest(folder / MANIFEST, CHECKPOINT_KIND, listed, known, **sections)
-
-
 def _identity(weights: HFWeights) -> list[list[Any]]:
     """What tells these files from others, without reading them through."""
     found = [(path, path.stat()) for path in weights.files]
     return [[str(path.resolve()), stat.st_size, stat.st_mtime_ns] for path, stat in found]
-
-
-def copy_hf_files(source: Path, target: Path) -> None:
-    """Everything but weights and indices: config, generation config, tokenizer."""
-    for file in source.iterdir():
-        if file.is_file() and ".safetensors" not in file.name and file.suffix in (".json", ".jinja", ".txt", ".model"):
-            shutil.copyfile(file, target / file.name)

@@ -86,6 +86,14 @@ def parameters(model: ModelConfig) -> Iterator[tuple[Mapping, int | None]]:
     yield from ((mapping, None) for mapping in table[1:] if mapping not in layered)
 
 
+def export_order(model: ModelConfig) -> list[tuple[str, int | None]]:
+    """Names (without layer numbers) and layers of the parameters, as an export writes them.
+
+    A state written in this order is read from beginning to end by an export, which takes its checksum on the way.
+    """
+    return [(mapping.megatron, layer) for mapping, layer in parameters(model)]
+
+
 def hf_names(mapping: Mapping, layer: int | None) -> list[str]:
     """The HF tensor names of ``mapping`` in ``layer``."""
     return [name.format(layer=layer) for name in mapping.hf]

@@ -20,15 +20,15 @@ import yaml
 from megatron_rfft.common.errors import UserError
 from megatron_rfft.common.families import FAMILIES
 from megatron_rfft.common.files import atomic_write, require_file, write_json
-from megatron_rfft.conversion.adapter_reader import merged_reader
+from megatron_rfft.conversion.checkpoint_weights import check_parameters, merged_reader
 from megatron_rfft.conversion.dtypes import HF_NAMES, target_dtype
-from megatron_rfft.conversion.from_hf import copy_hf_files, write_imported
-from megatron_rfft.conversion.mapping import mappings
+from megatron_rfft.conversion.export_folder import export_source
+from megatron_rfft.conversion.imported import copy_hf_files, write_imported
+from megatron_rfft.conversion.mapping import export_order, mappings
 from megatron_rfft.conversion.storage.pieces import continued, default_workers
 from megatron_rfft.conversion.storage.safetensors_io import MAX_SHARD_GB
 from megatron_rfft.conversion.storage.state_reader import ShardedStateReader
 from megatron_rfft.conversion.storage.stored import Rows, padded
-from megatron_rfft.conversion.to_hf import check_names, export_source
 from megatron_rfft.models.config import VOCAB_MULTIPLE, ModelConfig
 from megatron_rfft.training.checkpoint_files import HF, MODEL_MANIFEST, weights_chain
 
@@ -89,7 +89,7 @@ def to_nemo(
         raise UserError(f"{output} exists; remove it or give another --output")
     chain = weights_chain(checkpoint, base)
     model, reader = ModelConfig(**chain[0][1]["model"]), merged_reader(chain)
-    check_names(reader, model, checkpoint)
+    check_parameters(reader, model, checkpoint)
     kept = target_dtype({reader.dtype(name) for name in reader.names}, dtype, checkpoint)
     config = nemo_config(model, kept)
     from megatron_rfft.conversion.storage.state_writer import write_state
@@ -99,7 +99,7 @@ def to_nemo(
     unpacked = output.with_name(f"{output.name}.unpacked")
     with continued(unpacked, job) as folder:
         rows = lambda name, layer, shape: [(reader.stored(name, layer), 0, shape[0])]  # noqa: E731
-        write_state(folder, WEIGHTS, model, kept, rows, legacy=True, prefix=_PREFIX, **how)
+        write_state(folder, WEIGHTS, model, kept, rows, export_order(model), legacy=True, prefix=_PREFIX, **how)
         (folder / TOKENIZER).mkdir(exist_ok=True)
         copy_hf_files(checkpoint / HF, folder / TOKENIZER)
         (folder / TOKENIZER / MODEL_MANIFEST).unlink(missing_ok=True)
@@ -176,7 +176,7 @@ def from_nemo(
             raise UserError(f"{archive} holds no {WEIGHTS}/.metadata; save it as a distributed (torch_dist) checkpoint")
         reader = _reader(unpacked / WEIGHTS)
         model = _model(config, reader, archive)
-        check_names(reader, model, archive)
+        check_parameters(reader, model, archive)
         kept = target_dtype({reader.dtype(name) for name in reader.names}, dtype, archive)
 
         def rows(name: str, layer: int | None, shape: tuple[int, ...]) -> list[Rows]:

@@ -1,22 +1,18 @@
 """Export a training checkpoint as a Hugging Face folder that transformers and vLLM load."""
 
-import hashlib
-import json
-import shutil
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator
 from functools import partial
 from pathlib import Path
-from typing import Any
 
 import torch
 
 from megatron_rfft.common.errors import UserError
 from megatron_rfft.common.files import read_json, sha256_file, write_json
-from megatron_rfft.common.manifest import read_manifest, verify_manifest, write_manifest
 from megatron_rfft.conversion import mapping as table
-from megatron_rfft.conversion.adapter_reader import MergedReader, merged_reader
+from megatron_rfft.conversion.checkpoint_weights import Reader, check_parameters, merged_reader
 from megatron_rfft.conversion.dtypes import HF_NAMES, target_dtype
-from megatron_rfft.conversion.storage.pieces import continued, default_workers, write_pieces
+from megatron_rfft.conversion.export_folder import export_source, write_export
+from megatron_rfft.conversion.storage.pieces import default_workers, write_pieces
 from megatron_rfft.conversion.storage.safetensors_io import (
     MAX_SHARD_GB,
     TensorGroup,
@@ -24,20 +20,10 @@ from megatron_rfft.conversion.storage.safetensors_io import (
     shard_index,
     write_shard,
 )
-from megatron_rfft.conversion.storage.state_reader import ShardedStateReader
 from megatron_rfft.conversion.storage.stored import SourceFile, contents
 from megatron_rfft.conversion.storage.weight_files import INDEX
 from megatron_rfft.models.config import ModelConfig
-from megatron_rfft.training.checkpoint_files import (
-    HF,
-    MODEL_KIND,
-    MODEL_MANIFEST,
-    STATE,
-    read_checkpoint_manifest,
-    weights_chain,
-)
-
-Reader = ShardedStateReader | MergedReader
+from megatron_rfft.training.checkpoint_files import read_checkpoint_manifest, weights_chain
 
 
 def to_hf(
@@ -60,7 +46,7 @@ def to_hf(
     manifest = chain[0][1]
     model = ModelConfig(**manifest["model"])
     reader = merged_reader(chain)
-    check_names(reader, model, checkpoint)
+    check_parameters(reader, model, checkpoint)
     kept = target_dtype({reader.dtype(name) for name in reader.names}, dtype, checkpoint)
     shards = plan_shards(_hf_groups(reader, model, kept), max_shard_gb)
     checks = _begin_checks(chain, reader)
@@ -77,20 +63,6 @@ def to_hf(
 
     how = {} if dtype == "keep" else {"dtype": dtype}
     return write_export(checkpoint, output, export_source(manifest, **how), fill, max_shard_gb=max_shard_gb)
-
-
-def check_names(reader: Reader, model: ModelConfig, checkpoint: Path) -> None:
-    """Raise UserError if a parameter of ``model`` is not in the checkpoint, one too many is, or one of another size."""
-    mappings = table.mappings(model)
-    if unmapped := reader.names ^ set(mappings):
-        raise UserError(
-            f"{checkpoint}: {sorted(unmapped)[0]} is not in both the checkpoint and the {model.architecture} table"
-        )
-    for mapping, layer in table.parameters(model):
-        shape = reader.shape(mapping.megatron)[0 if layer is None else 1 :]
-        padded = mapping.padded and shape[1:] == mapping.shape[1:] and shape[0] > mapping.shape[0]
-        if shape != mapping.shape and not padded:
-            raise UserError(f"{checkpoint}: {mapping.megatron} is {shape}, its config says {mapping.shape}")
 
 
 def _hf_groups(reader: Reader, model: ModelConfig, dtype: torch.dtype) -> Iterable[TensorGroup]:
@@ -138,45 +110,3 @@ def _check_file(checkpoint: Path, name: str, entry: dict, sha256: Callable[[Path
     else:
         return
     raise UserError(f"checkpoint {checkpoint} is damaged: {problem}; use an older one")
-
-
-def export_source(manifest: dict, **how: str) -> dict:
-    """What an export says that it was made from: the checksum of the state's checksums, its step."""
-    state = {name: entry["sha256"] for name, entry in manifest["files"].items() if name.startswith(f"{STATE}/")}
-    if "adapter" in manifest:
-        state["base"] = manifest["adapter"]["base"]["manifest_sha256"]
-    digest = hashlib.sha256(json.dumps(state, sort_keys=True).encode()).hexdigest()
-    return {"checkpoint_state": digest, "step": manifest["step"], **how}
-
-
-def write_export(
-    checkpoint: Path, output: Path, source: dict, fill: Callable[[Path], Mapping[Path, str]], **how: Any
-) -> Path:
-    """Make the folder ``output`` of the checkpoint's ``hf/``, what ``fill`` does there, and a manifest; atomic.
-
-    ``fill`` returns the checksums that it knows. What a killed run with the same ``source`` and ``how`` left is there
-    when it begins.
-    """
-    if output.exists():
-        if _is_export_of(output, source):
-            return output
-        raise UserError(
-            f"{output} exists and is not such an export of {checkpoint}; remove it or give another --output"
-        )
-    with continued(output, {"source": source, **how}) as folder:
-        shutil.copytree(checkpoint / HF, folder, dirs_exist_ok=True)
-        known = fill(folder)
-        model_file = folder / MODEL_MANIFEST
-        trained = read_manifest(model_file, MODEL_KIND) if model_file.is_file() else {}
-        told = ("form", "chat", "bos_id", "trained_lengths", "training", "data")
-        sections = {key: trained[key] for key in told if key in trained}
-        files = [path for path in folder.iterdir() if path != model_file and not path.name.startswith(".")]
-        write_manifest(model_file, MODEL_KIND, files, known, **sections, source=source)
-    return output
-
-
-def _is_export_of(output: Path, source: dict) -> bool:
-    file = output / MODEL_MANIFEST
-    if not file.is_file() or read_manifest(file, MODEL_KIND).get("source") != source:
-        return False
-    return not verify_manifest(file, MODEL_KIND)

@@ -9,9 +9,9 @@ from torch import Tensor
 
 from megatron_rfft.common.errors import UserError
 from megatron_rfft.common.files import write_json
-from megatron_rfft.conversion.adapter_reader import AdapterReader
+from megatron_rfft.conversion.checkpoint_weights import AdapterReader
+from megatron_rfft.conversion.export_folder import export_source, write_export
 from megatron_rfft.conversion.mapping import hf_names, mappings
-from megatron_rfft.conversion.to_hf import export_source, write_export
 from megatron_rfft.training.checkpoint_files import verified_manifest
 
 

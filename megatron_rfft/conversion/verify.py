@@ -9,13 +9,12 @@ import numpy as np
 import torch
 
 from megatron_rfft.common.files import require_directory
-from megatron_rfft.conversion.adapter_reader import merged_reader
+from megatron_rfft.conversion.checkpoint_weights import Reader, check_parameters, merged_reader
 from megatron_rfft.conversion.from_hf import tie_problem
 from megatron_rfft.conversion.mapping import Mapping, hf_names, parameters
 from megatron_rfft.conversion.storage.pieces import default_workers
 from megatron_rfft.conversion.storage.safetensors_io import HFWeights
 from megatron_rfft.conversion.storage.stored import Passing, contents
-from megatron_rfft.conversion.to_hf import Reader, check_names
 from megatron_rfft.models.config import ModelConfig
 from megatron_rfft.training.checkpoint_files import weights_chain
 
@@ -36,7 +35,7 @@ def first_difference(folder: Path, checkpoint: Path, base: Path | None = None, w
         if key not in _UNLIKE and theirs.as_dict()[key] != value:
             return f"{key}: {theirs.as_dict()[key]!r} in {folder}, {value!r} in {checkpoint}"
     weights, reader = HFWeights(folder), merged_reader(chain)
-    check_names(reader, model, checkpoint)
+    check_parameters(reader, model, checkpoint)
     wanted = [name for mapping, layer in parameters(model) for name in hf_names(mapping, layer)]
     for name in wanted:
         if name not in weights.names:

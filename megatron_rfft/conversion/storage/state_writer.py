@@ -7,7 +7,7 @@ the other layers' parameters are the first's with another offset.
 import dataclasses
 import io
 import pickle
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -25,7 +25,6 @@ from torch.distributed.checkpoint.metadata import (
 )
 
 from megatron_rfft.common.errors import UserError
-from megatron_rfft.conversion import mapping as table
 from megatron_rfft.conversion.storage.hashed_file import HashedFile
 from megatron_rfft.conversion.storage.pieces import Piece, write_pieces
 from megatron_rfft.conversion.storage.stored import Passing, Rows, contents
@@ -136,12 +135,6 @@ def _expand(single: list[Any], num_layers: int, dtype: torch.dtype) -> StatePlan
     return StatePlan(dtype, shapes, parameters, objects)
 
 
-def in_table_order(parameters: Iterable[Parameter], model: ModelConfig) -> list[Parameter]:
-    """As an export writes them: it then reads a checkpoint from beginning to end, and takes its checksum on the way."""
-    places = {(each.megatron, layer): place for place, (each, layer) in enumerate(table.parameters(model))}
-    return sorted(parameters, key=lambda parameter: places[parameter.name, parameter.layer])
-
-
 def _chunks(parts: list[mapping.ShardedTensor], layer: int) -> tuple[Chunk, ...]:
     return tuple(
         Chunk(
@@ -164,6 +157,7 @@ def write_state(
     model: ModelConfig,
     dtype: torch.dtype,
     rows: ParameterRows,
+    order: Sequence[tuple[str, int | None]],
     *,
     workers: int,
     max_shard_gb: float,
@@ -172,13 +166,15 @@ def write_state(
 ) -> dict[Path, str]:
     """Write the state of ``model`` as ``folder/place``, in files of at most ``max_shard_gb`` (10^9 bytes).
 
-    ``folder`` is one of ``continued``. Names get ``prefix``; ``legacy`` keeps what is common to all ranks in the file
-    ``common.pt``, where older versions of megatron-core look for it. Returns the checksums of the large files.
+    ``folder`` is one of ``continued``. ``order`` lists name and layer of each parameter. Names get ``prefix``;
+    ``legacy`` keeps what is common to all ranks in the file ``common.pt``, where older versions of megatron-core look
+    for it. Returns the checksums of the large files.
     """
     if max_shard_gb <= 0:
         raise UserError(f"--max-shard-gb is {max_shard_gb}; it must be above 0")
     plan = plan_state(model, dtype)
-    plan.parameters[:] = in_table_order(plan.parameters, model)
+    ranks = {parameter: rank for rank, parameter in enumerate(order)}
+    plan.parameters.sort(key=lambda parameter: ranks[parameter.name, parameter.layer])
     files = plan.files(max_shard_gb * 1e9)
     (folder / place).mkdir(exist_ok=True)
     if legacy:

@@ -1,10 +1,12 @@
-"""Read checkpoints of adapters: their factors, and the weights that they make of those that they were trained on."""
+"""Read the weights of checkpoints: whole ones, adapters, and what adapters make of the weights under them."""
 
 from pathlib import Path
 
 import torch
 from torch import Tensor
 
+from megatron_rfft.common.errors import UserError
+from megatron_rfft.conversion.mapping import mappings, parameters
 from megatron_rfft.conversion.storage.state_reader import ShardedStateReader
 from megatron_rfft.conversion.storage.stored import SourceFile, Stored
 from megatron_rfft.models.adapter_config import AdapterConfig
@@ -87,10 +89,26 @@ class MergedReader:
         return (weight.float() + self._adapters.change(self._specs[name], layer)).to(self._dtype)
 
 
-def merged_reader(chain: list[tuple[Path, dict]]) -> ShardedStateReader | MergedReader:
+Reader = ShardedStateReader | MergedReader
+
+
+def merged_reader(chain: list[tuple[Path, dict]]) -> Reader:
     """The weights of the first checkpoint of a verified ``chain`` (of weights_chain)."""
     *with_adapters, (whole, _) = chain
-    reader: ShardedStateReader | MergedReader = ShardedStateReader(whole / STATE)
+    reader: Reader = ShardedStateReader(whole / STATE)
     for checkpoint, manifest in reversed(with_adapters):
         reader = MergedReader(reader, AdapterReader(checkpoint, manifest))
     return reader
+
+
+def check_parameters(reader: Reader, model: ModelConfig, checkpoint: Path) -> None:
+    """Raise UserError if a parameter of ``model`` is not in the checkpoint, one too many is, or one of another size."""
+    if unmapped := reader.names ^ set(mappings(model)):
+        raise UserError(
+            f"{checkpoint}: {sorted(unmapped)[0]} is not in both the checkpoint and the {model.architecture} table"
+        )
+    for mapping, layer in parameters(model):
+        shape = reader.shape(mapping.megatron)[0 if layer is None else 1 :]
+        padded = mapping.padded and shape[1:] == mapping.shape[1:] and shape[0] > mapping.shape[0]
+        if shape != mapping.shape and not padded:
+            raise UserError(f"{checkpoint}: {mapping.megatron} is {shape}, its config says {mapping.shape}")
