@@ -29,7 +29,7 @@ def reference(text: str) -> int:
 register(
     count_runs,
     source="own",
-    split="extra",
+    role="extra",
     valid_lengths=range(1, 61),
     instance=instance,
     reference=reference,

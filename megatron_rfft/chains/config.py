@@ -10,7 +10,7 @@ from typing import Any
 from megatron_rfft.common.cli import parse_lengths
 from megatron_rfft.common.errors import UserError
 from megatron_rfft.common.yaml_config import build_config, read_yaml
-from megatron_rfft.tasks import FORMS, load_task, split_tasks
+from megatron_rfft.tasks import FORMS, load_task, task_names
 
 STAGES = (
     "generate",
@@ -339,7 +339,7 @@ class ChainConfig:
     @property
     def adapted(self) -> list[str]:
         """Tasks that are adapted to. Raises UserError if there is no such task."""
-        names = list(split_tasks(",".join(self.adapt.tasks))) if self.adapt.tasks else []
+        names = list(task_names(",".join(self.adapt.tasks))) if self.adapt.tasks else []
         if "--task-file" not in self.adapt.preset_options:
             for name in names:
                 load_task(name)

@@ -20,7 +20,7 @@ Ask a model fresh questions of each task and length (greedy decoding, strict che
 run continues when it is run again; a finished one returns at once."""
 EXAMPLE = (
     "rfft evaluate --model runs/model/hf --tasks coin_flip:2-30:2,length_int:1-16 --output runs/eval\n"
-    "  rfft evaluate --model NAME --engine openai --base-url http://HOST:8000/v1 --tasks test --lengths 2-30:2 "
+    "  rfft evaluate --model NAME --engine openai --base-url http://HOST:8000/v1 --tasks held-out --lengths 2-30:2 "
     "--output runs/eval"
 )
 

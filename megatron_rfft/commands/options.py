@@ -8,7 +8,7 @@ from megatron_rfft.common.errors import UserError
 from megatron_rfft.common.parts import Part
 from megatron_rfft.tasks import task_group, task_words
 
-TASKS_HELP = "names, with lengths of their own if wanted (a,b:1-5,8), or all of train, test, extra or test/code"
+TASKS_HELP = "names, with lengths of their own if wanted (a,b:1-5,8), or pretrain, held-out, extra, pretrain/code"
 LENGTHS_HELP = "lengths of the tasks given without: 1-10, 2-30:2 or 1-5,10"
 
 

@@ -128,10 +128,10 @@ def _spread(total: int, weights: Sequence[float]) -> list[int]:
 def parse_tasks(
     tasks: str | Sequence[str], default_lengths: str | None, rename: bool = False
 ) -> dict[str, Sequence[int] | Mapping[int, float]]:
-    """The lengths of each task, from ``"coin_flip,last_letter"``, ``"coin_flip:1-10,last_letter:1-5,8"`` or splits.
+    """The lengths of each task, from ``"coin_flip,last_letter"``, ``"coin_flip:1-10,last_letter:1-5,8"`` or roles.
 
-    A split of tasks (train, test, extra), or one family of it (train/code), stands for all of its tasks. Lengths given
-    with a task have to be valid ones; of ``default_lengths`` a task leaves out those that it lacks; of a split, a task
+    A role of tasks (one of ROLES), or one family of it (pretrain/code), stands for all of its tasks. Lengths given
+    with a task have to be valid ones; of ``default_lengths`` a task leaves out those that it lacks; of a role, a task
     may be left with none. Raises UserError for unknown tasks, invalid lengths, and named tasks left with none.
 
     Lengths with shares (``parse_length_shares``) give a mapping: a length's weight stays as asked for where a task

@@ -10,7 +10,7 @@ from pathlib import Path
 from megatron_rfft.common.files import atomic_write
 from megatron_rfft.corpus.tokens import estimate_tokens
 from megatron_rfft.tasks import FORMS, NEAR_TWINS, STYLE_OF_FORM, NoInstanceError, Task, list_tasks, load_task
-from megatron_rfft.tasks.registry import FAMILIES, TASK_SPLITS
+from megatron_rfft.tasks.registry import FAMILIES
 from megatron_rfft.tasks.task import describe_lengths
 
 CURVE_LENGTHS = (1, 5, 10, 15, 20, 25, 30)
@@ -18,7 +18,7 @@ FORMS_SHOWN = ("rule", "rule-blocks", "rule-nl", "scratchpad", "direct")
 COMPARED_LENGTHS = (5, 15, 30)
 COMMAND = "rfft gallery"
 _BARS = "▁▂▃▄▅▆▇█"
-_SPLITS = {"train": "RF-pretraining", "test": "held out", "extra": "extra"}
+_ROLES = {"pretrain": "RF-pretraining", "held-out": "held out", "extra": "extra"}
 _SAMPLE_LENGTHS = (3, 4, 2, 5, 6, 8)
 
 
@@ -59,7 +59,7 @@ def sparkline(values: list[int]) -> str:
 
 
 def _index(curves: dict[str, dict[int, int]]) -> str:
-    counts = ", ".join(f"{len(list_tasks(split=split))} {_SPLITS[split]}" for split in TASK_SPLITS)
+    counts = ", ".join(f"{len(list_tasks(role=role))} {title}" for role, title in _ROLES.items())
     lines = [
         "# Gallery of tasks",
         "",
@@ -71,12 +71,12 @@ def _index(curves: dict[str, dict[int, int]]) -> str:
         *_comparison(),
     ]
     for family in FAMILIES:
-        lines += ["", f"## {family}", "", "| task | what | split | lengths | tokens at 5, 15, 30 | curve |"]
+        lines += ["", f"## {family}", "", "| task | what | role | lengths | tokens at 5, 15, 30 | curve |"]
         lines.append("|---|---|---|---|---|---|")
         for name in list_tasks(family=family):
             task, curve = load_task(name), curves[name]
             tokens = ", ".join(f"{curve[length]:,}" if length in curve else "-" for length in (5, 15, 30))
-            cells = [f"[{name}]({family}/{name}.md)", _summary(task), _SPLITS[task.split]]
+            cells = [f"[{name}]({family}/{name}.md)", _summary(task), _ROLES[task.role]]
             cells += [describe_lengths(task.valid_lengths), tokens, sparkline(list(curve.values()))]
             lines.append("| " + " | ".join(cell.replace("|", "\\|") for cell in cells) + " |")
     return "\n".join(lines) + "\n"
@@ -84,7 +84,7 @@ def _index(curves: dict[str, dict[int, int]]) -> str:
 
 def _comparison() -> list[str]:
     """How long documents get in each form and style."""
-    tasks = [load_task(name) for name in list_tasks(split="test")]
+    tasks = [load_task(name) for name in list_tasks(role="held-out")]
     lines = [
         "## Tokens of a document",
         "",
@@ -105,7 +105,7 @@ def _comparison() -> list[str]:
 
 
 def _page(task: Task, curve: dict[int, int]) -> str:
-    facts = [f"{_SPLITS[task.split]}, version {task.version}", f"lengths {describe_lengths(task.valid_lengths)}"]
+    facts = [f"{_ROLES[task.role]}, version {task.version}", f"lengths {describe_lengths(task.valid_lengths)}"]
     if task.name in NEAR_TWINS:
         facts.append(f"a near twin of the held-out task {NEAR_TWINS[task.name]}")
     length = next(length for length in (*_SAMPLE_LENGTHS, *task.valid_lengths) if length in task.valid_lengths)

@@ -42,7 +42,7 @@ def beside_the_paper(run: Run) -> dict[str, Any]:
 
 def _deviations(results: Mapping[str, Any], lengths: set[int]) -> list[str]:
     settings, found = results["settings"], []
-    if set(results["tasks"]) != set(list_tasks(split="test")):
+    if set(results["tasks"]) != set(list_tasks(role="held-out")):
         found.append(_count(len(results["tasks"]), "task"))
     if lengths != set(range(2, LONGEST + 1, 2)):
         found.append(f"lengths {min(lengths)} to {max(lengths)}")

@@ -5,6 +5,7 @@ A task is a rule, a sampler of instances, question wordings and an independent r
 
 from megatron_rfft.tasks.held_out import HELD_OUT, NEAR_TWINS
 from megatron_rfft.tasks.instances import SPLITS, NoInstanceError
+from megatron_rfft.tasks.names import ROLES
 from megatron_rfft.tasks.prompts import FORMS, STYLE_OF_FORM
 from megatron_rfft.tasks.random_strings import RANDOM_STRINGS
 from megatron_rfft.tasks.random_tasks import RANDOM_LISTS
@@ -15,8 +16,8 @@ from megatron_rfft.tasks.registry import (
     load_task_files,
     own_task_files,
     register,
-    split_tasks,
     task_group,
+    task_names,
     task_words,
 )
 from megatron_rfft.tasks.task import Example, Task
@@ -27,6 +28,7 @@ __all__ = [
     "NEAR_TWINS",
     "RANDOM_LISTS",
     "RANDOM_STRINGS",
+    "ROLES",
     "SPLITS",
     "STYLE_OF_FORM",
     "Example",
@@ -38,7 +40,7 @@ __all__ = [
     "load_task_files",
     "own_task_files",
     "register",
-    "split_tasks",
     "task_group",
+    "task_names",
     "task_words",
 ]

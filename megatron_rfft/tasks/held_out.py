@@ -23,7 +23,7 @@ HELD_OUT = (
     "sequence_of_strings_appeared_on_the_screen",
     "valid_palindrome",
 )
-"""The tasks whose files say ``split="test"``, for those who need their names without loading all tasks."""
+"""The tasks whose files say ``role="held-out"``, for those who need their names without loading all tasks."""
 
 CROSS_DOMAIN = (
     "alg_insertion_sort",

@@ -31,7 +31,7 @@ class RandomTask(AnyTask):
     """Examples that each have a rule of their own; a subclass draws and poses them."""
 
     family = FAMILY
-    split = FAMILY
+    role = FAMILY
     version = 1
 
     def draw(self, split: str, length: int, index: int) -> tuple[Problem, Random]:

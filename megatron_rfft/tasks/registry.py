@@ -15,6 +15,7 @@ from importlib import import_module
 from importlib.metadata import EntryPoint, entry_points
 from pathlib import Path
 from typing import Any
+from warnings import warn
 
 from megatron_rfft.common.errors import UserError
 from megatron_rfft.common.files import require_file
@@ -22,6 +23,7 @@ from megatron_rfft.rules import Rule
 from megatron_rfft.tasks.gate import check_lengths, check_wordings, prove_apart
 from megatron_rfft.tasks.held_out import CROSS_DOMAIN
 from megatron_rfft.tasks.instances import in_one_order
+from megatron_rfft.tasks.names import ROLES, role_of
 from megatron_rfft.tasks.random_strings import RANDOM_STRINGS, random_strings
 from megatron_rfft.tasks.random_tasks import RANDOM_LISTS, RandomLists
 from megatron_rfft.tasks.renamed_tasks import SETTING as RENAME
@@ -30,7 +32,6 @@ from megatron_rfft.tasks.task import AnyTask, Sampler, Task
 
 FAMILIES = ("code", "numbers", "symbolic", "logic")
 OWN_FAMILY = "own"
-TASK_SPLITS = ("train", "test", "extra")
 ENTRY_POINT_GROUP = "megatron_rfft.tasks"
 
 _tasks: dict[str, AnyTask] = {}
@@ -40,17 +41,19 @@ def register(
     rule: Callable[..., Any],
     *,
     source: str,
-    split: str,
+    role: str | None = None,
     valid_lengths: Sequence[int],
     instance: Sampler,
     questions: Sequence[str],
     reference: Callable[..., Any],
     version: int = 1,
     symmetric: bool = False,
+    split: str | None = None,
 ) -> Task:
     """Make the task whose rule is the plain function ``rule``; its name and folder give the task's name and family.
 
-    ``source`` is its catalogue id (``lc_283``); ``split`` is ``train`` or ``test`` as in the paper, or ``extra``.
+    ``source`` is its catalogue id (``lc_283``); ``role`` is one of ROLES, ``extra`` for a task of one's own (``split``
+    is its name in older files, with ``train`` for ``pretrain`` and ``test`` for ``held-out``).
     ``instance(rng, length)`` draws the rule's arguments, JSON values; a task is ``symmetric`` if the first two of them
     may change places (see ``in_one_order``). ``questions`` are wordings with the rule's
     parameters in braces; ``reference`` solves an instance without the rule's code. Raise ``version`` with every change
@@ -59,8 +62,11 @@ def register(
     path = Path(rule.__code__.co_filename)
     if path.stem != rule.__name__:
         raise UserError(f"{path}: the rule is called {rule.__name__}; name the file {rule.__name__}.py, like its rule")
-    if split not in TASK_SPLITS:
-        raise UserError(f"{path}: split {split!r} is unknown; choose one of {', '.join(TASK_SPLITS)}")
+    if role is None and split is not None:
+        warn(f"{path}: write role={role_of(split)!r} for split={split!r}, its old name", FutureWarning, stacklevel=2)
+        role = split
+    if (known := role_of(role or "")) is None:
+        raise UserError(f"{path}: role {role!r} is unknown; choose one of {', '.join(ROLES)}")
     traced = Rule(inspect.getsource(rule))
     try:
         check_lengths(valid_lengths)
@@ -71,7 +77,7 @@ def register(
         name=rule.__name__,
         source=source,
         family=path.parent.name if path.parents[1] == _PACKAGE else OWN_FAMILY,
-        split=split,
+        role=known,
         version=version,
         valid_lengths=valid_lengths,
         rule=traced,
@@ -177,27 +183,28 @@ def own_task_files() -> list[str]:
     return [task.file for task in _tasks.values() if task.family == OWN_FAMILY and task.name not in _entry_points()]
 
 
-def list_tasks(split: str | None = None, family: str | None = None) -> list[str]:
-    """Names of the tasks in alphabetical order, of one split (train, test, extra) or family if given.
+def list_tasks(role: str | None = None, family: str | None = None) -> list[str]:
+    """Names of the tasks in alphabetical order, of one role (one of ROLES) or family if given.
 
     Tasks of one's own, loaded or installed, are among them.
     """
-    for value, choices in ((split, TASK_SPLITS), (family, (*FAMILIES, OWN_FAMILY))):
+    for value, choices in ((role, ROLES), (family, (*FAMILIES, OWN_FAMILY))):
         if value is not None and value not in choices:
             raise UserError(f"{value!r} is unknown; choose one of {', '.join(choices)}")
     tasks = map(load_task, sorted({*_task_files(), *_entry_points(), *_tasks}))
-    return [task.name for task in tasks if split in (None, task.split) and family in (None, task.family)]
+    return [task.name for task in tasks if role in (None, task.role) and family in (None, task.family)]
 
 
 def task_group(word: str) -> list[str] | None:
-    """The tasks that a split (``train``), the family of a split (``train/code``) or ``cross-domain`` stands for.
+    """The tasks that a role (``pretrain``), the family of a role (``pretrain/code``) or ``cross-domain`` stands for.
 
     The last is the second held-out set. None for other words. Raises UserError for an unknown family.
     """
     if word == "cross-domain":
         return list(CROSS_DOMAIN)
-    split, slash, family = word.partition("/")
-    return list_tasks(split, family if slash else None) if split in TASK_SPLITS else None
+    name, slash, family = word.partition("/")
+    role = role_of(name)
+    return None if role is None else list_tasks(role, family if slash else None)
 
 
 def task_words(text: str) -> list[str]:
@@ -205,8 +212,8 @@ def task_words(text: str) -> list[str]:
     return [part.strip() for part in re.split(r",(?!\s*\d)", text)]
 
 
-def split_tasks(text: str) -> list[str]:
-    """The names in ``"add_int,coin_flip"``; ``train``, ``test`` and ``extra``, or ``test/code``, stand for many."""
+def task_names(text: str) -> list[str]:
+    """The names in ``"add_int,coin_flip"``; roles (``held-out``), or ``held-out/code``, stand for many."""
     names = []
     for part in task_words(text):
         group = task_group(part)

@@ -34,7 +34,7 @@ class RenamedTask(AnyTask):
             raise UserError(f"task {task.name} has letters of the Yi script in its rule, which {SETTING} needs itself")
         self.task = task
         self.name = renamed(task.name)
-        self.family, self.split, self.version = task.family, task.split, task.version
+        self.family, self.role, self.version = task.family, task.role, task.version
         self.valid_lengths, self.file = task.valid_lengths, task.file
         self._rule, self._placeholders = with_placeholders(task.rule)
 

@@ -42,7 +42,7 @@ class AnyTask(ABC):
 
     name: str
     family: str
-    split: str
+    role: str
     version: int
     valid_lengths: Sequence[int]
     file: str
@@ -113,7 +113,7 @@ class Task(AnyTask):
     name: str
     source: str
     family: str
-    split: str
+    role: str
     version: int
     valid_lengths: Sequence[int]
     rule: Rule

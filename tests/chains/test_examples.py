@@ -58,7 +58,7 @@ def test_the_page_says_the_planned_hours_and_their_price(file):
         "RF-pretraining": planned(file.with_name("rf-pretrain.yaml"))[0].gpu_hours,
         "adaptation to the 12 held-out tasks": 12 * planned(file.with_name("adapt.yaml"))[0].gpu_hours,
     }
-    assert len(list_tasks(split="test")) == 12
+    assert len(list_tasks(role="held-out")) == 12
     hours["together"] = sum(hours.values())
     for what, planned_hours in hours.items():
         stated = re.search(rf"\| {what} \| (\S+) \| (\d+) \$ \|", page)

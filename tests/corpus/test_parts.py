@@ -95,7 +95,7 @@ def test_a_worker_that_dies_is_reported(tmp_path):
         "def dies(xs):\n    return xs\n\n\n"
         "def instance(rng, length):\n    if length == 2 and multiprocessing.parent_process():\n        os._exit(9)\n"
         "    return ([rng.random()],)\n\n\n"
-        "register(dies, source='own', split='extra', valid_lengths=[1, 2], instance=instance, questions=['{xs}?'],\n"
+        "register(dies, source='own', role='extra', valid_lengths=[1, 2], instance=instance, questions=['{xs}?'],\n"
         "         reference=lambda xs: xs)\n"
     )
     options = ("--task-file", task, "--tasks", "dies:1,2", "--samples", 3, "--workers", 2, "--output", tmp_path / "out")

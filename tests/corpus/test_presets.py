@@ -32,7 +32,7 @@ def test_names():
 
 def test_rf_pretraining_is_the_paper_s():
     preset = config("rf-pretrain")
-    assert list(preset.lengths) == list_tasks(split="train")
+    assert list(preset.lengths) == list_tasks(role="pretrain")
     cells = list(preset.cells())
     assert {samples for _, _, samples in cells} == {300}
     assert preset.lengths["coin_flip"] == list(range(1, 16))
@@ -58,7 +58,7 @@ def test_random_rules_beside_the_tasks():
     }
     longer = sum(samples for name, length, samples in cells if name == "random_strings" and length > 15)
     assert longer == 6000
-    assert {c[0] for c in cells} - set(random) == set(list_tasks(split="train"))
+    assert {c[0] for c in cells} - set(random) == set(list_tasks(role="pretrain"))
 
 
 def test_the_small_preset_has_a_tenth_of_longer_examples():
@@ -70,7 +70,7 @@ def test_the_small_preset_has_a_tenth_of_longer_examples():
 
 def test_the_ablations_are_parts_of_the_74_tasks():
     """LeetCode tasks alone; their targets, the symbolic and BBH ones; one task with as many documents."""
-    everything = list_tasks(split="train")
+    everything = list_tasks(role="pretrain")
     leetcode, others = (list(config(name).lengths) for name in ("rf-pretrain-leetcode", "test-other-families"))
     assert sorted(leetcode + others) == everything
     assert (len(leetcode), len(others)) == (66, 8)
@@ -80,17 +80,17 @@ def test_the_ablations_are_parts_of_the_74_tasks():
         config("rf-pretrain-one-task")
     one, whole = (
         sum(n for *_, n in config(name, tasks=tasks).cells())
-        for name, tasks in (("rf-pretrain-one-task", "coin_flip"), ("rf-pretrain", "train"))
+        for name, tasks in (("rf-pretrain-one-task", "coin_flip"), ("rf-pretrain", "pretrain"))
     )
     assert one == pytest.approx(whole, rel=0.1)
 
 
-def test_a_family_of_a_split_stands_for_its_tasks():
-    chosen = config("rf-pretrain", tasks="train/logic,coin_flip:3,test/numbers").lengths
-    assert list(chosen) == [*list_tasks("train", "logic"), "coin_flip", *list_tasks("test", "numbers")]
+def test_a_family_of_a_role_stands_for_its_tasks():
+    chosen = config("rf-pretrain", tasks="pretrain/logic,coin_flip:3,held-out/numbers").lengths
+    assert list(chosen) == [*list_tasks("pretrain", "logic"), "coin_flip", *list_tasks("held-out", "numbers")]
     assert chosen["coin_flip"] == [3]
     with pytest.raises(UserError, match="'nothing' is unknown; choose one of code, numbers"):
-        config("rf-pretrain", tasks="train/nothing")
+        config("rf-pretrain", tasks="pretrain/nothing")
     with pytest.raises(UserError, match="coin_flip is named twice"):
         config("rf-pretrain", tasks="train/symbolic,coin_flip")
 
@@ -105,7 +105,7 @@ def test_adaptation_takes_one_task_in_any_form(form):
 
 def test_the_test_is_the_paper_s():
     preset = config("test")
-    assert list(preset.lengths) == list_tasks(split="test")
+    assert list(preset.lengths) == list_tasks(role="held-out")
     assert preset.lengths["add_int"] == list(range(2, 31, 2))
     assert preset.split == "test"
     assert config("test-60").lengths["add_int"] == list(range(1, 61))
@@ -115,7 +115,7 @@ def test_the_test_is_the_paper_s():
 def test_no_training_preset_has_a_near_twin_or_a_held_out_task(name):
     preset = config(name, tasks="train") if name == "adapt" else config(name)
     assert preset.near_twins == {}
-    assert not set(preset.lengths) & {*NEAR_TWINS, *list_tasks(split="test")}
+    assert not set(preset.lengths) & {*NEAR_TWINS, *list_tasks(role="held-out")}
 
 
 def test_a_near_twin_is_pointed_out(tmp_path):
@@ -132,8 +132,8 @@ def test_validation_leaves_out_what_is_too_long(tmp_path):
     assert all(tokens["31"] > 16384 for tokens in counts["over_token_budget"].values())
     kept = {record["task"] for record in read_records(tmp_path)}
     assert kept == set(counts["cells"])
-    without = {name for name in list_tasks(split="train") if 31 not in load_task(name).valid_lengths}
-    assert kept | set(counts["over_token_budget"]) | without == set(list_tasks(split="train"))
+    without = {name for name in list_tasks(role="pretrain") if 31 not in load_task(name).valid_lengths}
+    assert kept | set(counts["over_token_budget"]) | without == set(list_tasks(role="pretrain"))
     assert len(kept) > 50
 
 
@@ -181,7 +181,7 @@ def test_a_preset_of_one_s_own(tmp_path):
     [
         ("tasks: coin_flip\nlenghts: 2\n", "unknown key 'lenghts'; keys are tasks, lengths,"),
         ("tasks: coin_flip\nlengths: 2\nsamples: many\n", "samples is 'many'; give a whole number"),
-        ("tasks: {coin_flip: 2}\n", "give names, or one of train, test, extra"),
+        ("tasks: {coin_flip: 2}\n", "give names, or one of pretrain, held-out, extra"),
         ("- coin_flip\n", "must hold keys"),
         ("tasks: [\n", "is not valid YAML"),
         ("tasks: train\nlengths: 31\nsamples: 1\nmax_tokens: 10\n", "every example takes more than max_tokens 10"),

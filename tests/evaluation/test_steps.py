@@ -15,7 +15,7 @@ from megatron_rfft.tasks.prompts import STYLE_OF_FORM
 from tests.rules.test_random_programs import programs
 
 FORMS = ("rule", "lean", "rule-blocks", "rule-nl")
-TASKS = [*list_tasks(split="test"), *list_tasks(split="train")[::6]]
+TASKS = [*list_tasks(role="held-out"), *list_tasks(role="pretrain")[::6]]
 FLIPS = {
     "enter the loop": ("do not enter", steps.STOPPED_EARLY),
     "do not enter": ("enter the loop", steps.RAN_ON),

@@ -9,9 +9,9 @@ import pytest
 
 from megatron_rfft.common.errors import UserError
 from megatron_rfft.rules import false_lines
-from megatron_rfft.tasks import FORMS, SPLITS, STYLE_OF_FORM, Example, NoInstanceError, list_tasks, load_task
+from megatron_rfft.tasks import FORMS, ROLES, SPLITS, STYLE_OF_FORM, Example, NoInstanceError, list_tasks, load_task
 from megatron_rfft.tasks.instances import list_if_few
-from megatron_rfft.tasks.registry import FAMILIES, TASK_SPLITS
+from megatron_rfft.tasks.registry import FAMILIES
 from tests.conftest import run_python
 
 TASKS = list_tasks()
@@ -211,13 +211,13 @@ def test_registration(name):
     task = load_task(name)
     assert task.name == task.rule.name == name
     assert task.family in FAMILIES
-    assert task.split in TASK_SPLITS
-    assert name in list_tasks(split=task.split, family=task.family)
+    assert task.role in ROLES
+    assert name in list_tasks(role=task.role, family=task.family)
     first, last = task.valid_lengths[0], task.valid_lengths[-1]
     assert list(task.valid_lengths) == list(range(first, last + 1))
     assert first == SHORTEST.get(name, 1)
     assert last == LONGEST[name] if name in LONGEST else last >= 30
-    if task.split == "extra":
+    if task.role == "extra":
         assert task.source == name
         assert name.startswith(EXTRA_SOURCES[task.family])
     else:
@@ -225,17 +225,17 @@ def test_registration(name):
 
 
 def test_lists_by_split_and_family():
-    assert list_tasks(split="test") == HELD_OUT
-    assert len(list_tasks(split="train")) == 74
-    paper = {family: [n for n in list_tasks(family=family) if load_task(n).split != "extra"] for family in FAMILIES}
+    assert list_tasks(role="held-out") == HELD_OUT
+    assert len(list_tasks(role="pretrain")) == 74
+    paper = {family: [n for n in list_tasks(family=family) if load_task(n).role != "extra"] for family in FAMILIES}
     assert {family: len(names) for family, names in paper.items()} == PAPER_FAMILIES
-    assert list_tasks(split="train", family="symbolic") == ["coin_flip", "last_letter"]
+    assert list_tasks(role="pretrain", family="symbolic") == ["coin_flip", "last_letter"]
     sources = [load_task(name).source for name in TASKS]
     assert len(set(sources)) == len(sources)
-    assert sum(map(len, (list_tasks(split=split) for split in TASK_SPLITS))) == len(TASKS)
+    assert sum(map(len, (list_tasks(role=role) for role in ROLES))) == len(TASKS)
     assert sorted(TASKS) == TASKS
-    with pytest.raises(UserError, match="'dev' is unknown; choose one of train, test, extra"):
-        list_tasks(split="dev")
+    with pytest.raises(UserError, match="'dev' is unknown; choose one of pretrain, held-out, extra"):
+        list_tasks(role="dev")
 
 
 def test_unknown_names_are_answered_with_similar_ones():

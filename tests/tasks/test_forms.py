@@ -19,7 +19,7 @@ def split_one_shot(prompt: str) -> tuple[str, str]:
     return shown, query
 
 
-@pytest.mark.parametrize("name", list_tasks(split="test"))
+@pytest.mark.parametrize("name", list_tasks(role="held-out"))
 def test_an_exemplar_is_short_another_and_never_a_test_question(name):
     task = load_task(name)
     training = set()

@@ -27,7 +27,7 @@ KEPT = []
 {rule}
 
 
-register(total, source="own", split="extra", valid_lengths={lengths}, questions={questions}, instance={instance},
+register(total, source="own", role="extra", valid_lengths={lengths}, questions={questions}, instance={instance},
          reference={reference})
 """
 

@@ -17,7 +17,7 @@ from megatron_rfft.tasks import (
     load_task_files,
     own_task_files,
     registry,
-    split_tasks,
+    task_names,
 )
 from tests.conftest import ROOT, run_python
 
@@ -34,7 +34,7 @@ def {rule}(xs):
 
 {register}
 """
-REGISTER = """register(total, source="own", split="{split}", valid_lengths=[2, 4], questions=["Sum {{xs}}."],
+REGISTER = """register(total, source="own", role="{role}", valid_lengths=[2, 4], questions=["Sum {{xs}}."],
          instance=lambda rng, length: ([rng.randrange(99) for _ in range(length)],), reference=sum)"""
 OWN = ROOT / "examples/own_task/count_runs.py"
 
@@ -49,7 +49,7 @@ def registered():
     registry._tasks.update(of_package | before)
 
 
-def write(path, rule: str = "total", register: str = REGISTER.format(split="extra")):
+def write(path, rule: str = "total", register: str = REGISTER.format(role="extra")):
     path.write_text(TASK_FILE.format(rule=rule, register=register))
     return path
 
@@ -57,9 +57,9 @@ def write(path, rule: str = "total", register: str = REGISTER.format(split="extr
 def test_a_task_file(tmp_path):
     task = load_task_file(write(tmp_path / "total.py"))
     assert load_task("total") is task is load_task_file(tmp_path / "total.py")
-    assert (task.name, task.family, task.split, task.source, task.version) == ("total", "own", "extra", "own", 1)
+    assert (task.name, task.family, task.role, task.source, task.version) == ("total", "own", "extra", "own", 1)
     assert own_task_files() == [str(tmp_path / "total.py")]
-    assert "total" in list_tasks(split="extra")
+    assert "total" in list_tasks(role="extra")
     assert list_tasks(family="own") == ["total"]
     example = task.example(4, "train", 3)
     assert example.answer == str(sum(example.arguments[0]))
@@ -78,7 +78,7 @@ def test_a_folder_stands_for_all_files_in_it(tmp_path):
     ("name", "change", "message"),
     [
         ("sum_up.py", {}, "the rule is called total; name the file total"),
-        ("total.py", {"register": REGISTER.format(split="dev")}, r"total.py: split 'dev' is unknown; choose one of"),
+        ("total.py", {"register": REGISTER.format(role="dev")}, r"total.py: role 'dev' is unknown; choose one of"),
         ("total.py", {"register": ""}, "registers no task total; end the file in"),
         ("total.py", {"register": "1 / 0"}, "fails with ZeroDivisionError: division by zero; fix the file"),
         ("total.txt", {}, "is not a Python file"),
@@ -135,13 +135,20 @@ def test_the_example_is_short_and_sound():
             assert example.answer == str(task.reference(*example.arguments))
 
 
-def test_split_tasks():
-    assert split_tasks("add_int, coin_flip") == ["add_int", "coin_flip"]
-    assert split_tasks("test") == list_tasks(split="test")
+def test_task_names():
+    assert task_names("add_int, coin_flip") == ["add_int", "coin_flip"]
+    assert task_names("held-out") == task_names("test") == list_tasks(role="held-out")
+    assert task_names("pretrain/logic") == task_names("train/logic") == list_tasks(role="pretrain", family="logic")
+
+
+def test_a_role_under_its_old_name(tmp_path):
+    register = REGISTER.format(role="test").replace("role=", "split=")
+    with pytest.warns(FutureWarning, match="total.py: write role='held-out' for split='test', its old name"):
+        assert load_task_file(write(tmp_path / "total.py", register=register)).role == "held-out"
 
 
 def test_near_twins_stay_out_of_the_paper_s_training_tasks():
-    assert not set(NEAR_TWINS) & {*list_tasks(split="train"), *list_tasks(split="test")}
+    assert not set(NEAR_TWINS) & {*list_tasks(role="pretrain"), *list_tasks(role="held-out")}
 
 
 def test_one_task_costs_one_import():

@@ -58,10 +58,10 @@ def contained(inner: str, outer: str) -> float:
     return best[-1][-1] / sum(map(len, rows))
 
 
-@pytest.mark.parametrize("held_out", [*list_tasks(split="test"), *CROSS_DOMAIN])
+@pytest.mark.parametrize("held_out", [*list_tasks(role="held-out"), *CROSS_DOMAIN])
 def test_no_training_rule_is_a_held_out_one(held_out):
     rule = load_task(held_out).rule.source
-    training = {name: load_task(name).rule.source for name in list_tasks(split="train")}
+    training = {name: load_task(name).rule.source for name in list_tasks(role="pretrain")}
     assert len(training) == 74
     assert {name: alike(rule, other) for name, other in training.items() if alike(rule, other) > MOST_ALIKE} == {}
     if held_out != COUNTER:
@@ -70,10 +70,10 @@ def test_no_training_rule_is_a_held_out_one(held_out):
 
 
 def test_the_two_held_out_sets_have_no_rule_in_common():
-    rules = {name: load_task(name).rule.source for name in (*list_tasks(split="test"), *CROSS_DOMAIN)}
+    rules = {name: load_task(name).rule.source for name in (*list_tasks(role="held-out"), *CROSS_DOMAIN)}
     pairs = {
         (one, other): alike(rules[one], rules[other])
-        for one, other in product(list_tasks(split="test"), CROSS_DOMAIN)
+        for one, other in product(list_tasks(role="held-out"), CROSS_DOMAIN)
         if alike(rules[one], rules[other]) > MOST_ALIKE
     }
     assert pairs == {}

@@ -26,7 +26,7 @@ def reference(place: int, goal: int) -> int:
 register(
     catch_up,
     source="own",
-    split="extra",
+    role="extra",
     valid_lengths=range(1, 61),
     instance=instance,
     reference=reference,

@@ -30,7 +30,7 @@ def reference(num: str) -> int:
 register(
     count_changes_back,
     source="own",
-    split="extra",
+    role="extra",
     valid_lengths=range(1, 61),
     instance=instance,
     reference=reference,

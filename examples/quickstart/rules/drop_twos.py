@@ -26,7 +26,7 @@ def reference(num: str) -> str:
 register(
     drop_twos,
     source="own",
-    split="extra",
+    role="extra",
     valid_lengths=range(1, 61),
     instance=instance,
     reference=reference,

@@ -26,7 +26,7 @@ def reference(number: int, limit: int) -> bool:
 register(
     even_gap,
     source="own",
-    split="extra",
+    role="extra",
     valid_lengths=range(1, 61),
     instance=instance,
     reference=reference,

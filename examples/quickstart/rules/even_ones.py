@@ -26,7 +26,7 @@ def reference(num: str) -> bool:
 register(
     even_ones,
     source="own",
-    split="extra",
+    role="extra",
     valid_lengths=range(1, 61),
     instance=instance,
     reference=reference,

@@ -24,7 +24,7 @@ def reference(num: str) -> int:
 register(
     first_large,
     source="own",
-    split="extra",
+    role="extra",
     valid_lengths=range(1, 61),
     instance=instance,
     reference=reference,

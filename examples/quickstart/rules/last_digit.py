@@ -23,7 +23,7 @@ def reference(num: str) -> int:
 register(
     last_digit,
     source="own",
-    split="extra",
+    role="extra",
     valid_lengths=range(1, 61),
     instance=instance,
     reference=reference,

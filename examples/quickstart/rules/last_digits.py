@@ -27,7 +27,7 @@ def reference(num: str, position: int) -> str:
 register(
     last_digits,
     source="own",
-    split="extra",
+    role="extra",
     valid_lengths=range(1, 61),
     instance=instance,
     reference=reference,

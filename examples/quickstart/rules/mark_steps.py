@@ -25,7 +25,7 @@ def reference(place: int, goal: int) -> str:
 register(
     mark_steps,
     source="own",
-    split="extra",
+    role="extra",
     valid_lengths=range(1, 61),
     instance=instance,
     reference=reference,

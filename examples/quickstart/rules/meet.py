@@ -24,7 +24,7 @@ def reference(first: int, second: int) -> int:
 register(
     meet,
     source="own",
-    split="extra",
+    role="extra",
     valid_lengths=range(1, 61),
     instance=instance,
     reference=reference,

@@ -25,7 +25,7 @@ def reference(num: str) -> int:
 register(
     steps_of_two,
     source="own",
-    split="extra",
+    role="extra",
     valid_lengths=range(1, 61),
     instance=instance,
     reference=reference,

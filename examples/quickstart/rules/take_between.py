@@ -27,7 +27,7 @@ def reference(num: str, start: int, stop: int) -> str:
 register(
     take_between,
     source="own",
-    split="extra",
+    role="extra",
     valid_lengths=range(1, 61),
     instance=instance,
     reference=reference,

@@ -27,7 +27,7 @@ def reference(num: str, front: int) -> str:
 register(
     turn_front,
     source="own",
-    split="extra",
+    role="extra",
     valid_lengths=range(1, 61),
     instance=instance,
     reference=reference,

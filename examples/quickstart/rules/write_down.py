@@ -26,7 +26,7 @@ def reference(number: int, limit: int) -> str:
 register(
     write_down,
     source="own",
-    split="extra",
+    role="extra",
     valid_lengths=range(1, 61),
     instance=instance,
     reference=reference,

@@ -25,7 +25,7 @@ def reference(low: int, high: int) -> str:
 register(
     write_up,
     source="own",
-    split="extra",
+    role="extra",
     valid_lengths=range(1, 61),
     instance=instance,
     reference=reference,

@@ -28,7 +28,7 @@ def reference(num: str, cuts: int) -> int:
 register(
     zeroes_behind,
     source="own",
-    split="extra",
+    role="extra",
     valid_lengths=range(1, 61),
     instance=instance,
     reference=reference,

@@ -9,6 +9,7 @@ import yaml
 from megatron_rfft.common.errors import UserError
 from megatron_rfft.common.files import require_file
 from megatron_rfft.corpus.config import CorpusConfig, parse_tasks
+from megatron_rfft.tasks import ROLES
 
 KEYS = ("tasks", "lengths", "samples", "split", "form", "num_shards", "synthetic", "rename", "max_tokens")
 _NUMBERS = ("samples", "num_shards", "max_tokens")
@@ -41,7 +42,7 @@ def load_preset(name: str) -> dict[str, Any]:
 def corpus_config(settings: Mapping[str, Any]) -> CorpusConfig:
     """The corpus of a preset's settings, those left out or None at their defaults.
 
-    ``tasks`` is a list of names, a split of tasks, or text as ``parse_tasks`` reads it; ``lengths`` text or a number;
+    ``tasks`` is a list of names, a role of tasks, or text as ``parse_tasks`` reads it; ``lengths`` text or a number;
     ``synthetic`` a number, or numbers by kinds of random rules with their lengths.
     """
     given = {key: value for key, value in settings.items() if value is not None}
@@ -57,7 +58,7 @@ def corpus_config(settings: Mapping[str, Any]) -> CorpusConfig:
         raise UserError("no tasks are named; give --tasks, for example --tasks add_int")
     tasks = given.pop("tasks")
     if not (isinstance(tasks, str) or (isinstance(tasks, list) and tasks and all(isinstance(t, str) for t in tasks))):
-        raise UserError(f"tasks is {tasks!r}; give names, or one of train, test, extra")
+        raise UserError(f"tasks is {tasks!r}; give names, or one of {', '.join(ROLES)}")
     lengths = given.pop("lengths", None)
     chosen = parse_tasks(tasks, None if lengths is None else str(lengths), given.get("rename", False))
     return CorpusConfig(chosen, **{"samples": 1000, **given})

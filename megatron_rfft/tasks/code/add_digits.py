@@ -28,7 +28,7 @@ def reference(num: str) -> int:
 register(
     add_digits,
     source="lc_258",
-    split="test",
+    role="held-out",
     valid_lengths=range(1, 61),
     instance=instance,
     reference=reference,

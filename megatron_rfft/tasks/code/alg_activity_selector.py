@@ -39,7 +39,7 @@ def reference(activities: list[list[int]]) -> list[list[int]]:
 register(
     alg_activity_selector,
     source="alg_activity_selector",
-    split="extra",
+    role="extra",
     valid_lengths=range(1, 61),
     instance=instance,
     reference=reference,

@@ -43,7 +43,7 @@ def reference(nums: list[int], target: int) -> list[int]:
 register(
     alg_binary_search,
     source="alg_binary_search",
-    split="extra",
+    role="extra",
     valid_lengths=range(1, 61),
     instance=instance,
     reference=reference,

@@ -40,7 +40,7 @@ def reference(stairs: str, modulus: int) -> int:
 register(
     alg_climb_stairs,
     source="alg_climb_stairs",
-    split="extra",
+    role="extra",
     valid_lengths=range(1, 61),
     instance=instance,
     reference=reference,

@@ -33,7 +33,7 @@ def reference(houses: list[int]) -> int:
 register(
     alg_house_robber,
     source="alg_house_robber",
-    split="extra",
+    role="extra",
     valid_lengths=range(1, 61),
     instance=instance,
     reference=reference,

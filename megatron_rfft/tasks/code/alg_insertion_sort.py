@@ -29,7 +29,7 @@ def reference(nums: list[int]) -> list[int]:
 register(
     alg_insertion_sort,
     source="alg_insertion_sort",
-    split="extra",
+    role="extra",
     valid_lengths=range(1, 61),
     instance=instance,
     reference=reference,

@@ -38,7 +38,7 @@ def reference(requests: list[str], capacity: int) -> int:
 register(
     alg_lru_cache,
     source="alg_lru_cache",
-    split="extra",
+    role="extra",
     valid_lengths=range(1, 61),
     instance=instance,
     reference=reference,

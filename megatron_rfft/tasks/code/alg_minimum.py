@@ -31,7 +31,7 @@ def reference(nums: list[int]) -> int:
 register(
     alg_minimum,
     source="alg_minimum",
-    split="extra",
+    role="extra",
     valid_lengths=range(1, 61),
     instance=instance,
     reference=reference,

@@ -33,7 +33,7 @@ def reference(text: str, pattern: str) -> list[int]:
 register(
     alg_naive_match,
     source="alg_naive_match",
-    split="extra",
+    role="extra",
     valid_lengths=range(1, 61),
     instance=instance,
     reference=reference,

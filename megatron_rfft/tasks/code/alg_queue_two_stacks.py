@@ -43,7 +43,7 @@ def reference(operations: list) -> list[int]:
 register(
     alg_queue_two_stacks,
     source="alg_queue_two_stacks",
-    split="extra",
+    role="extra",
     valid_lengths=range(1, 61),
     instance=instance,
     reference=reference,

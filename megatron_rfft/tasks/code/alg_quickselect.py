@@ -40,7 +40,7 @@ def reference(nums: list[int], k: int) -> int:
 register(
     alg_quickselect,
     source="alg_quickselect",
-    split="extra",
+    role="extra",
     version=2,
     valid_lengths=range(1, 31),
     instance=instance,

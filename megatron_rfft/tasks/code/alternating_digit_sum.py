@@ -27,7 +27,7 @@ def reference(num: str) -> int:
 register(
     alternating_digit_sum,
     source="lc_2544",
-    split="test",
+    role="held-out",
     valid_lengths=range(1, 61),
     instance=instance,
     reference=reference,

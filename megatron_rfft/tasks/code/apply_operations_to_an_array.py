@@ -43,7 +43,7 @@ def reference(nums: list[int]) -> list[int]:
 register(
     apply_operations_to_an_array,
     source="lc_2460",
-    split="train",
+    role="pretrain",
     version=2,
     valid_lengths=range(1, 61),
     instance=instance,

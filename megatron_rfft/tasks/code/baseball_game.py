@@ -51,7 +51,7 @@ def reference(operations: list[str]) -> int:
 register(
     baseball_game,
     source="lc_682",
-    split="train",
+    role="pretrain",
     version=2,
     valid_lengths=range(1, 61),
     instance=instance,

@@ -39,7 +39,7 @@ def reference(flowerbed: list[int], n: int) -> bool:
 register(
     can_place_flowers,
     source="lc_605",
-    split="train",
+    role="pretrain",
     valid_lengths=range(1, 61),
     instance=instance,
     reference=reference,

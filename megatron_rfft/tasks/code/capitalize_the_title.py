@@ -28,7 +28,7 @@ def reference(word: str) -> str:
 register(
     capitalize_the_title,
     source="lc_2129",
-    split="train",
+    role="pretrain",
     valid_lengths=range(1, 61),
     instance=instance,
     reference=reference,

@@ -34,7 +34,7 @@ def reference(words: list[str], s: str) -> bool:
 register(
     check_acronym,
     source="lc_2828",
-    split="train",
+    role="pretrain",
     version=2,
     valid_lengths=range(1, 61),
     instance=instance,

@@ -30,7 +30,7 @@ def reference(arr: list[int], size: int) -> list[list[int]]:
 register(
     chunk_array,
     source="lc_2677",
-    split="test",
+    role="held-out",
     valid_lengths=range(1, 61),
     instance=instance,
     reference=reference,

@@ -45,7 +45,7 @@ def reference(nums: list[int]) -> int:
 register(
     count_hills_and_valleys,
     source="lc_2210",
-    split="train",
+    role="pretrain",
     valid_lengths=range(3, 61),  # two numbers have no hill or valley
     instance=instance,
     reference=reference,

@@ -33,7 +33,7 @@ def reference(words: list[str], prefix: str) -> int:
 register(
     counting_words_with_a_given_prefix,
     source="lc_2185",
-    split="train",
+    role="pretrain",
     valid_lengths=range(1, 61),
     instance=instance,
     reference=reference,

@@ -43,7 +43,7 @@ def reference(logs: list[str]) -> str:
 register(
     crawler_log_folder,
     source="lc_1598",
-    split="test",
+    role="held-out",
     valid_lengths=range(1, 61),
     instance=instance,
     reference=reference,

@@ -40,7 +40,7 @@ def reference(operations: list[list]) -> list[bool]:
 register(
     design_hashset,
     source="lc_705",
-    split="train",
+    role="pretrain",
     valid_lengths=range(1, 61),
     instance=instance,
     reference=reference,

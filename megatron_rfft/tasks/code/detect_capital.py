@@ -33,7 +33,7 @@ def reference(word: str) -> bool:
 register(
     detect_capital,
     source="lc_520",
-    split="train",
+    role="pretrain",
     valid_lengths=range(1, 61),
     instance=instance,
     reference=reference,

@@ -36,7 +36,7 @@ def reference(keys: str) -> str:
 register(
     faulty_keyboard,
     source="lc_2810",
-    split="train",
+    role="pretrain",
     valid_lengths=range(1, 61),
     instance=instance,
     reference=reference,

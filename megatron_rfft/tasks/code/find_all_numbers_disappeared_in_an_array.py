@@ -29,7 +29,7 @@ def reference(nums: list[int]) -> list[int]:
 register(
     find_all_numbers_disappeared_in_an_array,
     source="lc_448",
-    split="train",
+    role="pretrain",
     valid_lengths=range(2, 61),  # of one number there is one list, [1]
     instance=instance,
     reference=reference,

@@ -49,7 +49,7 @@ def reference(words: list[str], pattern: str) -> list[str]:
 register(
     find_and_replace_pattern,
     source="lc_890",
-    split="train",
+    role="pretrain",
     valid_lengths=range(1, 61),
     instance=instance,
     reference=reference,

@@ -29,7 +29,7 @@ def reference(nums: list[int]) -> int:
 register(
     find_the_array_concatenation_value,
     source="lc_2562",
-    split="train",
+    role="pretrain",
     valid_lengths=range(1, 61),
     instance=instance,
     reference=reference,

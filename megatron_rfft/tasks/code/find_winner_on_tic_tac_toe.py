@@ -53,7 +53,7 @@ def reference(moves: list[list[int]]) -> str:
 register(
     find_winner_on_tic_tac_toe,
     source="lc_1275",
-    split="train",
+    role="pretrain",
     valid_lengths=range(1, 10),  # the board has nine squares
     instance=instance,
     reference=reference,

@@ -42,7 +42,7 @@ def reference(s: str) -> int:
 register(
     first_unique_character_in_a_string,
     source="lc_387",
-    split="train",
+    role="pretrain",
     valid_lengths=range(1, 61),
     instance=instance,
     reference=reference,

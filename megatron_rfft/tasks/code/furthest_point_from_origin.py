@@ -32,7 +32,7 @@ def reference(moves: str) -> int:
 register(
     furthest_point_from_origin,
     source="lc_2833",
-    split="train",
+    role="pretrain",
     valid_lengths=range(1, 61),
     instance=instance,
     reference=reference,

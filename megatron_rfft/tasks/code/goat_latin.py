@@ -34,7 +34,7 @@ def reference(words: list[str]) -> list[str]:
 register(
     goat_latin,
     source="lc_824",
-    split="train",
+    role="pretrain",
     valid_lengths=range(1, 31),  # the new words are longer and longer
     instance=instance,
     reference=reference,

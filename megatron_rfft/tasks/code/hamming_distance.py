@@ -39,7 +39,7 @@ def reference(x: str, y: str) -> int:
 register(
     hamming_distance,
     source="lc_461",
-    split="test",
+    role="held-out",
     version=2,
     valid_lengths=range(1, 61),
     instance=instance,

@@ -32,7 +32,7 @@ def reference(s: str, k: int) -> str:
 register(
     hash_divided_string,
     source="lc_3271",
-    split="train",
+    role="pretrain",
     valid_lengths=range(1, 61),
     instance=instance,
     reference=reference,

@@ -33,7 +33,7 @@ def reference(s: str, t: str) -> bool:
 register(
     is_subsequence,
     source="lc_392",
-    split="train",
+    role="pretrain",
     valid_lengths=range(1, 61),
     instance=instance,
     reference=reference,

@@ -45,7 +45,7 @@ def reference(words: list[str]) -> list[str]:
 register(
     keyboard_row,
     source="lc_500",
-    split="train",
+    role="pretrain",
     valid_lengths=range(1, 61),
     instance=instance,
     reference=reference,

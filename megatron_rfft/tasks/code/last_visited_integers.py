@@ -40,7 +40,7 @@ def reference(nums: list[int]) -> list[int]:
 register(
     last_visited_integers,
     source="lc_2899",
-    split="train",
+    role="pretrain",
     valid_lengths=range(1, 61),
     instance=instance,
     reference=reference,

@@ -33,7 +33,7 @@ def reference(nums: list[int], target: int) -> list[int]:
 register(
     lc_1,
     source="lc_1",
-    split="extra",
+    role="extra",
     valid_lengths=range(2, 41),
     instance=instance,
     reference=reference,

@@ -39,7 +39,7 @@ def reference(text: str) -> str:
 register(
     lc_1047,
     source="lc_1047",
-    split="extra",
+    role="extra",
     valid_lengths=range(1, 61),
     instance=instance,
     reference=reference,

@@ -28,7 +28,7 @@ def reference(address: str) -> str:
 register(
     lc_1108,
     source="lc_1108",
-    split="extra",
+    role="extra",
     valid_lengths=range(1, 61),
     instance=instance,
     reference=reference,

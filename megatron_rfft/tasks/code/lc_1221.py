@@ -37,7 +37,7 @@ def reference(s: str) -> int:
 register(
     lc_1221,
     source="lc_1221",
-    split="extra",
+    role="extra",
     valid_lengths=range(2, 56),
     instance=instance,
     reference=reference,

@@ -42,7 +42,7 @@ def reference(numeral: str) -> int:
 register(
     lc_13,
     source="lc_13",
-    split="extra",
+    role="extra",
     valid_lengths=range(1, 61),
     instance=instance,
     reference=reference,

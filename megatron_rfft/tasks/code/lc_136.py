@@ -32,7 +32,7 @@ def reference(nums: list[int]) -> int:
 register(
     lc_136,
     source="lc_136",
-    split="extra",
+    role="extra",
     valid_lengths=range(1, 36),
     instance=instance,
     reference=reference,

@@ -34,7 +34,7 @@ def reference(nums: list[int]) -> list[int]:
 register(
     lc_1365,
     source="lc_1365",
-    split="extra",
+    role="extra",
     valid_lengths=range(1, 51),
     instance=instance,
     reference=reference,

@@ -29,7 +29,7 @@ def reference(candies: list[int], extra: int) -> list[bool]:
 register(
     lc_1431,
     source="lc_1431",
-    split="extra",
+    role="extra",
     version=2,
     valid_lengths=range(1, 46),
     instance=instance,

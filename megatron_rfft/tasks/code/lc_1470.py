@@ -27,7 +27,7 @@ def reference(nums: list[int]) -> list[int]:
 register(
     lc_1470,
     source="lc_1470",
-    split="extra",
+    role="extra",
     valid_lengths=range(1, 41),
     instance=instance,
     reference=reference,

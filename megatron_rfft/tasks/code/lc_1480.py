@@ -26,7 +26,7 @@ def reference(nums: list[int]) -> list[int]:
 register(
     lc_1480,
     source="lc_1480",
-    split="extra",
+    role="extra",
     valid_lengths=range(1, 61),
     instance=instance,
     reference=reference,

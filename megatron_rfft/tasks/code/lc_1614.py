@@ -47,7 +47,7 @@ def reference(text: str) -> int:
 register(
     lc_1614,
     source="lc_1614",
-    split="extra",
+    role="extra",
     valid_lengths=range(1, 61),
     instance=instance,
     reference=reference,

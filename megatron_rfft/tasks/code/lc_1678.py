@@ -31,7 +31,7 @@ def reference(command: str) -> str:
 register(
     lc_1678,
     source="lc_1678",
-    split="extra",
+    role="extra",
     valid_lengths=range(1, 61),
     instance=instance,
     reference=reference,

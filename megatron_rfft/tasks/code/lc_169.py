@@ -36,7 +36,7 @@ def reference(nums: list[int]) -> int:
 register(
     lc_169,
     source="lc_169",
-    split="extra",
+    role="extra",
     valid_lengths=range(1, 61),
     instance=instance,
     reference=reference,

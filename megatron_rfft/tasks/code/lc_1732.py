@@ -27,7 +27,7 @@ def reference(gains: list[int]) -> int:
 register(
     lc_1732,
     source="lc_1732",
-    split="extra",
+    role="extra",
     valid_lengths=range(1, 61),
     instance=instance,
     reference=reference,

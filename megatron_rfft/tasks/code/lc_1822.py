@@ -33,7 +33,7 @@ def reference(nums: list[int]) -> int:
 register(
     lc_1822,
     source="lc_1822",
-    split="extra",
+    role="extra",
     valid_lengths=range(1, 61),
     instance=instance,
     reference=reference,

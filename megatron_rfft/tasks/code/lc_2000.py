@@ -37,7 +37,7 @@ def reference(word: str, letter: str) -> str:
 register(
     lc_2000,
     source="lc_2000",
-    split="extra",
+    role="extra",
     valid_lengths=range(1, 61),
     instance=instance,
     reference=reference,

@@ -30,7 +30,7 @@ def reference(operations: list[str]) -> int:
 register(
     lc_2011,
     source="lc_2011",
-    split="extra",
+    role="extra",
     valid_lengths=range(1, 61),
     instance=instance,
     reference=reference,

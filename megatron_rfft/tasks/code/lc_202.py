@@ -31,7 +31,7 @@ def reference(num: str, steps: int) -> int:
 register(
     lc_202,
     source="lc_202",
-    split="extra",
+    role="extra",
     version=2,
     valid_lengths=range(1, 61),
     instance=instance,

@@ -30,7 +30,7 @@ def reference(nums: list[int]) -> bool:
 register(
     lc_217,
     source="lc_217",
-    split="extra",
+    role="extra",
     valid_lengths=range(2, 61),
     instance=instance,
     reference=reference,

@@ -32,7 +32,7 @@ def reference(nums: list[int]) -> int:
 register(
     lc_2357,
     source="lc_2357",
-    split="extra",
+    role="extra",
     valid_lengths=range(1, 61),
     instance=instance,
     reference=reference,

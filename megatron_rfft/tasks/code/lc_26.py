@@ -30,7 +30,7 @@ def reference(nums: list[int]) -> list[int]:
 register(
     lc_26,
     source="lc_26",
-    split="extra",
+    role="extra",
     valid_lengths=range(1, 61),
     instance=instance,
     reference=reference,

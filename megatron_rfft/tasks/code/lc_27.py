@@ -29,7 +29,7 @@ def reference(nums: list[int], value: int) -> list[int]:
 register(
     lc_27,
     source="lc_27",
-    split="extra",
+    role="extra",
     valid_lengths=range(1, 61),
     instance=instance,
     reference=reference,

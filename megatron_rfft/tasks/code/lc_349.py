@@ -26,7 +26,7 @@ def reference(nums1: list[int], nums2: list[int]) -> list[int]:
 register(
     lc_349,
     source="lc_349",
-    split="extra",
+    role="extra",
     valid_lengths=range(1, 61),
     instance=instance,
     reference=reference,

@@ -35,7 +35,7 @@ def reference(num: int, count: int, first: int, second: int) -> list:
 register(
     lc_412,
     source="lc_412",
-    split="extra",
+    role="extra",
     version=2,
     valid_lengths=range(1, 61),
     instance=instance,

@@ -30,7 +30,7 @@ def reference(nums: list[int]) -> int:
 register(
     lc_53,
     source="lc_53",
-    split="extra",
+    role="extra",
     valid_lengths=range(1, 61),
     instance=instance,
     reference=reference,

@@ -42,7 +42,7 @@ def reference(moves: str) -> bool:
 register(
     lc_657,
     source="lc_657",
-    split="extra",
+    role="extra",
     valid_lengths=range(1, 51),
     instance=instance,
     reference=reference,

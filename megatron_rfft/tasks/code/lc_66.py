@@ -35,7 +35,7 @@ def reference(digits: list[int]) -> list[int]:
 register(
     lc_66,
     source="lc_66",
-    split="extra",
+    role="extra",
     valid_lengths=range(1, 61),
     instance=instance,
     reference=reference,

@@ -39,7 +39,7 @@ def reference(a: str, b: str) -> str:
 register(
     lc_67,
     source="lc_67",
-    split="extra",
+    role="extra",
     version=2,
     valid_lengths=range(1, 61),
     instance=instance,

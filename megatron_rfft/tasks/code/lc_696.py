@@ -39,7 +39,7 @@ def reference(bits: str) -> int:
 register(
     lc_696,
     source="lc_696",
-    split="extra",
+    role="extra",
     valid_lengths=range(2, 61),
     instance=instance,
     reference=reference,

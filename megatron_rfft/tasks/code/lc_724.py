@@ -41,7 +41,7 @@ def reference(nums: list[int]) -> int:
 register(
     lc_724,
     source="lc_724",
-    split="extra",
+    role="extra",
     valid_lengths=range(1, 61),
     instance=instance,
     reference=reference,

@@ -28,7 +28,7 @@ def reference(jewels: str, stones: str) -> int:
 register(
     lc_771,
     source="lc_771",
-    split="extra",
+    role="extra",
     valid_lengths=range(1, 61),
     instance=instance,
     reference=reference,

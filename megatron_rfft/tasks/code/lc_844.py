@@ -67,7 +67,7 @@ def written(keys: str) -> list[str]:
 register(
     lc_844,
     source="lc_844",
-    split="extra",
+    role="extra",
     version=2,
     valid_lengths=range(1, 61),
     instance=instance,

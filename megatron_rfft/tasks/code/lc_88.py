@@ -28,7 +28,7 @@ def reference(nums1: list[int], nums2: list[int]) -> list[int]:
 register(
     lc_88,
     source="lc_88",
-    split="extra",
+    role="extra",
     version=2,
     valid_lengths=range(1, 61),
     instance=instance,

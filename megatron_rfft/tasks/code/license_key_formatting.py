@@ -37,7 +37,7 @@ def reference(s: str, k: int) -> str:
 register(
     license_key_formatting,
     source="lc_482",
-    split="train",
+    role="pretrain",
     valid_lengths=range(1, 61),
     instance=instance,
     reference=reference,

@@ -55,7 +55,7 @@ def reference(lines: list[str]) -> int:
 register(
     longest_absolute_file_path,
     source="lc_388",
-    split="train",
+    role="pretrain",
     valid_lengths=range(1, 41),
     instance=instance,
     reference=reference,

@@ -37,7 +37,7 @@ def reference(s: str) -> int:
 register(
     longest_balanced_substring,
     source="lc_2609",
-    split="train",
+    role="pretrain",
     valid_lengths=range(2, 61),  # one bit: too few instances to split, and nothing to find
     instance=instance,
     reference=reference,

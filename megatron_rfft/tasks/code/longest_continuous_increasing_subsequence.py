@@ -38,7 +38,7 @@ def reference(nums: list[int]) -> int:
 register(
     longest_continuous_increasing_subsequence,
     source="lc_674",
-    split="train",
+    role="pretrain",
     valid_lengths=range(1, 61),
     instance=instance,
     reference=reference,

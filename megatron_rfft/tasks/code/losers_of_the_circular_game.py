@@ -42,7 +42,7 @@ def reference(friends: list[str], k: int) -> list[str]:
 register(
     losers_of_the_circular_game,
     source="lc_2682",
-    split="train",
+    role="pretrain",
     version=2,
     valid_lengths=range(2, 61),  # one person alone can't lose
     instance=instance,

@@ -30,7 +30,7 @@ def reference(nums: list[int]) -> int:
 register(
     max_consecutive_ones,
     source="lc_485",
-    split="train",
+    role="pretrain",
     valid_lengths=range(2, 61),  # with one bit, a split would be left without an instance
     instance=instance,
     reference=reference,

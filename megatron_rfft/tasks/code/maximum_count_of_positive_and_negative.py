@@ -33,7 +33,7 @@ def reference(nums: list[int]) -> int:
 register(
     maximum_count_of_positive_and_negative,
     source="lc_2529",
-    split="train",
+    role="pretrain",
     valid_lengths=range(1, 61),
     instance=instance,
     reference=reference,

@@ -38,7 +38,7 @@ def reference(nums: list[int]) -> int:
 register(
     maximum_difference_between_increasing_elements,
     source="lc_2016",
-    split="train",
+    role="pretrain",
     valid_lengths=range(2, 61),  # a difference needs two numbers
     instance=instance,
     reference=reference,

@@ -40,7 +40,7 @@ def reference(strs: list[str]) -> int:
 register(
     maximum_value_of_a_string_in_an_array,
     source="lc_2496",
-    split="train",
+    role="pretrain",
     valid_lengths=range(1, 61),
     instance=instance,
     reference=reference,

@@ -36,7 +36,7 @@ def reference(word: str) -> int:
 register(
     minimum_additions_to_make_valid_string,
     source="lc_2645",
-    split="train",
+    role="pretrain",
     valid_lengths=range(1, 61),
     instance=instance,
     reference=reference,

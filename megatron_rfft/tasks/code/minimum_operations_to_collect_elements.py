@@ -36,7 +36,7 @@ def reference(nums: list[int], k: int) -> int:
 register(
     minimum_operations_to_collect_elements,
     source="lc_2869",
-    split="train",
+    role="pretrain",
     valid_lengths=range(3, 61),
     instance=instance,
     reference=reference,

@@ -24,7 +24,7 @@ def reference(nums: list[int]) -> int:
 register(
     missing_number,
     source="lc_268",
-    split="train",
+    role="pretrain",
     valid_lengths=range(3, 61),  # below, a split would be left without an instance
     instance=instance,
     reference=reference,

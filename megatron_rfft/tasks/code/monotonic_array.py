@@ -35,7 +35,7 @@ def reference(nums: list[int]) -> bool:
 register(
     monotonic_array,
     source="lc_896",
-    split="train",
+    role="pretrain",
     valid_lengths=range(1, 61),
     instance=instance,
     reference=reference,

@@ -33,7 +33,7 @@ def reference(nums: list[int]) -> int:
 register(
     most_frequent_even_element,
     source="lc_2404",
-    split="train",
+    role="pretrain",
     valid_lengths=range(1, 61),
     instance=instance,
     reference=reference,

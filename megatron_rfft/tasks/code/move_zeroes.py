@@ -35,7 +35,7 @@ def reference(nums: list[int]) -> list[int]:
 register(
     move_zeroes,
     source="lc_283",
-    split="test",
+    role="held-out",
     valid_lengths=range(1, 61),
     instance=instance,
     reference=reference,

@@ -33,7 +33,7 @@ def reference(s: str) -> int:
 register(
     number_of_segments_in_a_string,
     source="lc_434",
-    split="train",
+    role="pretrain",
     valid_lengths=range(1, 61),
     instance=instance,
     reference=reference,

@@ -28,7 +28,7 @@ def reference(details: list[str]) -> int:
 register(
     number_of_senior_citizens,
     source="lc_2678",
-    split="train",
+    role="pretrain",
     valid_lengths=range(1, 61),
     instance=instance,
     reference=reference,

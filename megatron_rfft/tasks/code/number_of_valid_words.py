@@ -44,7 +44,7 @@ def reference(words: list[str]) -> int:
 register(
     number_of_valid_words,
     source="lc_2047",
-    split="train",
+    role="pretrain",
     valid_lengths=range(1, 61),
     instance=instance,
     reference=reference,

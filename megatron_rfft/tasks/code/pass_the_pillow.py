@@ -30,7 +30,7 @@ def reference(people: list[str], time: int) -> str:
 register(
     pass_the_pillow,
     source="lc_2582",
-    split="train",
+    role="pretrain",
     version=2,
     valid_lengths=range(2, 61),  # one person alone has nobody to pass to
     instance=instance,

@@ -38,7 +38,7 @@ def reference(note: str, magazine: str) -> bool:
 register(
     ransom_note,
     source="lc_383",
-    split="train",
+    role="pretrain",
     valid_lengths=range(1, 61),
     instance=instance,
     reference=reference,

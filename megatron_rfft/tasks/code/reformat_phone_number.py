@@ -39,7 +39,7 @@ def reference(number: str) -> str:
 register(
     reformat_phone_number,
     source="lc_1694",
-    split="train",
+    role="pretrain",
     valid_lengths=range(1, 61),
     instance=instance,
     reference=reference,

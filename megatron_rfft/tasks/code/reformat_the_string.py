@@ -48,7 +48,7 @@ def reference(s: str) -> str:
 register(
     reformat_the_string,
     source="lc_1417",
-    split="train",
+    role="pretrain",
     valid_lengths=range(1, 61),
     instance=instance,
     reference=reference,

@@ -51,7 +51,7 @@ def reference(word: str) -> bool:
 register(
     remove_letter_to_equalize_frequency,
     source="lc_2423",
-    split="train",
+    role="pretrain",
     valid_lengths=range(4, 61),  # in shorter words one can always be removed
     instance=instance,
     reference=reference,

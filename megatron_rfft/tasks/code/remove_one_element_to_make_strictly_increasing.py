@@ -46,7 +46,7 @@ def reference(nums: list[int]) -> bool:
 register(
     remove_one_element_to_make_strictly_increasing,
     source="lc_1909",
-    split="train",
+    role="pretrain",
     valid_lengths=range(3, 61),  # of two numbers, one may always go
     instance=instance,
     reference=reference,

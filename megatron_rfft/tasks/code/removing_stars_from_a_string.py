@@ -37,7 +37,7 @@ def reference(s: str) -> str:
 register(
     removing_stars_from_a_string,
     source="lc_2390",
-    split="train",
+    role="pretrain",
     valid_lengths=range(1, 61),
     instance=instance,
     reference=reference,

@@ -40,7 +40,7 @@ def reference(s: str) -> str:
 register(
     replace_all_question_marks,
     source="lc_1576",
-    split="train",
+    role="pretrain",
     valid_lengths=range(1, 61),
     instance=instance,
     reference=reference,

@@ -24,7 +24,7 @@ def reference(s: list[str]) -> list[str]:
 register(
     reverse_string,
     source="lc_344",
-    split="train",
+    role="pretrain",
     valid_lengths=range(1, 61),
     instance=instance,
     reference=reference,

@@ -27,7 +27,7 @@ def reference(s: str, k: int) -> str:
 register(
     reverse_string_ii,
     source="lc_541",
-    split="train",
+    role="pretrain",
     valid_lengths=range(1, 61),
     instance=instance,
     reference=reference,

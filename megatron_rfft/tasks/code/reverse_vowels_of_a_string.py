@@ -37,7 +37,7 @@ def reference(s: str) -> str:
 register(
     reverse_vowels_of_a_string,
     source="lc_345",
-    split="train",
+    role="pretrain",
     valid_lengths=range(1, 61),
     instance=instance,
     reference=reference,

@@ -36,7 +36,7 @@ def reference(s: str) -> str:
 register(
     reverse_words_in_a_string_iii,
     source="lc_557",
-    split="train",
+    role="pretrain",
     valid_lengths=range(1, 61),
     instance=instance,
     reference=reference,

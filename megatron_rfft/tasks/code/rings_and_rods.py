@@ -44,7 +44,7 @@ def reference(rings: str) -> int:
 register(
     rings_and_rods,
     source="lc_2103",
-    split="train",
+    role="pretrain",
     valid_lengths=range(1, 61),
     instance=instance,
     reference=reference,

@@ -52,7 +52,7 @@ def reference(instructions: str) -> bool:
 register(
     robot_bounded_in_circle,
     source="lc_1041",
-    split="train",
+    role="pretrain",
     valid_lengths=range(1, 61),
     instance=instance,
     reference=reference,

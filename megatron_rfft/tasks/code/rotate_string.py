@@ -35,7 +35,7 @@ def reference(s: str, goal: str) -> bool:
 register(
     rotate_string,
     source="lc_796",
-    split="train",
+    role="pretrain",
     version=2,
     valid_lengths=range(1, 61),
     instance=instance,

@@ -43,7 +43,7 @@ def reference(target: str) -> list[str]:
 register(
     sequence_of_strings_appeared_on_the_screen,
     source="lc_3324",
-    split="test",
+    role="held-out",
     valid_lengths=range(3, 61),  # below, a split would be left without an instance
     instance=instance,
     reference=reference,

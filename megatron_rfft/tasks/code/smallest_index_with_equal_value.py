@@ -31,7 +31,7 @@ def reference(nums: list[int]) -> int:
 register(
     smallest_index_with_equal_value,
     source="lc_2057",
-    split="train",
+    role="pretrain",
     valid_lengths=range(1, 61),
     instance=instance,
     reference=reference,

@@ -31,7 +31,7 @@ def reference(names: list[str], heights: list[int]) -> list[str]:
 register(
     sort_the_people,
     source="lc_2418",
-    split="train",
+    role="pretrain",
     valid_lengths=range(1, 21),  # the trace grows with the square
     instance=instance,
     reference=reference,

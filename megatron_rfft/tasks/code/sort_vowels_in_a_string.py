@@ -42,7 +42,7 @@ def reference(s: str) -> str:
 register(
     sort_vowels_in_a_string,
     source="lc_2785",
-    split="train",
+    role="pretrain",
     valid_lengths=range(1, 61),
     instance=instance,
     reference=reference,

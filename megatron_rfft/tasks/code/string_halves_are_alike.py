@@ -47,7 +47,7 @@ def reference(s: str) -> bool:
 register(
     string_halves_are_alike,
     source="lc_1704",
-    split="train",
+    role="pretrain",
     valid_lengths=range(1, 61),
     instance=instance,
     reference=reference,

@@ -44,7 +44,7 @@ def reference(record: str) -> bool:
 register(
     student_attendance_record_i,
     source="lc_551",
-    split="train",
+    role="pretrain",
     valid_lengths=range(1, 61),
     instance=instance,
     reference=reference,

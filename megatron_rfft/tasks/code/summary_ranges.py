@@ -36,7 +36,7 @@ def reference(nums: list[int]) -> list[str]:
 register(
     summary_ranges,
     source="lc_228",
-    split="train",
+    role="pretrain",
     valid_lengths=range(1, 61),
     instance=instance,
     reference=reference,

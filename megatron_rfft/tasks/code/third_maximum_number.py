@@ -33,7 +33,7 @@ def reference(nums: list[int]) -> int:
 register(
     third_maximum_number,
     source="lc_414",
-    split="train",
+    role="pretrain",
     valid_lengths=range(1, 61),
     instance=instance,
     reference=reference,

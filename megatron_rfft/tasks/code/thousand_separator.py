@@ -25,7 +25,7 @@ def reference(num: str) -> str:
 register(
     thousand_separator,
     source="lc_1556",
-    split="train",
+    role="pretrain",
     valid_lengths=range(1, 101),
     instance=instance,
     reference=reference,

@@ -40,7 +40,7 @@ def reference(colors: list[str]) -> int:
 register(
     two_furthest_houses_with_different_colors,
     source="lc_2078",
-    split="train",
+    role="pretrain",
     valid_lengths=range(2, 61),  # two colours need two houses
     instance=instance,
     reference=reference,

@@ -39,7 +39,7 @@ def reference(s: str, t: str) -> bool:
 register(
     valid_anagram,
     source="lc_242",
-    split="train",
+    role="pretrain",
     version=2,
     valid_lengths=range(1, 61),
     instance=instance,

@@ -43,7 +43,7 @@ def reference(s: str) -> bool:
 register(
     valid_palindrome,
     source="lc_125",
-    split="test",
+    role="held-out",
     valid_lengths=range(1, 61),
     instance=instance,
     reference=reference,

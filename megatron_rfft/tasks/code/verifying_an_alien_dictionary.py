@@ -50,7 +50,7 @@ def reference(words: list[str], order: str) -> bool:
 register(
     verifying_an_alien_dictionary,
     source="lc_953",
-    split="train",
+    role="pretrain",
     valid_lengths=range(2, 61),  # one word is always in order
     instance=instance,
     reference=reference,

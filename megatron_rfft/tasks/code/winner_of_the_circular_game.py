@@ -27,7 +27,7 @@ def reference(friends: list[str], k: int) -> str:
 register(
     winner_of_the_circular_game,
     source="lc_1823",
-    split="train",
+    role="pretrain",
     valid_lengths=range(1, 61),
     instance=instance,
     reference=reference,

@@ -43,7 +43,7 @@ def reference(pattern: str, words: list[str]) -> bool:
 register(
     word_pattern,
     source="lc_290",
-    split="train",
+    role="pretrain",
     valid_lengths=range(1, 61),
     instance=instance,
     reference=reference,

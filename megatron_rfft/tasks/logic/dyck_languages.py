@@ -66,7 +66,7 @@ def reference(brackets: str) -> bool:
 register(
     dyck_languages,
     source="bbh_dyck_languages",
-    split="train",
+    role="pretrain",
     valid_lengths=range(1, 61),
     instance=instance,
     reference=reference,

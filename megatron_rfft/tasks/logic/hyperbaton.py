@@ -36,7 +36,7 @@ def reference(adjectives: list[list[str]]) -> bool:
 register(
     hyperbaton,
     source="bbh_hyperbaton",
-    split="train",
+    role="pretrain",
     valid_lengths=range(2, len(ADJECTIVES) + 1),  # one adjective of a kind at most
     instance=instance,
     reference=reference,

@@ -49,7 +49,7 @@ def reference(bags: list[list[int]]) -> int:
 register(
     logic_baggage,
     source="logic_baggage",
-    split="extra",
+    role="extra",
     valid_lengths=range(1, 61),
     instance=instance,
     reference=reference,

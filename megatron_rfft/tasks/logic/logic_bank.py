@@ -43,7 +43,7 @@ def reference(balance: int, operations: list[list]) -> list[int]:
 register(
     logic_bank,
     source="logic_bank",
-    split="extra",
+    role="extra",
     valid_lengths=range(1, 61),
     instance=instance,
     reference=reference,

@@ -48,7 +48,7 @@ def reference(expression: str) -> bool:
 register(
     logic_boolean_brackets,
     source="logic_boolean_brackets",
-    split="extra",
+    role="extra",
     valid_lengths=range(1, 21),  # a longer one has a trace of more than 60,000 characters
     instance=instance,
     reference=reference,

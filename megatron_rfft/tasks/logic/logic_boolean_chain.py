@@ -35,7 +35,7 @@ def reference(value: bool, steps: list[list]) -> bool:
 register(
     logic_boolean_chain,
     source="logic_boolean_chain",
-    split="extra",
+    role="extra",
     valid_lengths=range(1, 61),
     instance=instance,
     reference=reference,

@@ -54,7 +54,7 @@ def reference(wires: list[bool], gates: list[list]) -> bool:
 register(
     logic_circuit,
     source="logic_circuit",
-    split="extra",
+    role="extra",
     valid_lengths=range(1, 61),
     instance=instance,
     reference=reference,

@@ -35,7 +35,7 @@ def reference(items: list[list[str]], thing: str, color: str) -> int:
 register(
     logic_colored_objects,
     source="logic_colored_objects",
-    split="extra",
+    role="extra",
     valid_lengths=range(1, 61),
     instance=instance,
     reference=reference,

@@ -34,7 +34,7 @@ def reference(month: int, day: int, shifts: list[int]) -> list[int]:
 register(
     logic_date_shift,
     source="logic_date_shift",
-    split="extra",
+    role="extra",
     valid_lengths=range(1, 61),
     instance=instance,
     reference=reference,

@@ -31,7 +31,7 @@ def reference(floor: int, top: int, presses: list[int]) -> int:
 register(
     logic_elevator,
     source="logic_elevator",
-    split="extra",
+    role="extra",
     valid_lengths=range(1, 61),
     instance=instance,
     reference=reference,

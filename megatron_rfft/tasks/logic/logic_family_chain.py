@@ -37,7 +37,7 @@ def reference(parents: dict[str, str], person: str) -> str:
 register(
     logic_family_chain,
     source="logic_family_chain",
-    split="extra",
+    role="extra",
     valid_lengths=range(1, 61),
     instance=instance,
     reference=reference,

@@ -42,7 +42,7 @@ def reference(boxes: list[list[str]], moves: list[list[int]], box: int) -> list[
 register(
     logic_inventory,
     source="logic_inventory",
-    split="extra",
+    role="extra",
     valid_lengths=range(1, 61),
     instance=instance,
     reference=reference,

@@ -39,7 +39,7 @@ def reference(person: str, kind: str, claims: list[list[str]]) -> int:
 register(
     logic_knights_chain,
     source="logic_knights_chain",
-    split="extra",
+    role="extra",
     valid_lengths=range(1, 36),
     instance=instance,
     reference=reference,

@@ -45,7 +45,7 @@ def reference(animals: list[list]) -> int:
 register(
     logic_leg_counting,
     source="logic_leg_counting",
-    split="extra",
+    role="extra",
     valid_lengths=range(1, 41),
     instance=instance,
     reference=reference,

@@ -38,7 +38,7 @@ def reference(guest: str, rules: list[list[str]], person: str) -> bool:
 register(
     logic_modus_ponens,
     source="logic_modus_ponens",
-    split="extra",
+    role="extra",
     valid_lengths=range(1, 61),
     instance=instance,
     reference=reference,

@@ -38,7 +38,7 @@ def reference(expression: str) -> int:
 register(
     logic_multistep_arith,
     source="logic_multistep_arith",
-    split="extra",
+    role="extra",
     valid_lengths=range(1, 61),
     instance=instance,
     reference=reference,

@@ -37,7 +37,7 @@ def reference(arrivals: list[list], person: str) -> int:
 register(
     logic_order_chain,
     source="logic_order_chain",
-    split="extra",
+    role="extra",
     valid_lengths=range(1, 36),
     instance=instance,
     reference=reference,

@@ -45,7 +45,7 @@ def reference(edits: list[list], column: int) -> str:
 register(
     logic_penguins,
     source="logic_penguins",
-    split="extra",
+    role="extra",
     valid_lengths=range(1, 31),
     instance=instance,
     reference=reference,

@@ -39,7 +39,7 @@ def reference(needed: int, appointments: list[list[int]]) -> int:
 register(
     logic_temporal,
     source="logic_temporal",
-    split="extra",
+    role="extra",
     valid_lengths=range(1, 61),
     instance=instance,
     reference=reference,

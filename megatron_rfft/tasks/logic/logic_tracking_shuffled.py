@@ -31,7 +31,7 @@ def reference(holdings: dict[str, str], swaps: list[list[str]], person: str) -> 
 register(
     logic_tracking_shuffled,
     source="logic_tracking_shuffled",
-    split="extra",
+    role="extra",
     valid_lengths=range(1, 61),
     instance=instance,
     reference=reference,

@@ -33,7 +33,7 @@ def reference(durations: dict[str, int], waits: list[int]) -> list:
 register(
     logic_turn_signal,
     source="logic_turn_signal",
-    split="extra",
+    role="extra",
     valid_lengths=range(1, 61),
     instance=instance,
     reference=reference,

@@ -41,7 +41,7 @@ def reference(person: str, claims: list[list[str]]) -> bool:
 register(
     logic_web_of_lies,
     source="logic_web_of_lies",
-    split="extra",
+    role="extra",
     valid_lengths=range(1, 61),
     instance=instance,
     reference=reference,

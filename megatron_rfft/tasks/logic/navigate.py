@@ -73,7 +73,7 @@ def reference(moves: list[list]) -> bool:
 register(
     navigate,
     source="bbh_navigate",
-    split="train",
+    role="pretrain",
     valid_lengths=range(1, 61),
     instance=instance,
     reference=reference,

@@ -34,7 +34,7 @@ def reference(objects: list[list], kind: list[str]) -> int:
 register(
     object_counting,
     source="bbh_object_counting",
-    split="train",
+    role="pretrain",
     valid_lengths=range(1, 61),
     instance=instance,
     reference=reference,

@@ -25,7 +25,7 @@ def reference(items: list[str]) -> list[str]:
 register(
     reverse_list,
     source="bbh_reverse_list",
-    split="train",
+    role="pretrain",
     valid_lengths=range(1, 61),
     instance=instance,
     reference=reference,

@@ -34,7 +34,7 @@ def reference(words: list[str]) -> list[str]:
 register(
     word_sorting,
     source="bbh_word_sorting",
-    split="train",
+    role="pretrain",
     valid_lengths=range(1, 41),  # beyond them a trace has more than 150,000 characters
     instance=instance,
     reference=reference,

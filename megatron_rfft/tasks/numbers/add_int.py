@@ -33,7 +33,7 @@ def reference(num1: str, num2: str) -> str:
 register(
     add_int,
     source="nupa_add_int",
-    split="test",
+    role="held-out",
     version=2,
     valid_lengths=range(1, 61),
     instance=instance,

@@ -34,7 +34,7 @@ def reference(num1: str, num2: str) -> str:
 register(
     digit_max_int,
     source="nupa_digit_max_int",
-    split="test",
+    role="held-out",
     version=2,
     valid_lengths=range(1, 61),
     instance=instance,

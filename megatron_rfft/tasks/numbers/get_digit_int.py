@@ -25,7 +25,7 @@ def reference(num: str, position: int) -> int:
 register(
     get_digit_int,
     source="nupa_get_digit_int",
-    split="test",
+    role="held-out",
     version=2,
     valid_lengths=range(1, 101),
     instance=instance,

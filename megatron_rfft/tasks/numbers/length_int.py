@@ -25,7 +25,7 @@ def reference(num: str) -> int:
 register(
     length_int,
     source="nupa_length_int",
-    split="test",
+    role="held-out",
     valid_lengths=range(1, 101),
     instance=instance,
     reference=reference,

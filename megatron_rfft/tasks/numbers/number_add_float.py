@@ -60,7 +60,7 @@ def reference(num1: str, num2: str) -> str:
 register(
     number_add_float,
     source="number_add_float",
-    split="extra",
+    role="extra",
     version=2,
     valid_lengths=range(2, 36),
     instance=instance,

@@ -45,7 +45,7 @@ def reference(num1: str, num2: str) -> str:
 register(
     number_base9_add,
     source="number_base9_add",
-    split="extra",
+    role="extra",
     version=2,
     valid_lengths=range(1, 61),
     instance=instance,

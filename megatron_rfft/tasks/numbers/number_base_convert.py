@@ -30,7 +30,7 @@ def reference(bits: str) -> str:
 register(
     number_base_convert,
     source="number_base_convert",
-    split="extra",
+    role="extra",
     valid_lengths=range(3, 61),
     instance=instance,
     reference=reference,

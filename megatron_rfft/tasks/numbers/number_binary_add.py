@@ -41,7 +41,7 @@ def reference(num1: str, num2: str) -> str:
 register(
     number_binary_add,
     source="number_binary_add",
-    split="extra",
+    role="extra",
     version=2,
     valid_lengths=range(1, 61),
     instance=instance,

@@ -23,7 +23,7 @@ def reference(terms: list[int]) -> int:
 register(
     number_chain_sum,
     source="number_chain_sum",
-    split="extra",
+    role="extra",
     valid_lengths=range(1, 61),
     instance=instance,
     reference=reference,

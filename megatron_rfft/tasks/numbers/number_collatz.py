@@ -35,7 +35,7 @@ def reference(num: int, steps: int) -> int:
 register(
     number_collatz,
     source="number_collatz",
-    split="extra",
+    role="extra",
     version=2,
     valid_lengths=range(1, 61),
     instance=instance,

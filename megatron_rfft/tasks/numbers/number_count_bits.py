@@ -26,7 +26,7 @@ def reference(bits: str) -> int:
 register(
     number_count_bits,
     source="number_count_bits",
-    split="extra",
+    role="extra",
     valid_lengths=range(2, 61),
     instance=instance,
     reference=reference,

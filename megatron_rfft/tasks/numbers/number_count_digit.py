@@ -30,7 +30,7 @@ def reference(num: str, digit: str) -> int:
 register(
     number_count_digit,
     source="number_count_digit",
-    split="extra",
+    role="extra",
     valid_lengths=range(1, 61),
     instance=instance,
     reference=reference,

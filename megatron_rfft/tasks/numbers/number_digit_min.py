@@ -34,7 +34,7 @@ def reference(num1: str, num2: str) -> str:
 register(
     number_digit_min,
     source="number_digit_min",
-    split="extra",
+    role="extra",
     version=2,
     valid_lengths=range(1, 61),
     instance=instance,

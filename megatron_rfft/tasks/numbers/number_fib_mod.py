@@ -30,7 +30,7 @@ def reference(first: int, second: int, modulus: int, steps: int) -> int:
 register(
     number_fib_mod,
     source="number_fib_mod",
-    split="extra",
+    role="extra",
     version=2,
     valid_lengths=range(1, 61),
     instance=instance,

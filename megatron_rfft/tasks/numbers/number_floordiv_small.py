@@ -33,7 +33,7 @@ def reference(num: str, divisor: int) -> str:
 register(
     number_floordiv_small,
     source="number_floordiv_small",
-    split="extra",
+    role="extra",
     valid_lengths=range(1, 61),
     instance=instance,
     reference=reference,

@@ -35,7 +35,7 @@ def reference(mantissa: str, exponent: int) -> str:
 register(
     number_from_scientific,
     source="number_from_scientific",
-    split="extra",
+    role="extra",
     version=2,
     valid_lengths=range(1, 61),
     instance=instance,

@@ -27,7 +27,7 @@ def reference(nums: list[int]) -> int:
 register(
     number_gcd_chain,
     source="number_gcd_chain",
-    split="extra",
+    role="extra",
     valid_lengths=range(1, 61),
     instance=instance,
     reference=reference,

@@ -29,7 +29,7 @@ def reference(num: str, position: int) -> int:
 register(
     number_get_digit_float,
     source="number_get_digit_float",
-    split="extra",
+    role="extra",
     version=2,
     valid_lengths=range(2, 61),
     instance=instance,

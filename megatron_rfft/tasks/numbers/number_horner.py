@@ -27,7 +27,7 @@ def reference(coefficients: list[int], x: int, modulus: int) -> int:
 register(
     number_horner,
     source="number_horner",
-    split="extra",
+    role="extra",
     valid_lengths=range(1, 61),
     instance=instance,
     reference=reference,

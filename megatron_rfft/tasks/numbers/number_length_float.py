@@ -26,7 +26,7 @@ def reference(num: str) -> int:
 register(
     number_length_float,
     source="number_length_float",
-    split="extra",
+    role="extra",
     valid_lengths=range(2, 61),
     instance=instance,
     reference=reference,

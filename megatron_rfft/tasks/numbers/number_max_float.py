@@ -56,7 +56,7 @@ def reference(num1: str, num2: str) -> str:
 register(
     number_max_float,
     source="number_max_float",
-    split="extra",
+    role="extra",
     version=2,
     valid_lengths=range(2, 61),
     instance=instance,

@@ -38,7 +38,7 @@ def reference(num1: str, num2: str) -> str:
 register(
     number_max_int,
     source="number_max_int",
-    split="extra",
+    role="extra",
     version=2,
     valid_lengths=range(1, 61),
     instance=instance,

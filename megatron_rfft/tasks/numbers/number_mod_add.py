@@ -29,7 +29,7 @@ def reference(num1: str, num2: str, modulus: int) -> int:
 register(
     number_mod_add,
     source="number_mod_add",
-    split="extra",
+    role="extra",
     version=2,
     valid_lengths=range(1, 61),
     instance=instance,

@@ -25,7 +25,7 @@ def reference(num: str, divisor: int) -> int:
 register(
     number_mod_small,
     source="number_mod_small",
-    split="extra",
+    role="extra",
     valid_lengths=range(1, 61),
     instance=instance,
     reference=reference,

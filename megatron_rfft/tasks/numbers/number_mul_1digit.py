@@ -30,7 +30,7 @@ def reference(num: str, factor: int) -> str:
 register(
     number_mul_1digit,
     source="number_mul_1digit",
-    split="extra",
+    role="extra",
     valid_lengths=range(1, 61),
     instance=instance,
     reference=reference,

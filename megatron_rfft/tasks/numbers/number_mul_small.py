@@ -30,7 +30,7 @@ def reference(num: str, factor: int) -> str:
 register(
     number_mul_small,
     source="number_mul_small",
-    split="extra",
+    role="extra",
     version=2,
     valid_lengths=range(1, 61),
     instance=instance,

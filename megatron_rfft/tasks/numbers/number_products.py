@@ -27,7 +27,7 @@ def reference(factors: list[int], modulus: int) -> int:
 register(
     number_products,
     source="number_products",
-    split="extra",
+    role="extra",
     valid_lengths=range(1, 61),
     instance=instance,
     reference=reference,

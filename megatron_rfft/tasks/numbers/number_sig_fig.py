@@ -38,7 +38,7 @@ def reference(num: str, figures: int) -> str:
 register(
     number_sig_fig,
     source="number_sig_fig",
-    split="extra",
+    role="extra",
     version=2,
     valid_lengths=range(1, 61),
     instance=instance,

@@ -43,7 +43,7 @@ def reference(num1: str, num2: str) -> str:
 register(
     number_sub_int,
     source="number_sub_int",
-    split="extra",
+    role="extra",
     valid_lengths=range(1, 61),
     instance=instance,
     reference=reference,

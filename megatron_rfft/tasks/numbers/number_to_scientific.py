@@ -41,7 +41,7 @@ def reference(num: str) -> str:
 register(
     number_to_scientific,
     source="number_to_scientific",
-    split="extra",
+    role="extra",
     valid_lengths=range(1, 61),
     instance=instance,
     reference=reference,

@@ -26,7 +26,7 @@ def reference(turns: list[list[str]]) -> bool:
 register(
     coin_flip,
     source="sr_coin_flip",
-    split="train",
+    role="pretrain",
     valid_lengths=range(1, 61),
     instance=instance,
     reference=reference,

@@ -25,7 +25,7 @@ def reference(words: list[str]) -> str:
 register(
     last_letter,
     source="sr_last_letter",
-    split="train",
+    role="pretrain",
     valid_lengths=range(1, 61),
     instance=instance,
     reference=reference,

@@ -49,7 +49,7 @@ def reference(tokens: list[str]) -> list[str]:
 register(
     sym_ab_rewrite,
     source="sym_ab_rewrite",
-    split="extra",
+    role="extra",
     valid_lengths=range(1, 41),
     instance=instance,
     reference=reference,

@@ -53,7 +53,7 @@ def reference(bits: str) -> int:
 register(
     sym_binary_alternation,
     source="sym_binary_alternation",
-    split="extra",
+    role="extra",
     valid_lengths=range(2, 61),
     instance=instance,
     reference=reference,

@@ -35,7 +35,7 @@ def reference(text: str) -> str:
 register(
     sym_bucket_sort,
     source="sym_bucket_sort",
-    split="extra",
+    role="extra",
     valid_lengths=range(1, 61),
     instance=instance,
     reference=reference,

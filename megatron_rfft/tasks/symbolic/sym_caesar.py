@@ -27,7 +27,7 @@ def reference(text: str, shift: int) -> str:
 register(
     sym_caesar,
     source="sym_caesar",
-    split="extra",
+    role="extra",
     version=2,
     valid_lengths=range(1, 61),
     instance=instance,

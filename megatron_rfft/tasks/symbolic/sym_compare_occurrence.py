@@ -34,7 +34,7 @@ def reference(text: str, one: str, other: str) -> bool:
 register(
     sym_compare_occurrence,
     source="sym_compare_occurrence",
-    split="extra",
+    role="extra",
     valid_lengths=range(1, 61),
     instance=instance,
     reference=reference,

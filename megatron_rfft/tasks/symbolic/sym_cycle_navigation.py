@@ -28,7 +28,7 @@ def reference(moves: list[str], size: int) -> int:
 register(
     sym_cycle_navigation,
     source="sym_cycle_navigation",
-    split="extra",
+    role="extra",
     valid_lengths=range(1, 61),
     instance=instance,
     reference=reference,

@@ -29,7 +29,7 @@ def reference(text: str) -> str:
 register(
     sym_duplicate_string,
     source="sym_duplicate_string",
-    split="extra",
+    role="extra",
     valid_lengths=range(1, 61),
     instance=instance,
     reference=reference,

@@ -34,7 +34,7 @@ def reference(text: str) -> bool:
 register(
     sym_even_pairs,
     source="sym_even_pairs",
-    split="extra",
+    role="extra",
     valid_lengths=range(2, 61),
     instance=instance,
     reference=reference,

@@ -25,7 +25,7 @@ def reference(words: list[str]) -> str:
 register(
     sym_first_letter,
     source="sym_first_letter",
-    split="extra",
+    role="extra",
     valid_lengths=range(1, 61),
     instance=instance,
     reference=reference,

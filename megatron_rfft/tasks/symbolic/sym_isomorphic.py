@@ -38,7 +38,7 @@ def reference(s: str, t: str) -> bool:
 register(
     sym_isomorphic,
     source="sym_isomorphic",
-    split="extra",
+    role="extra",
     version=2,
     valid_lengths=range(2, 56),
     instance=instance,

@@ -29,7 +29,7 @@ def reference(words: list[str], letter: str) -> int:
 register(
     sym_letter_counting,
     source="sym_letter_counting",
-    split="extra",
+    role="extra",
     valid_lengths=range(1, 36),
     instance=instance,
     reference=reference,

@@ -31,7 +31,7 @@ def reference(text: str) -> str:
 register(
     sym_missing_duplicate,
     source="sym_missing_duplicate",
-    split="extra",
+    role="extra",
     valid_lengths=range(1, 61),
     instance=instance,
     reference=reference,

@@ -32,7 +32,7 @@ def reference(value: int, steps: list[list], modulus: int) -> int:
 register(
     sym_mod_arith_flat,
     source="sym_mod_arith_flat",
-    split="extra",
+    role="extra",
     valid_lengths=range(1, 61),
     instance=instance,
     reference=reference,

@@ -27,7 +27,7 @@ def reference(text: str) -> str:
 register(
     sym_odds_first,
     source="sym_odds_first",
-    split="extra",
+    role="extra",
     valid_lengths=range(1, 61),
     instance=instance,
     reference=reference,

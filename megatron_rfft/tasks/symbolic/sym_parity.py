@@ -29,7 +29,7 @@ def reference(text: str) -> bool:
 register(
     sym_parity,
     source="sym_parity",
-    split="extra",
+    role="extra",
     valid_lengths=range(1, 61),
     instance=instance,
     reference=reference,

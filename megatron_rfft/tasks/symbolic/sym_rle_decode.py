@@ -30,7 +30,7 @@ def reference(code: str) -> str:
 register(
     sym_rle_decode,
     source="sym_rle_decode",
-    split="extra",
+    role="extra",
     valid_lengths=range(1, 61),
     instance=instance,
     reference=reference,

@@ -33,7 +33,7 @@ def reference(text: str) -> str:
 register(
     sym_rle_encode,
     source="sym_rle_encode",
-    split="extra",
+    role="extra",
     valid_lengths=range(1, 61),
     instance=instance,
     reference=reference,

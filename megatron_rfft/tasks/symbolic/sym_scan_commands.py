@@ -34,7 +34,7 @@ def reference(commands: list[list]) -> str:
 register(
     sym_scan_commands,
     source="sym_scan_commands",
-    split="extra",
+    role="extra",
     valid_lengths=range(1, 61),
     instance=instance,
     reference=reference,

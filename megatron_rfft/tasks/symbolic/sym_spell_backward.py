@@ -25,7 +25,7 @@ def reference(word: str) -> str:
 register(
     sym_spell_backward,
     source="sym_spell_backward",
-    split="extra",
+    role="extra",
     valid_lengths=range(1, 61),
     instance=instance,
     reference=reference,

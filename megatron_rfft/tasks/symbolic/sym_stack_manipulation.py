@@ -38,7 +38,7 @@ def reference(actions: list[str]) -> list[str]:
 register(
     sym_stack_manipulation,
     source="sym_stack_manipulation",
-    split="extra",
+    role="extra",
     valid_lengths=range(1, 61),
     instance=instance,
     reference=reference,

@@ -33,7 +33,7 @@ def reference(text: str, pair: str, letter: str) -> str:
 register(
     sym_string_insertion,
     source="sym_string_insertion",
-    split="extra",
+    role="extra",
     valid_lengths=range(1, 61),
     instance=instance,
     reference=reference,
