@@ -6,7 +6,7 @@ from pathlib import Path
 from megatron_rfft.common.cli import parse_lengths
 from megatron_rfft.common.errors import UserError
 from megatron_rfft.common.parts import Part
-from megatron_rfft.tasks import task_group, task_words
+from megatron_rfft.tasks import current_name, task_group, task_words
 
 TASKS_HELP = "names, with lengths of their own if wanted (a,b:1-5,8), or pretrain, held-out, extra, pretrain/code"
 LENGTHS_HELP = "lengths of the tasks given without: 1-10, 2-30:2 or 1-5,10"
@@ -38,7 +38,7 @@ def read_tasks(tasks: str, lengths: str | None) -> dict[str, tuple[int, ...]]:
         asked = tuple(parse_lengths(own)) if own else default
         if not asked:
             raise UserError(f"task {name} has no lengths; give --lengths, or write {name}:1-10")
-        for each in task_group(name) or [name]:
+        for each in task_group(name) or [current_name(name)]:
             if each in found:
                 raise UserError(f"task {each} is named twice in {tasks!r}; give all its lengths at once: {each}:1-5,8")
             found[each] = asked

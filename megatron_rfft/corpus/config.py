@@ -7,7 +7,17 @@ from typing import Any
 from megatron_rfft.common.cli import parse_length_shares
 from megatron_rfft.common.errors import UserError
 from megatron_rfft.common.files import sha256_file
-from megatron_rfft.tasks import FORMS, NEAR_TWINS, RANDOM_LISTS, SPLITS, Task, load_task, task_group, task_words
+from megatron_rfft.tasks import (
+    FORMS,
+    NEAR_TWINS,
+    RANDOM_LISTS,
+    SPLITS,
+    Task,
+    current_name,
+    load_task,
+    task_group,
+    task_words,
+)
 from megatron_rfft.tasks.random_tasks import RandomTask
 from megatron_rfft.tasks.renamed_tasks import renamed
 from megatron_rfft.tasks.task import describe_lengths
@@ -42,6 +52,7 @@ class CorpusConfig:
     """Leave out each task and length with an example over this many tokens, as tokens.estimate_tokens counts."""
 
     def __post_init__(self) -> None:
+        object.__setattr__(self, "lengths", {current_name(name): chosen for name, chosen in self.lengths.items()})
         for value, choices, what in ((self.split, SPLITS, "split"), (self.form, FORMS, "form")):
             if value not in choices:
                 raise UserError(f"{what} {value!r} is unknown; choose one of {', '.join(choices)}")
@@ -143,6 +154,7 @@ def parse_tasks(
     chosen: dict[str, Sequence[int] | Mapping[int, float]] = {}
     for part in (name for word in parts for name in groups[word] or [word]):
         name, _, own = part.partition(":")
+        name = current_name(name)
         if rename and isinstance(load_task(name), Task):
             name = renamed(name)
         if name in chosen:

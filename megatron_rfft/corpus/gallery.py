@@ -106,6 +106,8 @@ def _comparison() -> list[str]:
 
 def _page(task: Task, curve: dict[int, int]) -> str:
     facts = [f"{_ROLES[task.role]}, version {task.version}", f"lengths {describe_lengths(task.valid_lengths)}"]
+    if task.name != task.rule.name:
+        facts.append(f"called {task.rule.name} before, as its rule still is")
     if task.name in NEAR_TWINS:
         facts.append(f"a near twin of the held-out task {NEAR_TWINS[task.name]}")
     length = next(length for length in (*_SAMPLE_LENGTHS, *task.valid_lengths) if length in task.valid_lengths)

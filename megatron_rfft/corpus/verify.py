@@ -9,7 +9,7 @@ from megatron_rfft.common.errors import UserError
 from megatron_rfft.common.manifest import verify_manifest
 from megatron_rfft.common.progress import progress_bar
 from megatron_rfft.corpus.read import corpus_manifest, read_records
-from megatron_rfft.tasks import Task, load_task
+from megatron_rfft.tasks import Task, current_name, load_task
 from megatron_rfft.tasks.gate import prove_answer
 
 MOST_PROBLEMS = 20
@@ -56,6 +56,7 @@ def _rederive(record: dict[str, Any]) -> list[str]:
             prove_answer(base, example.arguments, base.rule.run(*example.arguments))
     except UserError as error:
         return [f"record {record['id']} can't be made again: {error}"]
-    again = example.record()
+    old, new = record["task"], current_name(record["task"])  # of a corpus from before the task was renamed
+    again = example.record() | {"task": old, "id": old + example.id.removeprefix(new)}
     differing = [key for key in again if again[key] != record.get(key)]
     return [f"record {record['id']} has another {differing[0]} when it is made again"] if differing else []

@@ -223,7 +223,7 @@ class PackedDataset:
         local = longest - int(self._part_starts[part])
         row = self.parts[part].rows[local]
         raise UserError(
-            f"document {local} of {self.sources[part].path} ({self.parts[part].manifest['tasks'][row['task']]} at "
+            f"document {local} of {self.sources[part].path} ({self.parts[part].tasks[row['task']]} at "
             f"length {row['length']}) has {self.padded_lengths[longest]} tokens, more than data.sequence_length "
             f"{self.sequence_length}; raise it or tokenize shorter lengths ({too_long} documents do not fit)"
         )
@@ -231,11 +231,11 @@ class PackedDataset:
 
 def _tasks_and_lengths(parts: Sequence[Documents]) -> tuple[list[tuple[str, int]], np.ndarray]:
     """The (task, length) pairs that occur, in order, and the pair of each document; int32 ``[num_documents]``."""
-    tasks = sorted({task for part in parts for task in part.manifest["tasks"]})
+    tasks = sorted({task for part in parts for task in part.tasks})
     numbers = {task: number for number, task in enumerate(tasks)}
     keys = []
     for part in parts:
-        task = np.array([numbers[name] for name in part.manifest["tasks"]], np.int64)[part.rows["task"]]
+        task = np.array([numbers[name] for name in part.tasks], np.int64)[part.rows["task"]]
         keys.append(task << 16 | part.rows["length"])
     pairs, cells = np.unique(np.concatenate(keys), return_inverse=True)
     return [(tasks[pair >> 16], pair & 0xFFFF) for pair in pairs.tolist()], cells.astype(np.int32)

@@ -19,6 +19,7 @@ from megatron_rfft.common.errors import UserError
 from megatron_rfft.common.files import require_directory, require_file
 from megatron_rfft.common.manifest import DamagedManifest, read_manifest
 from megatron_rfft.data.indexed import IndexedTokens, token_dtype, with_suffix
+from megatron_rfft.tasks import current_name
 
 DOCUMENT_DTYPE = np.dtype([("response_start", "<i4"), ("task", "<u2"), ("length", "<u2")])
 """One row per document: index of the first response token, index into the manifest's tasks, the problem's length."""
@@ -174,6 +175,11 @@ class Documents:
     def lengths(self) -> np.ndarray:
         """Tokens per document, int32 ``[num_documents]``."""
         return self.tokens.lengths
+
+    @property
+    def tasks(self) -> list[str]:
+        """Names of the tasks that ``rows`` number, as they are today; one that was renamed may be there twice."""
+        return [current_name(task) for task in self.manifest["tasks"]]
 
     @property
     def vocab_size(self) -> int:

@@ -4,6 +4,7 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from megatron_rfft.data.documents import Documents
+from megatron_rfft.tasks import current_name
 
 EVALUATED = "test"
 """The split of instances that evaluations ask, unless they are told otherwise."""
@@ -32,7 +33,8 @@ def warn_of_asked(data: Iterable[Mapping[str, Any]], split: str, tasks: Iterable
     A data set says how many of its documents are of a split, and which tasks it has: both have to meet.
     """
     for part in data:
-        shared = [task for task in tasks if task in part.get("tasks", ())]
+        known = {current_name(task) for task in part.get("tasks", ())}
+        shared = [task for task in tasks if task in known]
         if shared and (found := (part.get("splits") or {}).get(split)):
             return (
                 f"the model was trained on {part['name']}, where {found:,} of {part['documents']:,} documents are "

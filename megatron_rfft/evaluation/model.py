@@ -12,6 +12,7 @@ from megatron_rfft.common.errors import UserError
 from megatron_rfft.common.files import read_json, require_directory, require_file, sha256_file
 from megatron_rfft.common.manifest import read_manifest
 from megatron_rfft.conversion.storage.weight_files import weight_files
+from megatron_rfft.tasks import current_name
 from megatron_rfft.training.checkpoint_files import MODEL_KIND, MODEL_MANIFEST
 
 
@@ -59,7 +60,8 @@ class ModelFolder:
 
     def trained_lengths(self, task: str) -> list[int]:
         """The lengths of ``task`` that it was trained on; none where that is not known."""
-        return sorted((self.manifest or {}).get("trained_lengths", {}).get(task, []))
+        known = (self.manifest or {}).get("trained_lengths", {})
+        return sorted({length for name, lengths in known.items() if current_name(name) == task for length in lengths})
 
 
 @dataclass(frozen=True)

@@ -12,6 +12,7 @@ from megatron_rfft.common.errors import UserError
 from megatron_rfft.common.files import atomic_write, read_json, write_json
 from megatron_rfft.common.manifest import read_manifest, verify_manifest, write_manifest
 from megatron_rfft.common.parts import Part
+from megatron_rfft.tasks import current_name
 
 RESULTS = "results.json"
 SHARDS = "shards"
@@ -30,6 +31,7 @@ class RunFolder:
         self._generations = self.path / "generations.jsonl"
         if self._generations.is_file() and self._generations.stat().st_size:
             self._run = read_json(self._run_file)
+            self._run["settings"] = _with_current_names(self._run["settings"])
             require_same_run(self.path, self._run["settings"], settings)
         else:  # nothing answered yet, so nothing to mix up
             require_no_stranger(self.path, {self._run_file.name, self._generations.name, SHARDS}, "answers of a run")
@@ -43,7 +45,7 @@ class RunFolder:
             return None
         if problems := verify_manifest(path, "results"):
             raise UserError(f"{problems[0]}; delete {path} to score the answers again")
-        return read_manifest(path, "results")
+        return read_results(path)
 
     def read_generations(self) -> dict[str, dict[str, Any]]:
         """Records by example id. A last line that a kill cut short is removed from the file."""
@@ -54,7 +56,8 @@ class RunFolder:
             whole = content.rfind(b"\n") + 1
             if whole < len(content):
                 handle.truncate(whole)
-        return {record["id"]: record for record in map(json.loads, content[:whole].splitlines())}
+        records = map(_with_current_name, map(json.loads, content[:whole].splitlines()))
+        return {record["id"]: record for record in records}
 
     @property
     def settings(self) -> dict[str, Any]:
@@ -99,6 +102,25 @@ class RunFolder:
         with atomic_write(self._generations) as handle:
             handle.writelines(format_record(record) for record in records)
         return write_manifest(self.path / RESULTS, "results", [self._generations], **sections)
+
+
+def read_results(path: Path) -> dict[str, Any]:
+    """The results in a finished run's file, under the names that tasks have today."""
+    results = read_manifest(path, "results")
+    results["settings"] = _with_current_names(results["settings"])
+    if "tasks" in results:  # those of a part have none
+        results["tasks"] = {current_name(task): measured for task, measured in results["tasks"].items()}
+    return results
+
+
+def _with_current_names(settings: dict[str, Any]) -> dict[str, Any]:
+    by_task = {key: settings[key] for key in ("tasks", "lengths") if isinstance(settings.get(key), dict)}
+    return settings | {key: {current_name(task): value for task, value in of.items()} for key, of in by_task.items()}
+
+
+def _with_current_name(record: dict[str, Any]) -> dict[str, Any]:
+    task = current_name(record["task"])
+    return record | {"task": task, "id": task + record["id"].removeprefix(record["task"])}
 
 
 def require_no_stranger(folder: Path, own: Collection[str], what: str) -> None:

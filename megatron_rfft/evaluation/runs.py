@@ -11,9 +11,8 @@ from typing import Any
 
 from megatron_rfft.common.errors import UserError
 from megatron_rfft.common.files import require_file
-from megatron_rfft.common.manifest import read_manifest
 from megatron_rfft.evaluation.metrics import OUTCOMES, SUMMARY_MEANS, seeds_interval, summarize_run
-from megatron_rfft.evaluation.run_folder import RESULTS
+from megatron_rfft.evaluation.run_folder import RESULTS, read_results
 
 SAME_IN_A_RUN = ("form", "chat", "split", "samples", "budget", "engine")  # else its means compare unlike things
 OF_ONE_SEED = ("model", "models", "engine", "timing", "summary")
@@ -51,7 +50,7 @@ def load_run(name: str, *folders: Path | str) -> Run:
     not finished, if they were not asked in the same way, or if a task is in two of them.
     """
     hint = "no finished evaluation there: run rfft evaluate first"
-    parts = [read_manifest(require_file(Path(folder) / RESULTS, hint), "results") for folder in folders]
+    parts = [read_results(require_file(Path(folder) / RESULTS, hint)) for folder in folders]
     return Run(name, parts[0] if len(parts) == 1 else _join_tasks(name, parts))
 
 

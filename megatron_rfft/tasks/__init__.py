@@ -5,7 +5,7 @@ A task is a rule, a sampler of instances, question wordings and an independent r
 
 from megatron_rfft.tasks.held_out import HELD_OUT, NEAR_TWINS
 from megatron_rfft.tasks.instances import SPLITS, NoInstanceError
-from megatron_rfft.tasks.names import ROLES
+from megatron_rfft.tasks.names import ROLES, current_name
 from megatron_rfft.tasks.prompts import FORMS, STYLE_OF_FORM
 from megatron_rfft.tasks.random_strings import RANDOM_STRINGS
 from megatron_rfft.tasks.random_tasks import RANDOM_LISTS
@@ -34,6 +34,7 @@ __all__ = [
     "Example",
     "NoInstanceError",
     "Task",
+    "current_name",
     "list_tasks",
     "load_task",
     "load_task_file",

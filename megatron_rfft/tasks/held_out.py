@@ -1,7 +1,7 @@
 """What is held out: the paper's own test tasks, a second set of tasks, and the near twins of both sets.
 
-Whoever trains on ``lc_67``, the sum of two binary numbers, has practised all of ``add_int`` but the base. To train on a
-twin while reporting scores on the held-out tasks would be a leak: they would no longer show that a model follows a
+Whoever trains on ``add_binary``, the sum of two binary numbers, has practised all of ``add_int`` but the base. To train
+on a twin while reporting scores on the held-out tasks would be a leak: they would no longer show that a model follows a
 rule it has not met. Train on the twin of a task only where that task's score is not reported.
 
 Weaker relations are not listed, since the paper's own training tasks have them, too:
@@ -27,8 +27,8 @@ HELD_OUT = (
 
 CROSS_DOMAIN = (
     "alg_insertion_sort",
-    "lc_13",
-    "lc_1365",
+    "roman_to_integer",
+    "how_many_numbers_are_smaller_than_the_current_number",
     "logic_baggage",
     "logic_boolean_chain",
     "logic_tracking_shuffled",
@@ -42,16 +42,17 @@ CROSS_DOMAIN = (
 """A second held-out set, from other domains than the paper's; corpus preset ``test-cross-domain``.
 
 Extras that are a training task in other words have no place in it: ``sym_parity`` is ``coin_flip`` over letters,
-``lc_844`` is ``removing_stars_from_a_string`` twice. Nearest to a training task are ``alg_insertion_sort``, which
-sorts as ``word_sorting`` does, and ``sym_stack_manipulation``, whose list grows and shrinks as many do.
+``backspace_string_compare`` is ``removing_stars_from_a_string`` twice. Nearest to a training task are
+``alg_insertion_sort``, which sorts as ``word_sorting`` does, and ``sym_stack_manipulation``, whose list grows and
+shrinks as many do.
 """
 
 NEAR_TWINS: dict[str, str] = {  # the twin: the held-out task
-    "lc_26": "move_zeroes",
-    "lc_27": "move_zeroes",
-    "lc_66": "add_int",
-    "lc_67": "add_int",
-    "lc_202": "add_digits",
+    "remove_duplicates_from_sorted_array": "move_zeroes",
+    "remove_element": "move_zeroes",
+    "plus_one": "add_int",
+    "add_binary": "add_int",
+    "happy_number": "add_digits",
     "logic_boolean_brackets": "logic_boolean_chain",
     "logic_knights_chain": "logic_web_of_lies",
     "number_add_float": "add_int",

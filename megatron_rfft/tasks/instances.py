@@ -138,7 +138,7 @@ def _redraw(task: "Task", split: str, length: int, rng: Random) -> tuple[Argumen
     """Draw until an instance of ``split`` comes; the instance, and its hash."""
     for _ in range(_MAX_DRAWS):
         arguments = task.instance(rng, length)
-        number = _hash(task.name, arguments)
+        number = _hash(task.seed_name, arguments)
         if _SPLIT_OF_DIGIT[number % 10] == split:
             return arguments, number
     raise NoInstanceError(f"task {task.name} draws no {split} instance of length {length}; fix its sampler")
@@ -188,7 +188,7 @@ def _listed(task: "Task", length: int) -> dict[str, list[Arguments]] | None:
         found[key] = arguments
         if len(found) > FEW or (draws == _SCREENING and len(found) >= _SCREENING - _MOST_REPETITIONS):
             return None
-    ordered = sorted(found.values(), key=lambda arguments: _hash(task.name, arguments))
+    ordered = sorted(found.values(), key=lambda arguments: _hash(task.seed_name, arguments))
     share = max(1, len(ordered) // 10)
     num_test = share if len(ordered) > 1 else 0
     num_validation = share if len(ordered) > 2 else 0
@@ -199,19 +199,19 @@ def _listed(task: "Task", length: int) -> dict[str, list[Arguments]] | None:
     }
 
 
-def split_of(task_name: str, arguments: Arguments) -> str:
+def split_of(seed_name: str, arguments: Arguments) -> str:
     """The split that an instance's hash puts it into."""
-    return _SPLIT_OF_DIGIT[_hash(task_name, arguments) % 10]
+    return _SPLIT_OF_DIGIT[_hash(seed_name, arguments) % 10]
 
 
-def _hash(task_name: str, arguments: Arguments) -> int:
+def _hash(seed_name: str, arguments: Arguments) -> int:
     """Without the version: a new version of a task must not move test instances into the training split."""
-    return _digest(task_name.encode() + b"|" + instance_key(arguments))
+    return _digest(seed_name.encode() + b"|" + instance_key(arguments))
 
 
 def generator(task: "AnyTask", split: str, length: int, index: int) -> Random:
     """What draws the instance at ``index``, and all that belongs to it."""
-    return Draws(_digest(f"{task.name}|{task.version}|{split}|{length}|{index}".encode()))
+    return Draws(_digest(f"{task.seed_name}|{task.version}|{split}|{length}|{index}".encode()))
 
 
 def _digest(text: bytes) -> int:

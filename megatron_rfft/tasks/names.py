@@ -4,7 +4,7 @@ ROLES = ("pretrain", "held-out", "extra")
 """What a task is for: the paper's tasks for RF-pretraining, its held-out ones, and all that the paper does not have."""
 
 _OLD_ROLES = {"train": "pretrain", "test": "held-out"}
-_OLD_NAMES = {
+OLD_NAMES = {
     "lc_1": "two_sum",
     "lc_13": "roman_to_integer",
     "lc_26": "remove_duplicates_from_sorted_array",
@@ -39,7 +39,7 @@ _OLD_NAMES = {
     "lc_2011": "final_value_of_variable_after_performing_operations",
     "lc_2357": "make_array_zero_by_subtracting_equal_amounts",
 }
-"""Until the version of such a task is raised, its rule is called so in prompts, and its instances are drawn by it."""
+"""The rule of such a task keeps the old name, which prompts show and which draws its instances: no example changes."""
 
 
 def role_of(word: str) -> str | None:
@@ -51,4 +51,4 @@ def role_of(word: str) -> str | None:
 def current_name(name: str) -> str:
     """The name of the task that is or was called ``name``, settings such as ``+rename`` kept; others as they are."""
     base, plus, settings = name.partition("+")
-    return f"{_OLD_NAMES.get(base, base)}{plus}{settings}"
+    return f"{OLD_NAMES.get(base, base)}{plus}{settings}"

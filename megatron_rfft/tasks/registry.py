@@ -23,7 +23,7 @@ from megatron_rfft.rules import Rule
 from megatron_rfft.tasks.gate import check_lengths, check_wordings, prove_apart
 from megatron_rfft.tasks.held_out import CROSS_DOMAIN
 from megatron_rfft.tasks.instances import in_one_order
-from megatron_rfft.tasks.names import ROLES, role_of
+from megatron_rfft.tasks.names import ROLES, current_name, role_of
 from megatron_rfft.tasks.random_strings import RANDOM_STRINGS, random_strings
 from megatron_rfft.tasks.random_tasks import RANDOM_LISTS, RandomLists
 from megatron_rfft.tasks.renamed_tasks import SETTING as RENAME
@@ -60,7 +60,7 @@ def register(
     that changes examples.
     """
     path = Path(rule.__code__.co_filename)
-    if path.stem != rule.__name__:
+    if path.stem not in (rule.__name__, current_name(rule.__name__)):
         raise UserError(f"{path}: the rule is called {rule.__name__}; name the file {rule.__name__}.py, like its rule")
     if role is None and split is not None:
         warn(f"{path}: write role={role_of(split)!r} for split={split!r}, its old name", FutureWarning, stacklevel=2)
@@ -74,7 +74,7 @@ def register(
     except UserError as error:
         raise UserError(f"{path}: {error}") from error
     task = Task(
-        name=rule.__name__,
+        name=path.stem,
         source=source,
         family=path.parent.name if path.parents[1] == _PACKAGE else OWN_FAMILY,
         role=known,
@@ -92,6 +92,7 @@ def register(
 
 def load_task(name: str) -> AnyTask:
     """The task called ``name``, random rules among them. Raises UserError with similar names if there is none."""
+    name = current_name(name)
     if name not in _tasks and (task := _variant(name)):
         return task
     if name not in _tasks:
@@ -133,7 +134,7 @@ def load_task_file(path: Path | str, is_proven: bool = False) -> Task:
     name = path.stem
     if name in _tasks and Path(_tasks[name].file).resolve() == path:
         return _tasks[name]
-    if name in _tasks or name in _task_files():
+    if name in _tasks or current_name(name) in _task_files():
         raise UserError(f"{path}: a task called {name} is there already; give the file and its rule another name")
     spec = importlib.util.spec_from_file_location(name, path)
     if spec is None:

@@ -38,6 +38,10 @@ class RenamedTask(AnyTask):
         self.valid_lengths, self.file = task.valid_lengths, task.file
         self._rule, self._placeholders = with_placeholders(task.rule)
 
+    @property
+    def seed_name(self) -> str:
+        return renamed(self.task.seed_name)
+
     def draw(self, split: str, length: int, index: int) -> tuple[Problem, Random]:
         problem, rng = self.task.draw(split, length, index)
         return self._with_names(problem, generator(self, split, length, index)), rng

@@ -47,6 +47,11 @@ class AnyTask(ABC):
     valid_lengths: Sequence[int]
     file: str
 
+    @property
+    def seed_name(self) -> str:
+        """The name that draws the instances: a task that gets another one keeps its examples."""
+        return self.name
+
     @abstractmethod
     def draw(self, split: str, length: int, index: int) -> tuple[Problem, Random]:
         """The problem at ``index``, and the generator for what else the example has to choose.
@@ -122,6 +127,10 @@ class Task(AnyTask):
     reference: Callable[..., Any]
     file: str
     few_instances: dict[int, Any] = field(default_factory=dict, repr=False, compare=False)  # kept by tasks.instances
+
+    @property
+    def seed_name(self) -> str:
+        return self.rule.name
 
     def draw(self, split: str, length: int, index: int) -> tuple[Problem, Random]:
         arguments, rng, _ = draw_instance(self, split, length, index)

@@ -8,6 +8,7 @@ import numpy as np
 from megatron_rfft.common.errors import UserError
 from megatron_rfft.data.documents import Documents
 from megatron_rfft.data.packing import pack, shuffled_order
+from megatron_rfft.tasks import current_name
 from megatron_rfft.tokenization.tokenizers import Tokenizer
 
 _PERCENTILES = (50, 90, 99)
@@ -49,10 +50,10 @@ def select_documents(
         return list(indices)
     chosen = np.ones(len(documents), bool)
     if task is not None:
-        tasks = documents.manifest["tasks"]
-        if task not in tasks:
+        tasks = documents.tasks
+        if (name := current_name(task)) not in tasks:
             raise UserError(f"task {task!r} is not in the data set; it has {', '.join(sorted(tasks))}")
-        chosen &= documents.rows["task"] == tasks.index(task)
+        chosen &= np.array([each == name for each in tasks])[documents.rows["task"]]
     if lengths is not None:
         there = sorted(set(documents.rows["length"][chosen].tolist()))
         if missing := sorted(set(lengths).difference(there)):
@@ -67,7 +68,7 @@ def show_document(documents: Documents, tokenizer: Tokenizer, index: int) -> Sho
     start = int(row["response_start"])
     return ShownDocument(
         index=index,
-        task=documents.manifest["tasks"][row["task"]],
+        task=documents.tasks[row["task"]],
         length=int(row["length"]),
         prompt=tokenizer.decode(ids[:start]),
         response=tokenizer.decode(ids[start:-1]),
@@ -76,9 +77,12 @@ def show_document(documents: Documents, tokenizer: Tokenizer, index: int) -> Sho
     )
 
 
-def statistics(documents: Documents) -> list[dict]:
-    """One row for each task and length, sorted: ``task, length, documents, tokens, target_tokens, longest``."""
-    tasks = documents.manifest["tasks"]
+def statistics(documents: Documents, tasks: Sequence[str] | None = None) -> list[dict]:
+    """One row for each task and length, sorted: ``task, length, documents, tokens, target_tokens, longest``.
+
+    ``tasks`` are the names that the rows give to the data set's tasks; None for ``documents.tasks``.
+    """
+    tasks = documents.tasks if tasks is None else tasks
     keys = documents.rows["task"].astype(np.int64) << 16 | documents.rows["length"]
     cells, cell, counts = np.unique(keys, return_inverse=True, return_counts=True)
     lengths = documents.lengths.astype(np.int64)

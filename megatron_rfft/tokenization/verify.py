@@ -99,7 +99,7 @@ def _ids_in_use(documents: Documents) -> int:
 
 def _derived(documents: Documents) -> dict[str, Any]:
     """The fields of the manifest that follow from the documents."""
-    rows = statistics(documents)
+    rows = statistics(documents, documents.manifest["tasks"])
     per_task: dict[str, dict[str, int]] = {}
     lengths: dict[str, list[int]] = {}
     for row in rows:

@@ -11,6 +11,7 @@ from megatron_rfft.tasks import list_tasks
 def test_tasks_have_lengths_of_their_own_or_the_common_ones():
     found = read_tasks("coin_flip:1-3,8, length_int", "2-6:2")
     assert found == {"coin_flip": (1, 2, 3, 8), "length_int": (2, 4, 6)}
+    assert read_tasks("lc_412:2", None) == {"fizz_buzz": (2,)}
     assert read_tasks("test", "5") == dict.fromkeys(list_tasks(role="held-out"), (5,))
 
 

@@ -15,7 +15,9 @@ from tests.conftest import run_python
 def corpora(tmp_path_factory):
     folder = tmp_path_factory.mktemp("corpora")
     for name, split, form in (("a", "train", "rule"), ("b", "test", "rule"), ("c", "train", "direct")):
-        config = CorpusConfig({"coin_flip": [2, 3], "lc_27": [4]}, samples=20, split=split, form=form, num_shards=2)
+        config = CorpusConfig(
+            {"coin_flip": [2, 3], "remove_element": [4]}, samples=20, split=split, form=form, num_shards=2
+        )
         generate_corpus(config, folder / name)
     return [folder / name for name in "abc"]
 
@@ -42,7 +44,10 @@ def test_the_card_says_what_is_in_there(corpora, tmp_path):
     assert [config["config_name"] for config in header["configs"]] == ["rule", "direct"]
     assert header["size_categories"] == ["n<1K"]
     assert "# my rules" in card
-    assert "near twins of held-out tasks, not for models that are scored on these: `lc_27` (of `move_zeroes`)" in card
+    assert (
+        "near twins of held-out tasks, not for models that are scored on these: `remove_element` (of `move_zeroes`)"
+        in card
+    )
     assert "| coin_flip | symbolic | 2-3 |" in card
 
 

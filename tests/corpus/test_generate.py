@@ -237,4 +237,4 @@ def test_a_corpus_with_names_of_its_own_is_proven(tmp_path):
 
 def test_a_renamed_twin_is_a_twin():
     config = corpus_config({"tasks": "lc_27:3", "samples": 2, "rename": True})
-    assert config.near_twins == {"lc_27+rename": "move_zeroes"}
+    assert config.near_twins == {"remove_element+rename": "move_zeroes"}

@@ -37,7 +37,14 @@ def test_a_cell_keeps_the_first_of_equal_instances():
 
 @pytest.mark.parametrize("form", FORMS)
 def test_what_is_kept_of_a_draw_gives_the_same_examples(form):
-    for name in ("add_int", "coin_flip", "dyck_languages", "longest_absolute_file_path", "lc_136", "random_lists"):
+    for name in (
+        "add_int",
+        "coin_flip",
+        "dyck_languages",
+        "longest_absolute_file_path",
+        "single_number",
+        "random_lists",
+    ):
         for variant in (name, f"{name}+rename"):
             if variant == "random_lists+rename":
                 continue

@@ -121,8 +121,8 @@ def test_no_training_preset_has_a_near_twin_or_a_held_out_task(name):
 def test_a_near_twin_is_pointed_out(tmp_path):
     options = ("--tasks", "lc_27:3,coin_flip:3", "--samples", 5, "--output", tmp_path)
     done = run_python("data_prep/generate.py", *options)
-    assert "lc_27 is a near twin of the held-out task move_zeroes" in done.stderr
-    assert json.loads((tmp_path / "manifest.json").read_text())["near_twins"] == {"lc_27": "move_zeroes"}
+    assert "remove_element is a near twin of the held-out task move_zeroes" in done.stderr
+    assert json.loads((tmp_path / "manifest.json").read_text())["near_twins"] == {"remove_element": "move_zeroes"}
 
 
 def test_validation_leaves_out_what_is_too_long(tmp_path):

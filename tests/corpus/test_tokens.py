@@ -13,7 +13,7 @@ COUNTED = {
     ("dyck_languages", 8): 2584,
     ("logic_bank", 5): 1225,
     ("goat_latin", 6): 1833,
-    ("lc_53", 20): 4554,
+    ("maximum_subarray", 20): 4554,
 }
 
 

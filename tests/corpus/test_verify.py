@@ -58,6 +58,17 @@ def test_changed_records(corpus, change, expected):
     assert any(expected in problem for problem in verify_corpus(corpus)["problems"])
 
 
+def test_a_corpus_with_a_task_s_old_name_is_sound(tmp_path):
+    generate_corpus(CorpusConfig({"fizz_buzz": [2, 3]}, samples=10, num_shards=2), tmp_path)
+    for file in tmp_path.glob("*.jsonl"):
+        file.write_text(file.read_text().replace("fizz_buzz", "lc_412"))
+    manifest = json.loads((tmp_path / "manifest.json").read_text().replace("fizz_buzz", "lc_412"))
+    for file in tmp_path.glob("*.jsonl"):
+        manifest["files"][file.name] = {"bytes": file.stat().st_size, "sha256": sha256_file(file)}
+    (tmp_path / "manifest.json").write_text(json.dumps(manifest))
+    assert verify_corpus(tmp_path) == {"records": 20, "rederived": 20, "problems": []}
+
+
 def test_answers_are_compared_with_the_reference(corpus, monkeypatch):
     broken = {name: replace(load_task(name), reference=lambda *arguments: "7") for name in ("coin_flip", "add_int")}
     monkeypatch.setattr(verify, "load_task", broken.__getitem__)

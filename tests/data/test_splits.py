@@ -6,8 +6,10 @@ import pytest
 
 from megatron_rfft.corpus import CorpusConfig, generate_corpus
 from megatron_rfft.corpus.export import export_corpora
+from megatron_rfft.data.dataset import PackedDataset
 from megatron_rfft.data.documents import Documents
-from megatron_rfft.data.splits import warnings_of_training
+from megatron_rfft.data.splits import warn_of_asked, warnings_of_training
+from megatron_rfft.tokenization.inspection import select_documents
 from megatron_rfft.tokenization.records import Fields
 from megatron_rfft.tokenization.sources import open_inputs, open_preset
 from megatron_rfft.tokenization.tokenize import Options, tokenize, tokenize_corpus
@@ -78,6 +80,23 @@ def test_a_data_set_of_an_earlier_version_is_read_and_says_nothing(small_data, t
     assert warnings_of_training([documents]) == []
     found = verify_dataset(prefix, open_inputs([tested_corpus]), small_data.tokenizer)
     assert (found["rederived"], found["problems"]) == (40, [])
+
+
+def test_a_data_set_with_a_task_s_old_name(small_data, tmp_path):
+    generate_corpus(CorpusConfig({"fizz_buzz": (2, 3)}, samples=10, split="test", form="lean"), tmp_path / "corpus")
+    prefix = tmp_path / "data"
+    tokenize_corpus(tmp_path / "corpus", small_data.tokenizer, prefix)
+    manifest = tmp_path / "data.manifest.json"
+    manifest.write_text(manifest.read_text().replace("fizz_buzz", "lc_412"))
+    documents = Documents(prefix)
+    assert (documents.manifest["tasks"], documents.tasks) == (["lc_412"], ["fizz_buzz"])
+    assert select_documents(documents, "lc_412", [3], None, 50) == select_documents(
+        documents, "fizz_buzz", [3], None, 50
+    )
+    assert PackedDataset([prefix], 2048, seed=0).cells == [("fizz_buzz", 2), ("fizz_buzz", 3)]
+    assert verify_dataset(prefix)["problems"] == []
+    trained_on = {"name": "data", "documents": 20, "splits": {"test": 20}, "tasks": ["lc_412"]}
+    assert "the questions of fizz_buzz may be among them" in warn_of_asked([trained_on], "test", ["fizz_buzz"])
 
 
 def test_a_foreign_split_is_no_split_of_instances(small_data, tmp_path):

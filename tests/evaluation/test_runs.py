@@ -10,6 +10,7 @@ from megatron_rfft.evaluation.curves import parse_curves
 from megatron_rfft.evaluation.figures import Wording
 from megatron_rfft.evaluation.metrics import score_cell, seeds_interval, wilson_interval
 from megatron_rfft.evaluation.report import write_report
+from megatron_rfft.evaluation.run_folder import format_record, open_run_folder
 from megatron_rfft.evaluation.runs import Run, average, beyond_trained, join_seeds, load_run, mean_cells, parse_runs
 from tests.conftest import ROOT, run_python
 from tests.evaluation.made_up import make_results, traced, write_run
@@ -88,6 +89,20 @@ def two_tasks(tmp_path, first: dict[int, int], second: dict[int, int], name="a",
     for folder, correct in zip(folders, (first, second), strict=True):
         write_run(folder, make_results(correct, task=folder.name, trained=trained))
     return load_run(name, *folders)
+
+
+def test_an_evaluation_with_a_task_s_old_name(tmp_path):
+    before = load_run("before", write_run(tmp_path / "before", make_results({2: 20}, task="lc_412")))
+    after = load_run("after", write_run(tmp_path / "after", make_results({2: 20}, task="fizz_buzz")))
+    assert before.results["settings"] == after.results["settings"]
+    assert before.results["tasks"] == after.results["tasks"]
+
+    record = {"id": "lc_412-v2-test-5-0-lean", "task": "lc_412"}
+    asked = {"tasks": {"lc_412": 2}, "lengths": {"lc_412": [5]}}
+    with open_run_folder(tmp_path / "run", asked) as folder, folder.open_for_append() as handle:
+        handle.write(format_record(record))
+    with open_run_folder(tmp_path / "run", {"tasks": {"fizz_buzz": 2}, "lengths": {"fizz_buzz": [5]}}) as folder:
+        assert list(folder.read_generations()) == ["fizz_buzz-v2-test-5-0-lean"]
 
 
 def test_means_over_tasks_take_lengths_that_all_tasks_have(tmp_path):
