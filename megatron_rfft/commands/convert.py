@@ -118,7 +118,7 @@ def convert(options: argparse.Namespace) -> Path:
 
 def verify(options: argparse.Namespace) -> int:
     """Compare, say what differs first; the exit code."""
-    from megatron_rfft.conversion.verify import first_difference, logits_difference
+    from megatron_rfft.conversion.compare_models import first_difference, logits_difference
 
     if options.vllm:
         from megatron_rfft.evaluation.greedy import compare_greedy, require_vllm

@@ -14,7 +14,7 @@ from megatron_rfft.planning import report
 from megatron_rfft.planning.gpus import GPUS, find_gpu
 from megatron_rfft.planning.layout import layout_from_config, with_layout, workload_from_config
 from megatron_rfft.planning.memory import distinct_ranks
-from megatron_rfft.planning.paper import format_paper
+from megatron_rfft.planning.paper_runs import format_paper
 from megatron_rfft.planning.rank_process import construct_ranks
 from megatron_rfft.planning.search import Plan, Search, make_plan, search
 from megatron_rfft.planning.sources import document_tokens, resolve_model

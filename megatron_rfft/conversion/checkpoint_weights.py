@@ -6,7 +6,7 @@ import torch
 from torch import Tensor
 
 from megatron_rfft.common.errors import UserError
-from megatron_rfft.conversion.mapping import mappings, parameters
+from megatron_rfft.conversion.parameter_mapping import mappings, parameters
 from megatron_rfft.conversion.storage.state_reader import ShardedStateReader
 from megatron_rfft.conversion.storage.stored import SourceFile, Stored
 from megatron_rfft.models.adapter_config import AdapterConfig

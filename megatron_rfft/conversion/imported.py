@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import torch
 
 from megatron_rfft.common.manifest import write_manifest
-from megatron_rfft.conversion.mapping import export_order
+from megatron_rfft.conversion.parameter_mapping import export_order
 from megatron_rfft.models.config import ModelConfig
 from megatron_rfft.training.checkpoint_files import CHECKPOINT_KIND, HF, MANIFEST, STATE
 

@@ -24,7 +24,7 @@ from megatron_rfft.conversion.checkpoint_weights import check_parameters, merged
 from megatron_rfft.conversion.dtypes import HF_NAMES, target_dtype
 from megatron_rfft.conversion.export_folder import export_source
 from megatron_rfft.conversion.imported import copy_hf_files, write_imported
-from megatron_rfft.conversion.mapping import export_order, mappings
+from megatron_rfft.conversion.parameter_mapping import export_order, mappings
 from megatron_rfft.conversion.storage.pieces import continued, default_workers
 from megatron_rfft.conversion.storage.safetensors_io import MAX_SHARD_GB
 from megatron_rfft.conversion.storage.state_reader import ShardedStateReader

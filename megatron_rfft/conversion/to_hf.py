@@ -8,7 +8,7 @@ import torch
 
 from megatron_rfft.common.errors import UserError
 from megatron_rfft.common.files import read_json, sha256_file, write_json
-from megatron_rfft.conversion import mapping as table
+from megatron_rfft.conversion import parameter_mapping as table
 from megatron_rfft.conversion.checkpoint_weights import Reader, check_parameters, merged_reader
 from megatron_rfft.conversion.dtypes import HF_NAMES, target_dtype
 from megatron_rfft.conversion.export_folder import export_source, write_export

@@ -11,7 +11,7 @@ from megatron_rfft.common.errors import UserError
 from megatron_rfft.common.files import write_json
 from megatron_rfft.conversion.checkpoint_weights import AdapterReader
 from megatron_rfft.conversion.export_folder import export_source, write_export
-from megatron_rfft.conversion.mapping import hf_names, mappings
+from megatron_rfft.conversion.parameter_mapping import hf_names, mappings
 from megatron_rfft.training.checkpoint_files import verified_manifest
 
 

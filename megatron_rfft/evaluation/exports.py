@@ -9,7 +9,7 @@ from megatron_rfft.common.files import atomic_write
 from megatron_rfft.evaluation.curves import Curve
 from megatron_rfft.evaluation.figures import Wording, format_lengths
 from megatron_rfft.evaluation.metrics import OUTCOMES
-from megatron_rfft.evaluation.paper import PROTOCOL, SOURCE, TABLE, beside_the_paper
+from megatron_rfft.evaluation.paper_table import PROTOCOL, SOURCE, TABLE, beside_the_paper
 from megatron_rfft.evaluation.runs import Run, beyond_trained, mean_cells, task_names
 from megatron_rfft.evaluation.steps import ALL_KINDS, kind_totals
 

@@ -25,7 +25,7 @@ from megatron_rfft.evaluation.figures import (
 )
 from megatron_rfft.evaluation.general import general_rows, general_table
 from megatron_rfft.evaluation.metrics import OUTCOMES
-from megatron_rfft.evaluation.paper import PROTOCOL, SOURCE, TABLE, beside_the_paper
+from megatron_rfft.evaluation.paper_table import PROTOCOL, SOURCE, TABLE, beside_the_paper
 from megatron_rfft.evaluation.run_folder import RESULTS
 from megatron_rfft.evaluation.runs import Run, beyond_trained, mean_cells, require_comparable, task_names
 from megatron_rfft.evaluation.steps import ALL_KINDS, kind_totals, without_thoughts

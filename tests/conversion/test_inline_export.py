@@ -3,7 +3,7 @@
 import yaml
 
 from megatron_rfft.common.files import read_json
-from megatron_rfft.conversion.verify import first_difference
+from megatron_rfft.conversion.compare_models import first_difference
 from megatron_rfft.corpus import CorpusConfig, generate_corpus
 from megatron_rfft.tokenization.tokenize import tokenize_corpus
 from tests.conftest import run_python

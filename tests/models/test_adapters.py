@@ -5,7 +5,7 @@ from dataclasses import replace
 import pytest
 import torch
 
-from megatron_rfft.conversion.mapping import mappings
+from megatron_rfft.conversion.parameter_mapping import mappings
 from megatron_rfft.mcore import parallel_state, tensor_parallel
 from megatron_rfft.models.adapter_config import AdapterConfig
 from megatron_rfft.models.adapter_start import start_adapters

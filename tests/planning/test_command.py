@@ -8,7 +8,7 @@ import yaml
 
 from megatron_rfft.planning.gpus import GPUS
 from megatron_rfft.planning.layout import layout_from_config, with_layout, workload_from_config
-from megatron_rfft.planning.paper import paper_plans
+from megatron_rfft.planning.paper_runs import paper_plans
 from megatron_rfft.planning.search import search
 from megatron_rfft.planning.sources import document_tokens
 from megatron_rfft.training.config_reader import config_from_dict, load_config

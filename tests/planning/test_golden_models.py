@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from megatron_rfft.conversion.mapping import hf_names, parameters
+from megatron_rfft.conversion.parameter_mapping import hf_names, parameters
 from megatron_rfft.diagnostics.checks.speed import rank_products
 from megatron_rfft.models.config import ModelConfig
 from megatron_rfft.models.flops import matmul_parameters, training_flops

@@ -35,7 +35,7 @@ from megatron_rfft.models.config import ModelConfig
 from megatron_rfft.training.checkpoint import content_metadata, model_state
 from megatron_rfft.training.layout import destroy_parallel, start_process_group
 
-mapping = dist_checkpointing.mapping
+sharded = dist_checkpointing.mapping
 ParameterRows = Callable[[str, int | None, tuple[int, ...]], list[Rows]]
 """(name without layer number, layer or None, shape) -> where the rows of the parameter lie."""
 OBJECTS = "__0_objects.distcp"
@@ -107,7 +107,7 @@ def plan_state(model: ModelConfig, dtype: torch.dtype) -> StatePlan:
         single = dataclasses.replace(model, num_layers=1)
         (stage,) = build_model(single, transformer_config(single, dtype=dtype))
         state = model_state([stage])
-        mapping.apply_factories(state)
+        sharded.apply_factories(state)
         return _expand(list(dist_checkpointing.dict_utils.nested_values(state)), model.num_layers, dtype)
     finally:
         destroy_parallel()
@@ -118,11 +118,11 @@ def _expand(single: list[Any], num_layers: int, dtype: torch.dtype) -> StatePlan
     shapes, objects = {}, {_COMMON: _saved([{"content_metadata": content_metadata()}])}
     outside, layered = {}, {}
     for part in single:
-        if isinstance(part, mapping.ShardedTensor) and mapping.is_main_replica(part.replica_id):
+        if isinstance(part, sharded.ShardedTensor) and sharded.is_main_replica(part.replica_id):
             stacked = part.prepend_axis_num
             shapes[part.key] = ((num_layers,) if stacked else ()) + tuple(part.global_shape[stacked:])
             (layered if stacked else outside).setdefault(part.key, []).append(part)
-        elif isinstance(part, mapping.ShardedObject):
+        elif isinstance(part, sharded.ShardedObject):
             for layer in range(num_layers):
                 copy = dataclasses.replace(part, global_shape=(num_layers,), global_offset=(layer,))
                 objects[copy.unique_key] = _saved([part.data])
@@ -135,7 +135,7 @@ def _expand(single: list[Any], num_layers: int, dtype: torch.dtype) -> StatePlan
     return StatePlan(dtype, shapes, parameters, objects)
 
 
-def _chunks(parts: list[mapping.ShardedTensor], layer: int) -> tuple[Chunk, ...]:
+def _chunks(parts: list[sharded.ShardedTensor], layer: int) -> tuple[Chunk, ...]:
     return tuple(
         Chunk(
             (layer,) * part.prepend_axis_num + tuple(part.global_offset[part.prepend_axis_num :]),

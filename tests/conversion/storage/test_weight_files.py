@@ -9,12 +9,12 @@ from safetensors.torch import load_file, save_file
 from transformers import AutoModelForCausalLM, LlamaConfig
 
 from megatron_rfft.common.errors import UserError
+from megatron_rfft.conversion.compare_models import first_difference
 from megatron_rfft.conversion.from_hf import from_hf
 from megatron_rfft.conversion.storage import weight_files as weights_module
 from megatron_rfft.conversion.storage.safetensors_io import HFWeights
 from megatron_rfft.conversion.storage.weight_files import read_header, weight_files
 from megatron_rfft.conversion.to_hf import to_hf
-from megatron_rfft.conversion.verify import first_difference
 from megatron_rfft.evaluation.model import open_model
 from tests.conftest import run_python
 from tests.conversion.test_convert import make_hf_model

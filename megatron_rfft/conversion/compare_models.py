@@ -11,7 +11,7 @@ import torch
 from megatron_rfft.common.files import require_directory
 from megatron_rfft.conversion.checkpoint_weights import Reader, check_parameters, merged_reader
 from megatron_rfft.conversion.from_hf import tie_problem
-from megatron_rfft.conversion.mapping import Mapping, hf_names, parameters
+from megatron_rfft.conversion.parameter_mapping import ParameterMapping, hf_names, parameters
 from megatron_rfft.conversion.storage.pieces import default_workers
 from megatron_rfft.conversion.storage.safetensors_io import HFWeights
 from megatron_rfft.conversion.storage.stored import Passing, contents
@@ -50,7 +50,7 @@ def first_difference(folder: Path, checkpoint: Path, base: Path | None = None, w
         return next(filter(None, found), "")
 
 
-def _difference(weights: HFWeights, reader: Reader, parameter: tuple[Mapping, int | None]) -> str:
+def _difference(weights: HFWeights, reader: Reader, parameter: tuple[ParameterMapping, int | None]) -> str:
     mapping, layer = parameter
     stored = reader.stored(mapping.megatron, layer)
     for name, ranges, shape in zip(hf_names(mapping, layer), mapping.split(), mapping.shapes, strict=True):

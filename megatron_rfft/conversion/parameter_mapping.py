@@ -27,7 +27,7 @@ _HF = {
 
 
 @dataclass(frozen=True)
-class Mapping:
+class ParameterMapping:
     """One megatron-core parameter and the HF tensors that it consists of."""
 
     megatron: str
@@ -54,16 +54,16 @@ class Mapping:
         return ranges
 
 
-def mappings(model: ModelConfig) -> dict[str, Mapping]:
+def mappings(model: ModelConfig) -> dict[str, ParameterMapping]:
     """The table of ``model`` by megatron-core name, in the order in which a token passes them."""
     found = [mapping for part in model.geometry.parts() for mapping in _mappings(part)]
     return {mapping.megatron: mapping for mapping in found}
 
 
-def _mappings(part: Linear | Norm) -> Iterator[Mapping]:
+def _mappings(part: Linear | Norm) -> Iterator[ParameterMapping]:
     """The parameters of ``part``: weight, and bias where it has one."""
     if isinstance(part, Norm):
-        yield Mapping(part.weight, (f"{_HF[part.name]}.weight",), ((part.size,),), ((0, 0, part.size),))
+        yield ParameterMapping(part.weight, (f"{_HF[part.name]}.weight",), ((part.size,),), ((0, 0, part.size),))
         return
     shares = [rows // part.groups for rows in part.outputs]
     blocks = tuple(
@@ -73,10 +73,10 @@ def _mappings(part: Linear | Norm) -> Iterator[Mapping]:
     for kind in ("weight", "bias") if part.bias else ("weight",):
         names = tuple(f"{_HF[name]}.{kind}" for name in part.parts)
         shapes = tuple(shape if kind == "weight" else shape[:1] for shape in part.shapes)
-        yield Mapping(f"{part.path}.{kind}", names, shapes, blocks, padded)
+        yield ParameterMapping(f"{part.path}.{kind}", names, shapes, blocks, padded)
 
 
-def parameters(model: ModelConfig) -> Iterator[tuple[Mapping, int | None]]:
+def parameters(model: ModelConfig) -> Iterator[tuple[ParameterMapping, int | None]]:
     """Every (mapping, layer) of ``model`` in the order in which both directions write them."""
     table = list(mappings(model).values())
     layered = [mapping for mapping in table if mapping.megatron.startswith(LAYERS)]
@@ -94,6 +94,6 @@ def export_order(model: ModelConfig) -> list[tuple[str, int | None]]:
     return [(mapping.megatron, layer) for mapping, layer in parameters(model)]
 
 
-def hf_names(mapping: Mapping, layer: int | None) -> list[str]:
+def hf_names(mapping: ParameterMapping, layer: int | None) -> list[str]:
     """The HF tensor names of ``mapping`` in ``layer``."""
     return [name.format(layer=layer) for name in mapping.hf]
