@@ -16,7 +16,7 @@ from megatron_rfft.planning.layout import layout_from_config, with_layout, workl
 from megatron_rfft.planning.memory import distinct_ranks
 from megatron_rfft.planning.paper_runs import format_paper
 from megatron_rfft.planning.rank_process import construct_ranks
-from megatron_rfft.planning.search import Plan, Search, make_plan, search
+from megatron_rfft.planning.search import LayoutPlan, Search, plan_layout, search
 from megatron_rfft.planning.sources import document_tokens, resolve_model
 from megatron_rfft.training.config import TrainConfig
 from megatron_rfft.training.config_reader import load_config
@@ -72,7 +72,7 @@ def main(arguments: list[str] | None = None) -> None:
     if options.keep_layout:
         layout = layout_from_config(config, options.gpus)
         check_layout(config, model, options.gpus)
-        plan = make_plan(model, work, layout, gpu)
+        plan = plan_layout(model, work, layout, gpu)
     else:
         found = search(config, model, work, options.gpus, gpu)
         plan = report.best(found)
@@ -99,7 +99,7 @@ def main(arguments: list[str] | None = None) -> None:
         print(submit)
 
 
-def _print(config: TrainConfig, plan: Plan, found: Search | None, top: int, span_basis: str) -> None:
+def _print(config: TrainConfig, plan: LayoutPlan, found: Search | None, top: int, span_basis: str) -> None:
     precision = plan.work.dtype if plan.work.fp8 == "none" else f"{plan.work.dtype} with {plan.work.fp8} FP8"
     print(f"{plan.model.num_parameters():,} parameters, {precision}, attention over {span_basis}")
     if found:

@@ -22,7 +22,7 @@ from megatron_rfft.common.manifest import read_manifest, write_manifest
 from megatron_rfft.common.parts import Part, held, in_turn, read_proof, write_proof
 from megatron_rfft.common.progress import progress_bar
 from megatron_rfft.corpus.config import CorpusConfig
-from megatron_rfft.corpus.plan import Plan, plan_cell
+from megatron_rfft.corpus.plan import CorpusPlan, plan_cell
 from megatron_rfft.corpus.workers import worker_map
 from megatron_rfft.tasks import load_task
 
@@ -51,7 +51,7 @@ def generate_corpus(
             _clean_up(output)
             return manifest
         with worker_map(num_workers) as parallel_map:
-            plan = make_plan(config, parallel_map)
+            plan = plan_corpus(config, parallel_map)
             _write_shards(config, plan, output, part or Part(), parallel_map)
         return _finish(config, settings, plan, output)
 
@@ -93,7 +93,7 @@ def _require_same(found: dict[str, Any], asked: dict[str, Any], output: Path) ->
         raise UserError(f"{output} holds a corpus with {change}; give another --output, or remove that folder")
 
 
-def make_plan(config: CorpusConfig, parallel_map) -> Plan:
+def plan_corpus(config: CorpusConfig, parallel_map) -> CorpusPlan:
     """Which example each record of the corpus is. Raises UserError if there is none."""
     cells = list(config.cells())
     settings = (repeat(config.split), repeat(config.form), repeat(config.max_tokens))
@@ -106,10 +106,10 @@ def make_plan(config: CorpusConfig, parallel_map) -> Plan:
         if any(cell.most_tokens for cell in planned):
             raise UserError(f"every example takes more than max_tokens {config.max_tokens}; raise it")
         raise UserError(f"none of these tasks and lengths has an instance in split {config.split}; ask for longer ones")
-    return Plan(planned)
+    return CorpusPlan(planned)
 
 
-def _write_shards(config: CorpusConfig, plan: Plan, output: Path, part: Part, parallel_map) -> None:
+def _write_shards(config: CorpusConfig, plan: CorpusPlan, output: Path, part: Part, parallel_map) -> None:
     numbers = range(part.number, config.num_shards, part.count)
     total = sum(len(plan.shard(number, config.num_shards)) for number in numbers)
     with progress_bar(total, "generating", "records") as bar:
@@ -118,7 +118,7 @@ def _write_shards(config: CorpusConfig, plan: Plan, output: Path, part: Part, pa
             bar.update(count)
 
 
-def _write_shard(config: CorpusConfig, plan: Plan, output: Path, number: int, kept: list[bytes | None]) -> int:
+def _write_shard(config: CorpusConfig, plan: CorpusPlan, output: Path, number: int, kept: list[bytes | None]) -> int:
     """Write one shard unless it is there and proven; the number of its records."""
     path = output / shard_name(number, config.num_shards)
     positions = plan.shard(number, config.num_shards)
@@ -133,7 +133,7 @@ def _write_shard(config: CorpusConfig, plan: Plan, output: Path, number: int, ke
     return len(positions)
 
 
-def shard_lines(config: CorpusConfig, plan: Plan, number: int, kept: list[bytes | None]) -> list[bytes]:
+def shard_lines(config: CorpusConfig, plan: CorpusPlan, number: int, kept: list[bytes | None]) -> list[bytes]:
     """The lines of a shard: made task by task, which keeps the processor's caches warm, then put in their order.
 
     ``kept`` is ``plan.kept`` of it.
@@ -164,7 +164,7 @@ def _proof(shard: Path) -> Path:
     return shard.parent / PROGRESS / f"{shard.name}.json"
 
 
-def _finish(config: CorpusConfig, settings: dict[str, Any], plan: Plan, output: Path) -> dict[str, Any] | None:
+def _finish(config: CorpusConfig, settings: dict[str, Any], plan: CorpusPlan, output: Path) -> dict[str, Any] | None:
     """Write the manifest once all shards are there, whichever run that falls to; None if some are missing."""
     shards = [output / shard_name(number, config.num_shards) for number in range(config.num_shards)]
     with in_turn(output / FINISH_LOCK):  # parts may finish together

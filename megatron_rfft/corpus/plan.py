@@ -84,7 +84,7 @@ def plan_cell(
     return Cell(task_name, length, samples, indices, num_duplicates, means, most_tokens, kept)
 
 
-class Plan:
+class CorpusPlan:
     """All cells, and the order of their records.
 
     The order is a fixed permutation that steps through the cells by the golden ratio of the total: every stretch of the

@@ -9,7 +9,7 @@ from megatron_rfft.models.published import PUBLISHED
 from megatron_rfft.planning.gpus import find_gpu
 from megatron_rfft.planning.layout import workload_from_config
 from megatron_rfft.planning.report import best
-from megatron_rfft.planning.search import Plan, search
+from megatron_rfft.planning.search import LayoutPlan, search
 from megatron_rfft.planning.sources import resolve_model
 from megatron_rfft.training.config import TrainConfig
 from megatron_rfft.training.config_reader import config_from_dict
@@ -56,7 +56,7 @@ def paper_config(run: PaperRun) -> TrainConfig:
     )
 
 
-def paper_plans(gpu: str = "h100-80g") -> Iterator[tuple[PaperRun, Plan]]:
+def paper_plans(gpu: str = "h100-80g") -> Iterator[tuple[PaperRun, LayoutPlan]]:
     """The fastest layout of each run on as many GPUs as the paper had, in BF16 and in FP8."""
     for run in RUNS:
         config = paper_config(run)

@@ -11,7 +11,7 @@ from megatron_rfft.planning.calibration import PUBLISHED
 from megatron_rfft.planning.gpus import GIB, GPUS_PER_NODE
 from megatron_rfft.planning.memory import RankKind
 from megatron_rfft.planning.rank_process import ConstructedRank
-from megatron_rfft.planning.search import Plan, Search
+from megatron_rfft.planning.search import LayoutPlan, Search
 from megatron_rfft.planning.speed import flops_per_token
 
 _TIME_BASIS = {
@@ -59,7 +59,7 @@ def format_memory(kinds: Sequence[RankKind], built: Sequence[ConstructedRank] = 
     return f"{table}\n{notes}{star}"
 
 
-def format_time(plan: Plan) -> str:
+def format_time(plan: LayoutPlan) -> str:
     """Seconds of a step by cause."""
     rows = [
         [name.replace("_", " "), f"{value:.3f}", f"{value / plan.time.total:.1%}", _TIME_BASIS[name]]
@@ -70,7 +70,7 @@ def format_time(plan: Plan) -> str:
     return format_table(["", "seconds", "share", "basis"], rows)
 
 
-def format_summary(plan: Plan) -> str:
+def format_summary(plan: LayoutPlan) -> str:
     """The figures that one plans with, on three lines."""
     work = plan.work
     tokens = work.tokens_per_step * work.steps
@@ -126,7 +126,7 @@ def format_calibration() -> str:
     return format_table(["run", "layout", "published", "estimate", "error", "", "source (tokens/s/GPU)"], rows)
 
 
-def plan_values(plan: Plan) -> dict[str, Any]:
+def plan_values(plan: LayoutPlan) -> dict[str, Any]:
     """Plain values of a plan."""
     return {
         "layout": dataclasses.asdict(plan.layout),
@@ -153,7 +153,7 @@ def search_values(found: Search, top: int) -> dict[str, Any]:
     }
 
 
-def best(found: Search) -> Plan:
+def best(found: Search) -> LayoutPlan:
     """The fastest layout that fits. Raises UserError if there is none."""
     if not found.ranked:
         reasons = [plan.reason() for plan in found.too_large[:1]] or list(found.refused)[:1]

@@ -17,7 +17,7 @@ MAX_PIPELINE, MAX_VIRTUAL, MAX_MICRO_BATCH = 16, 10, 8
 
 
 @dataclass(frozen=True)
-class Plan:
+class LayoutPlan:
     """A layout with its estimated memory and time."""
 
     model: ModelConfig
@@ -64,23 +64,23 @@ class Plan:
         )
 
 
-def make_plan(model: ModelConfig, work: Workload, layout: Layout, gpu: Gpu) -> Plan:
+def plan_layout(model: ModelConfig, work: Workload, layout: Layout, gpu: Gpu) -> LayoutPlan:
     """Estimate one layout. Raises UserError if the GPU lacks the number format."""
     if work.fp8 != "none" and not gpu.fp8:
         raise UserError(f"{gpu.name} has no FP8; set precision.fp8 to none")
     # The first stage holds most micro-batches and the embedding, the last one the logits: no other needs more.
     stages = {stage: rank_memory(model, work, layout, stage) for stage in (0, layout.pipeline - 1)}
     stage = max(stages, key=lambda stage: stages[stage].total)
-    return Plan(model, work, layout, gpu, stages[stage], stage, step_time(model, work, layout, gpu))
+    return LayoutPlan(model, work, layout, gpu, stages[stage], stage, step_time(model, work, layout, gpu))
 
 
 @dataclass
 class Search:
     """What became of all layouts; of each (tensor, pipeline, context) the best variant."""
 
-    ranked: list[Plan] = field(default_factory=list)
+    ranked: list[LayoutPlan] = field(default_factory=list)
     """Those that fit, fastest first."""
-    too_large: list[Plan] = field(default_factory=list)
+    too_large: list[LayoutPlan] = field(default_factory=list)
     """Those of which no variant fits: the smallest one."""
     refused: dict[str, list[str]] = field(default_factory=dict)
     """Reason -> layouts that are impossible for it."""
@@ -95,7 +95,7 @@ def search(config: TrainConfig, model: ModelConfig, work: Workload, gpus: int, g
             if reason := refusal(config, model, layout):
                 reasons.append(reason)
             else:
-                plans.append(make_plan(model, work, layout, gpu))
+                plans.append(plan_layout(model, work, layout, gpu))
         fitting = [plan for plan in plans if plan.fits]
         if fitting:
             found.ranked.append(min(fitting, key=_rank))
@@ -108,7 +108,7 @@ def search(config: TrainConfig, model: ModelConfig, work: Workload, gpus: int, g
     return found
 
 
-def _rank(plan: Plan) -> tuple[float, int]:
+def _rank(plan: LayoutPlan) -> tuple[float, int]:
     return round(plan.time.total, 4), plan.memory.total
 
 

@@ -12,7 +12,7 @@ from typing import Any, BinaryIO
 
 from megatron_rfft.corpus.config import CorpusConfig
 from megatron_rfft.corpus.generate import shard_lines
-from megatron_rfft.corpus.plan import Plan
+from megatron_rfft.corpus.plan import CorpusPlan
 
 _BLOCK = 1 << 20
 _LARGEST_WINDOW = 1 << 31  # zstd --long=31: the format's reader itself goes no further
@@ -155,7 +155,7 @@ class PresetPiece:
     """One shard of a corpus that is made while it is read."""
 
     config: CorpusConfig
-    plan: Plan
+    plan: CorpusPlan
     number: int
     kept: list[bytes | None]
     """Of the plan, for this shard."""

@@ -15,7 +15,7 @@ from typing import Any
 from megatron_rfft.common.errors import UserError
 from megatron_rfft.common.files import sha256_file
 from megatron_rfft.corpus.config import CorpusConfig
-from megatron_rfft.corpus.generate import make_plan
+from megatron_rfft.corpus.generate import plan_corpus
 from megatron_rfft.corpus.read import corpus_manifest, require_size, require_unchanged
 from megatron_rfft.tokenization.pieces import CompressedPiece, LinesPiece, ParquetPiece, Piece, PresetPiece
 from megatron_rfft.tokenization.records import Document, Fields, Skipped, read_documents
@@ -36,7 +36,7 @@ class Source:
     def pieces(self, fields: Fields, parallel_map: Callable = map, piece_bytes: int = PIECE_BYTES) -> list[Piece]:
         """The pieces in their order. Raises UserError for a file that cannot be cut up."""
         if self.preset is not None:
-            plan = make_plan(self.preset, parallel_map)
+            plan = plan_corpus(self.preset, parallel_map)
             count = self.preset.num_shards
             return [PresetPiece(self.preset, plan, n, plan.kept(plan.shard(n, count))) for n in range(count)]
         return [piece for file in self.files for piece in _pieces_of(file, fields, piece_bytes)]

@@ -9,15 +9,15 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from megatron_rfft.corpus import CorpusConfig, plan
-from megatron_rfft.corpus.generate import make_plan, shard_lines
-from megatron_rfft.corpus.plan import Cell, Plan, plan_cell
+from megatron_rfft.corpus.generate import plan_corpus, shard_lines
+from megatron_rfft.corpus.plan import Cell, CorpusPlan, plan_cell
 from megatron_rfft.tasks import FORMS, list_tasks, load_task
 
 
 @settings(max_examples=60, deadline=None)
 @given(st.lists(st.integers(0, 40), min_size=1, max_size=8).filter(any), st.integers(1, 7))
 def test_shards_cover_every_record_once(sizes, num_shards):
-    made = Plan(Cell("coin_flip", length, size, array("L", range(size))) for length, size in enumerate(sizes))
+    made = CorpusPlan(Cell("coin_flip", length, size, array("L", range(size))) for length, size in enumerate(sizes))
     shards = [made.shard(number, num_shards) for number in range(num_shards)]
     places = [place for shard in shards for place in made.places(shard)]
     assert sorted(position for position, *_ in places) == list(range(made.num_records))
@@ -69,7 +69,7 @@ def test_a_corpus_is_the_same_whatever_was_kept(monkeypatch):
     lines, shares = [], []
     for room in (plan.KEPT_BYTES, 5000, 0):
         monkeypatch.setattr(plan, "KEPT_BYTES", room)
-        made = make_plan(config, map)
+        made = plan_corpus(config, map)
         kept = [made.kept(made.shard(number, 2)) for number in range(2)]
         shares.append(sum(drawn is not None for each in kept for drawn in each))
         lines.append([shard_lines(config, made, number, kept[number]) for number in range(2)])
@@ -79,7 +79,7 @@ def test_a_corpus_is_the_same_whatever_was_kept(monkeypatch):
 
 
 def test_another_process_gets_the_plan_without_the_draws():
-    made = Plan([plan_cell("add_int", 9, 200, "train")])
+    made = CorpusPlan([plan_cell("add_int", 9, 200, "train")])
     copy = pickle.loads(pickle.dumps(made))
     shard = made.shard(0, 1)
     assert copy.kept(shard) == [*repeat(None, 200)]

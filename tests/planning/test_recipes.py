@@ -6,7 +6,7 @@ import pytest
 
 from megatron_rfft.planning.gpus import GIB, find_gpu
 from megatron_rfft.planning.layout import layout_from_config, workload_from_config
-from megatron_rfft.planning.search import Plan, make_plan
+from megatron_rfft.planning.search import LayoutPlan, plan_layout
 from megatron_rfft.training.config_reader import load_config
 from megatron_rfft.training.layout_check import check_layout
 from tests.conftest import ROOT
@@ -19,7 +19,7 @@ STATED = re.compile(
 )
 
 
-def planned(path) -> tuple[Plan, re.Match]:
+def planned(path) -> tuple[LayoutPlan, re.Match]:
     """The plan of a recipe as it stands, and what its head says."""
     stated = STATED.search(path.read_text())
     assert stated, f"{path} does not say how it was planned"
@@ -28,7 +28,7 @@ def planned(path) -> tuple[Plan, re.Match]:
     gpus = int(stated["gpus"])
     check_layout(config, model, gpus)
     work = workload_from_config(config, float(stated["tokens"]))
-    return make_plan(model, work, layout_from_config(config, gpus), find_gpu(stated["gpu"])), stated
+    return plan_layout(model, work, layout_from_config(config, gpus), find_gpu(stated["gpu"])), stated
 
 
 @pytest.fixture(autouse=True)
