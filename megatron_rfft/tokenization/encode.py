@@ -11,8 +11,8 @@ import numpy as np
 
 from megatron_rfft.common.errors import UserError
 from megatron_rfft.data.indexed import token_dtype
+from megatron_rfft.tokenization.chunks import Chunk
 from megatron_rfft.tokenization.engines import FlatIds, flatten, load_engine
-from megatron_rfft.tokenization.pieces import Piece
 from megatron_rfft.tokenization.records import Document, Fields, Skipped, read_documents, refuse
 from megatron_rfft.tokenization.tokenizers import Prompt, load_tokenizer
 
@@ -59,8 +59,8 @@ class Batch:
 
 
 @dataclass
-class PieceSummary:
-    """What a piece was found to hold, filled while it is encoded."""
+class ChunkSummary:
+    """What a chunk was found to hold, filled while it is encoded."""
 
     tasks: list[str] = field(default_factory=list)
     """In the order in which they occur."""
@@ -90,23 +90,23 @@ class PieceSummary:
         }
 
 
-def encode_piece(piece: Piece, encoding: Encoding, summary: PieceSummary) -> Iterator[Batch]:
-    """The documents of a piece, in batches. Raises UserError for documents that are refused, with file and line."""
+def encode_chunk(chunk: Chunk, encoding: Encoding, summary: ChunkSummary) -> Iterator[Batch]:
+    """The documents of a chunk, in batches. Raises UserError for documents that are refused, with file and line."""
     encode, wrap = _encoder(encoding.tokenizer, encoding.engine, encoding.chat, encoding.stop_token)
     numbers: dict[str, int] = {}
-    for documents in _batches(read_documents(piece, encoding.fields, summary.skipped, wrap)):
+    for documents in _batches(read_documents(chunk, encoding.fields, summary.skipped, wrap)):
         if encoding.engine == "sentencepiece":
-            documents = _without_written(documents, piece, encoding, summary)
+            documents = _without_written(documents, chunk, encoding, summary)
             if not documents:
                 continue
         for document in documents:
-            _check_form(document, piece, summary)
+            _check_form(document, chunk, summary)
             if numbers.setdefault(document.task, len(numbers)) == len(summary.tasks):
                 summary.tasks.append(document.task)
         texts = [text for document in documents for text in (document.prompt, document.response)]
         batch = _assemble(documents, encode(texts), numbers, encoding)
-        batch = _without_special(batch, piece, encoding, summary)
-        batch = _without_too_long(batch, piece, encoding, summary)
+        batch = _without_special(batch, chunk, encoding, summary)
+        batch = _without_too_long(batch, chunk, encoding, summary)
         if len(batch.rows):
             _count(batch, summary)
             yield batch
@@ -137,12 +137,12 @@ def _batches(documents: Iterator[Document]) -> Iterator[list[Document]]:
         yield batch
 
 
-def _check_form(document: Document, piece: Piece, summary: PieceSummary) -> None:
+def _check_form(document: Document, chunk: Chunk, summary: ChunkSummary) -> None:
     if summary.form is None:
         summary.form = document.form
     if document.form != summary.form:
         raise UserError(
-            f"{piece.place(document.row)}: form {document.form!r} among {summary.form!r}; make one data set a form"
+            f"{chunk.place(document.row)}: form {document.form!r} among {summary.form!r}; make one data set a form"
         )
 
 
@@ -175,7 +175,7 @@ def written_token(document: Document, tokens: Iterable[str]) -> str | None:
 
 
 def _without_written(
-    documents: list[Document], piece: Piece, encoding: Encoding, summary: PieceSummary
+    documents: list[Document], chunk: Chunk, encoding: Encoding, summary: ChunkSummary
 ) -> list[Document]:
     """The documents that write no special token: SentencePiece takes it for text, its ``tokenizer.json`` does not."""
     kept = []
@@ -184,11 +184,11 @@ def _without_written(
             kept.append(document)
         else:
             reason = f"the text holds the special token {token!r}"
-            refuse(piece, document.row, reason, "remove it", encoding.fields, summary.skipped)
+            refuse(chunk, document.row, reason, "remove it", encoding.fields, summary.skipped)
     return kept
 
 
-def _without_special(batch: Batch, piece: Piece, encoding: Encoding, summary: PieceSummary) -> Batch:
+def _without_special(batch: Batch, chunk: Chunk, encoding: Encoding, summary: ChunkSummary) -> Batch:
     """The batch without documents whose response holds a special token: the loss would teach to write it there."""
     is_special = np.zeros(encoding.vocab_size, bool)
     is_special[list(encoding.special_tokens)] = True
@@ -205,7 +205,7 @@ def _without_special(batch: Batch, piece: Piece, encoding: Encoding, summary: Pi
         if kept[document]:
             token = encoding.special_tokens[int(batch.tokens[place])]
             reason = f"the response holds the special token {token!r}"
-            refuse(piece, batch.documents[document].row, reason, "remove it", encoding.fields, summary.skipped)
+            refuse(chunk, batch.documents[document].row, reason, "remove it", encoding.fields, summary.skipped)
         kept[document] = False
     return _only(batch, kept)
 
@@ -217,11 +217,11 @@ def _only(batch: Batch, kept: np.ndarray) -> Batch:
     return Batch(tokens, batch.rows[kept], documents)
 
 
-def _without_too_long(batch: Batch, piece: Piece, encoding: Encoding, summary: PieceSummary) -> Batch:
+def _without_too_long(batch: Batch, chunk: Chunk, encoding: Encoding, summary: ChunkSummary) -> Batch:
     """The batch without documents over the limit, noted in ``summary``; with no skipping, UserError for the first."""
     empty = np.flatnonzero(batch.rows["response_start"] == 0)
     if len(empty):
-        place = piece.place(batch.documents[empty[0]].row)
+        place = chunk.place(batch.documents[empty[0]].row)
         raise UserError(f"{place}: the prompt has no tokens, so its response's first could not be predicted; fix it")
     if encoding.max_tokens is None or batch.rows["tokens"].max(initial=0) <= encoding.max_tokens:
         return batch
@@ -229,7 +229,7 @@ def _without_too_long(batch: Batch, piece: Piece, encoding: Encoding, summary: P
     for number in np.flatnonzero(~kept):
         named = len(summary.skipped.first) < 5 or not encoding.skip_too_long
         message = (
-            f"{piece.place(batch.documents[number].row)}: the document has {batch.rows['tokens'][number]} tokens, "
+            f"{chunk.place(batch.documents[number].row)}: the document has {batch.rows['tokens'][number]} tokens, "
             f"over the limit of {encoding.max_tokens}"
             if named
             else ""
@@ -241,7 +241,7 @@ def _without_too_long(batch: Batch, piece: Piece, encoding: Encoding, summary: P
     return _only(batch, kept)
 
 
-def _count(batch: Batch, summary: PieceSummary) -> None:
+def _count(batch: Batch, summary: ChunkSummary) -> None:
     summary.largest_id = max(summary.largest_id, int(batch.tokens.max()))
     summary.splits.update(document.split for document in batch.documents if document.split)
     rows = batch.rows

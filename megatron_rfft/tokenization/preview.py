@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from megatron_rfft.common.errors import UserError
-from megatron_rfft.tokenization.encode import Batch, PieceSummary, encode_piece
+from megatron_rfft.tokenization.encode import Batch, ChunkSummary, encode_chunk
 from megatron_rfft.tokenization.sources import Source
 from megatron_rfft.tokenization.tokenize import Options, choose_engine, sample_texts
 from megatron_rfft.tokenization.tokenizers import Tokenizer
@@ -23,14 +23,14 @@ def preview(source: Source, options: Options, as_json: bool = False) -> None:
     Raises UserError as tokenizing would for these documents.
     """
     tokenizer = options.load()
-    pieces = source.pieces(options.fields)
-    if not pieces:
+    chunks = source.chunks(options.fields)
+    if not chunks:
         raise UserError("the input holds no records; give another")
-    texts = sample_texts(pieces, options, tokenizer)
+    texts = sample_texts(chunks, options, tokenizer)
     encoding = options.encoding(tokenizer, choose_engine(tokenizer, options.engine, texts))
-    summary = PieceSummary()
+    summary = ChunkSummary()
     batches: list[Batch] = []
-    for batch in (batch for piece in pieces for batch in encode_piece(piece, encoding, summary)):
+    for batch in (batch for chunk in chunks for batch in encode_chunk(chunk, encoding, summary)):
         batches.append(batch)
         if sum(len(b.rows) for b in batches) >= _SAMPLE:
             break
@@ -62,7 +62,7 @@ def _shown(tokenizer: Tokenizer, ids: list[int], start: int, colour: bool) -> st
     return "\n".join(lines)
 
 
-def _statistics(batches: list[Batch], engine: str, summary: PieceSummary) -> dict[str, Any]:
+def _statistics(batches: list[Batch], engine: str, summary: ChunkSummary) -> dict[str, Any]:
     rows = np.concatenate([batch.rows for batch in batches])
     documents = [document for batch in batches for document in batch.documents]
     size = sum(len((d.prompt + d.response).encode()) for d in documents)

@@ -1,4 +1,4 @@
-"""The prompt-response records in pieces of input, each with the file and line where it stands.
+"""The prompt-response records in chunks of input, each with the file and line where it stands.
 
 A record has a prompt and a response, or the messages of a conversation: then the last one, which has to be the
 assistant's, is the response, and all before it are the prompt.
@@ -14,7 +14,7 @@ import msgspec
 
 from megatron_rfft.common.errors import UserError
 from megatron_rfft.tasks import SPLITS
-from megatron_rfft.tokenization.pieces import BadRow, DamagedInput, Piece
+from megatron_rfft.tokenization.chunks import BadRow, Chunk, DamagedInput
 from megatron_rfft.tokenization.tokenizers import Prompt, TemplateRefusal
 
 MOST_NAMED = 5  # skipped records that are named in the manifest
@@ -123,9 +123,9 @@ class Document(msgspec.Struct, frozen=True, gc=False):
 
 
 def read_documents(
-    piece: Piece, fields: Fields, skipped: Skipped, wrap: Callable[[Prompt], str] | None = None
+    chunk: Chunk, fields: Fields, skipped: Skipped, wrap: Callable[[Prompt], str] | None = None
 ) -> Iterator[Document]:
-    """The documents of a piece in their order; blank lines are passed over.
+    """The documents of a chunk in their order; blank lines are passed over.
 
     ``wrap`` puts prompts into the chat template; without it they stay as they are. A bad record raises UserError with
     its file and line, or, with ``fields.skip_bad``, is counted in ``skipped``. A damaged file always raises UserError:
@@ -134,7 +134,7 @@ def read_documents(
     record_type = fields.record_type()
     decode = msgspec.json.Decoder(record_type).decode
     row = -1
-    rows = enumerate(piece.rows())
+    rows = enumerate(chunk.rows())
     while True:
         try:
             row, raw = next(rows)
@@ -151,9 +151,9 @@ def read_documents(
         except StopIteration:
             return
         except DamagedInput as error:  # found at the row after the last that could be read
-            raise UserError(f"{piece.place(row + 1)}: {error}; restore the file") from error
+            raise UserError(f"{chunk.place(row + 1)}: {error}; restore the file") from error
         except (msgspec.MsgspecError, UnicodeDecodeError, BadRecord, TemplateRefusal) as error:
-            refuse(piece, row, _reason(error), _fix(error, fields), fields, skipped)
+            refuse(chunk, row, _reason(error), _fix(error, fields), fields, skipped)
 
 
 def _decoded(line: bytes, decode: Callable[[bytes], Any]) -> Any:
@@ -215,12 +215,12 @@ def _fix(error: Exception, fields: Fields) -> str:
     return "fix it"
 
 
-def refuse(piece: Piece, row: int, reason: str, fix: str, fields: Fields, skipped: Skipped) -> None:
+def refuse(chunk: Chunk, row: int, reason: str, fix: str, fields: Fields, skipped: Skipped) -> None:
     """Raise UserError for a bad record, or, with ``fields.skip_bad``, count it in ``skipped``."""
     if fields.skip_bad and skipped.bad >= MOST_NAMED:  # its place would not be named: spare the search for it
         skipped.bad += 1
         return
-    message = f"{piece.place(row)}: {reason}"
+    message = f"{chunk.place(row)}: {reason}"
     if not fields.skip_bad:
         raise UserError(f"{message}; {fix}, or leave out what is bad with --on-bad skip")
     skipped.bad += 1

@@ -1,6 +1,6 @@
-"""What is tokenized: corpus folders, JSONL and Parquet files, or a preset, cut into pieces in one fixed order.
+"""What is tokenized: corpus folders, JSONL and Parquet files, or a preset, cut into chunks in one fixed order.
 
-The pieces depend on the input alone, never on the number of workers, and neither does their order: that of the
+The chunks depend on the input alone, never on the number of workers, and neither does their order: that of the
 arguments, of the sorted names a pattern stands for, and of the lines in a file.
 """
 
@@ -17,12 +17,12 @@ from megatron_rfft.common.files import sha256_file
 from megatron_rfft.corpus.config import CorpusConfig
 from megatron_rfft.corpus.generate import plan_corpus
 from megatron_rfft.corpus.read import corpus_manifest, require_size, require_unchanged
-from megatron_rfft.tokenization.pieces import CompressedPiece, LinesPiece, ParquetPiece, Piece, PresetPiece
+from megatron_rfft.tokenization.chunks import Chunk, CompressedChunk, LinesChunk, ParquetChunk, PresetChunk
 from megatron_rfft.tokenization.records import Document, Fields, Skipped, read_documents
 from megatron_rfft.tokenization.tokenizers import Prompt
 
-PIECE_BYTES = 64 << 20
-_SAMPLED_PIECES, _SAMPLED_DOCUMENTS = 8, 40
+CHUNK_BYTES = 64 << 20
+_SAMPLED_CHUNKS, _SAMPLED_DOCUMENTS = 8, 40
 
 
 @dataclass(frozen=True)
@@ -33,13 +33,13 @@ class Source:
     files: tuple[Path, ...] = ()
     preset: CorpusConfig | None = None
 
-    def pieces(self, fields: Fields, parallel_map: Callable = map, piece_bytes: int = PIECE_BYTES) -> list[Piece]:
-        """The pieces in their order. Raises UserError for a file that cannot be cut up."""
+    def chunks(self, fields: Fields, parallel_map: Callable = map, chunk_bytes: int = CHUNK_BYTES) -> list[Chunk]:
+        """The chunks in their order. Raises UserError for a file that cannot be cut up."""
         if self.preset is not None:
             plan = plan_corpus(self.preset, parallel_map)
             count = self.preset.num_shards
-            return [PresetPiece(self.preset, plan, n, plan.kept(plan.shard(n, count))) for n in range(count)]
-        return [piece for file in self.files for piece in _pieces_of(file, fields, piece_bytes)]
+            return [PresetChunk(self.preset, plan, n, plan.kept(plan.shard(n, count))) for n in range(count)]
+        return [chunk for file in self.files for chunk in _chunks_of(file, fields, chunk_bytes)]
 
 
 def open_preset(config: CorpusConfig) -> Source:
@@ -83,15 +83,15 @@ def open_inputs(inputs: Sequence[Path | str], num_threads: int = 1) -> Source:
 
 
 def sample_documents(
-    pieces: Sequence[Piece], fields: Fields, wrap: Callable[[Prompt], str] | None = None
+    chunks: Sequence[Chunk], fields: Fields, wrap: Callable[[Prompt], str] | None = None
 ) -> Iterator[Document]:
-    """The first usable documents of pieces all over the input; ``wrap`` as for ``read_documents``."""
-    chosen = pieces[:: max(1, len(pieces) // _SAMPLED_PIECES)][:_SAMPLED_PIECES]
-    if isinstance(pieces[0], PresetPiece):
+    """The first usable documents of chunks all over the input; ``wrap`` as for ``read_documents``."""
+    chosen = chunks[:: max(1, len(chunks) // _SAMPLED_CHUNKS)][:_SAMPLED_CHUNKS]
+    if isinstance(chunks[0], PresetChunk):
         chosen = chosen[:1]  # it makes a whole shard, in which every task occurs, to show its first records
     lenient = replace(fields, skip_bad=True)
-    for piece in chosen:
-        yield from islice(read_documents(piece, lenient, Skipped(), wrap), _SAMPLED_DOCUMENTS)
+    for chunk in chosen:
+        yield from islice(read_documents(chunk, lenient, Skipped(), wrap), _SAMPLED_DOCUMENTS)
 
 
 def _expand(item: Path | str) -> list[Path]:
@@ -108,19 +108,19 @@ def _expand(item: Path | str) -> list[Path]:
     return paths
 
 
-def _pieces_of(path: Path, fields: Fields, piece_bytes: int) -> Iterator[Piece]:
+def _chunks_of(path: Path, fields: Fields, chunk_bytes: int) -> Iterator[Chunk]:
     if path.suffix in (".gz", ".zst"):
-        yield CompressedPiece(str(path))
+        yield CompressedChunk(str(path))
     elif path.suffix == ".parquet":
-        yield from _parquet_pieces(path, fields, piece_bytes)
+        yield from _parquet_chunks(path, fields, chunk_bytes)
     else:
         size = path.stat().st_size
-        count = max(1, round(size / piece_bytes))
+        count = max(1, round(size / chunk_bytes))
         bounds = [size * number // count for number in range(count + 1)]
-        yield from (LinesPiece(str(path), *pair) for pair in pairwise(bounds))
+        yield from (LinesChunk(str(path), *pair) for pair in pairwise(bounds))
 
 
-def _parquet_pieces(path: Path, fields: Fields, piece_bytes: int) -> Iterator[Piece]:
+def _parquet_chunks(path: Path, fields: Fields, chunk_bytes: int) -> Iterator[Chunk]:
     import pyarrow
     import pyarrow.parquet
 
@@ -142,6 +142,6 @@ def _parquet_pieces(path: Path, fields: Fields, piece_bytes: int) -> Iterator[Pi
     start, size = 0, 0
     for group in range(metadata.num_row_groups):
         size += metadata.row_group(group).total_byte_size
-        if size >= piece_bytes or group == metadata.num_row_groups - 1:
-            yield ParquetPiece(str(path), start, group + 1, columns)
+        if size >= chunk_bytes or group == metadata.num_row_groups - 1:
+            yield ParquetChunk(str(path), start, group + 1, columns)
             start, size = group + 1, 0

@@ -1,4 +1,4 @@
-"""Tokenizing: parts that are pure functions of their piece of the input, then joined into one data set.
+"""Tokenizing: parts that are pure functions of their chunk of the input, then joined into one data set.
 
 While runs are under way, ``PREFIX.parts/`` holds the settings, the files of each finished part with their checksums,
 and the tokenizer. Several runs, each with a share of the parts, may make one data set: the one that finishes last joins
@@ -23,13 +23,13 @@ from megatron_rfft.common.parts import Part, held, in_turn, read_proof, write_pr
 from megatron_rfft.common.progress import progress_bar
 from megatron_rfft.corpus.workers import worker_map
 from megatron_rfft.data.documents import MANIFEST_KIND, DatasetPaths
-from megatron_rfft.tokenization.encode import Encoding, PieceSummary, encode_piece, written_token
+from megatron_rfft.tokenization.chunks import Chunk
+from megatron_rfft.tokenization.encode import ChunkSummary, Encoding, encode_chunk, written_token
 from megatron_rfft.tokenization.engines import ENGINES, warm_up, why_not_fast
 from megatron_rfft.tokenization.integrity import finished_dataset
 from megatron_rfft.tokenization.join import PartFiles, join_parts
-from megatron_rfft.tokenization.pieces import Piece
 from megatron_rfft.tokenization.records import Fields
-from megatron_rfft.tokenization.sources import PIECE_BYTES, Source, open_inputs, sample_documents
+from megatron_rfft.tokenization.sources import CHUNK_BYTES, Source, open_inputs, sample_documents
 from megatron_rfft.tokenization.tokenizers import HFTokenizer, Tokenizer, load_tokenizer
 
 _SAMPLE_CHARACTERS = 400_000
@@ -133,7 +133,7 @@ def tokenize(
     prefix: Path | str,
     num_workers: int = 1,
     part: Part | None = None,
-    piece_bytes: int = PIECE_BYTES,
+    chunk_bytes: int = CHUNK_BYTES,
 ) -> dict[str, Any] | None:
     """Make the data set ``prefix``, or a run's share of its parts; whole parts found there are kept.
 
@@ -150,7 +150,7 @@ def tokenize(
             parallel_map(warm_up, [file] * num_workers)
         tokenizer = options.load()
         inputs = options.inputs(source, tokenizer)
-        settings = {**inputs, "piece_bytes": piece_bytes, "proofs": _PROOFS}
+        settings = {**inputs, "chunk_bytes": chunk_bytes, "proofs": _PROOFS}
         paths.prefix.parent.mkdir(parents=True, exist_ok=True)
         _discard_others(paths, settings)
         with held(paths.lock, part is not None, paths.prefix):
@@ -158,17 +158,17 @@ def tokenize(
                 clean_up(paths)
                 return finished
             _open_folder(paths, settings, alone=part is None)
-            pieces = source.pieces(options.fields, parallel_map, piece_bytes)
-            engine = _settle(paths, pieces, options, tokenizer, num_workers, parallel_map)
+            chunks = source.chunks(options.fields, parallel_map, chunk_bytes)
+            engine = _settle(paths, chunks, options, tokenizer, num_workers, parallel_map)
             encoding = options.encoding(tokenizer, engine)
-            parts = _write_parts(paths, pieces, encoding, part or Part(), parallel_map)
+            parts = _write_parts(paths, chunks, encoding, part or Part(), parallel_map)
             if part is None:
                 manifest = join_parts(paths, parts, encoding, inputs)
                 clean_up(paths)
                 return manifest
             for _ in parts:
                 pass
-            return _finish(paths, len(pieces), encoding, inputs)
+            return _finish(paths, len(chunks), encoding, inputs)
 
 
 def _discard_others(paths: DatasetPaths, settings: dict[str, Any]) -> None:
@@ -213,7 +213,7 @@ def _open_folder(paths: DatasetPaths, settings: dict[str, Any], alone: bool) -> 
 
 def _settle(
     paths: DatasetPaths,
-    pieces: Sequence[Piece],
+    chunks: Sequence[Chunk],
     options: Options,
     tokenizer: Tokenizer,
     num_workers: int,
@@ -223,16 +223,16 @@ def _settle(
     settled = paths.parts / "engine.json"
     if settled.exists():
         return read_json(settled)["engine"]
-    if not pieces:
+    if not chunks:
         raise UserError(f"the input for {paths.prefix} holds no records; generate it again")
-    texts = sample_texts(pieces, options, tokenizer)
+    texts = sample_texts(chunks, options, tokenizer)
     engine = choose_engine(tokenizer, options.engine, texts, num_workers, parallel_map)
     _save_tokenizer(paths.parts / "tokenizer", tokenizer, texts[:2000])
     write_json(settled, {"engine": engine})
     return engine
 
 
-def sample_texts(pieces: Sequence[Piece], options: Options, tokenizer: Tokenizer) -> list[str]:
+def sample_texts(chunks: Sequence[Chunk], options: Options, tokenizer: Tokenizer) -> list[str]:
     """Texts from all over the input, as they are encoded, on which engines and exports are proven.
 
     Raises UserError where the tokenizer gives back most traces otherwise than it got them; a note says the rest.
@@ -241,7 +241,7 @@ def sample_texts(pieces: Sequence[Piece], options: Options, tokenizer: Tokenizer
     characters = 0
     traced = 0
     specials = () if isinstance(tokenizer, HFTokenizer) else tuple(tokenizer.special_tokens.values())
-    for document in sample_documents(pieces, options.fields, tokenizer.chat_prompt if options.chat else None):
+    for document in sample_documents(chunks, options.fields, tokenizer.chat_prompt if options.chat else None):
         if written_token(document, specials):
             continue  # it is refused with its place, or left out
         texts += [document.prompt, document.response]
@@ -305,26 +305,26 @@ def _save_tokenizer(folder: Path, tokenizer: Tokenizer, sample: Sequence[str]) -
 
 
 def _write_parts(
-    paths: DatasetPaths, pieces: Sequence[Piece], encoding: Encoding, part: Part, parallel_map: Callable
+    paths: DatasetPaths, chunks: Sequence[Chunk], encoding: Encoding, part: Part, parallel_map: Callable
 ) -> Iterator[PartFiles]:
     """Make the run's share of the parts, and yield each, in their order, as soon as it is there."""
-    numbers = range(part.number, len(pieces), part.count)
-    mine = [pieces[number] for number in numbers]
+    numbers = range(part.number, len(chunks), part.count)
+    mine = [chunks[number] for number in numbers]
     with progress_bar(len(mine), f"tokenize {paths.prefix.name}", "parts") as bar:
         for files in parallel_map(_write_part, repeat(paths.parts), numbers, mine, repeat(encoding)):
             bar.update(1)
             yield files
 
 
-def _write_part(folder: Path, number: int, piece: Piece, encoding: Encoding) -> PartFiles:
+def _write_part(folder: Path, number: int, chunk: Chunk, encoding: Encoding) -> PartFiles:
     """Write the files of one part unless they are there and proven."""
     files = PartFiles.of(folder, number)
     if read_proof(files.proof, folder, hashed=True):
         return files
-    summary, digests = PieceSummary(), (hashlib.sha256(), hashlib.sha256())
+    summary, digests = ChunkSummary(), (hashlib.sha256(), hashlib.sha256())
     # Not durable: a power loss costs the latest parts, which their proofs then show to be damaged.
     with atomic_write(files.tokens, "wb", False) as tokens, atomic_write(files.rows, "wb", False) as rows:
-        for batch in encode_piece(piece, encoding, summary):
+        for batch in encode_chunk(chunk, encoding, summary):
             for handle, digest, array in zip((tokens, rows), digests, (batch.tokens, batch.rows), strict=True):
                 handle.write(array)
                 digest.update(array)

@@ -13,7 +13,7 @@ from megatron_rfft.common.errors import UserError
 from megatron_rfft.common.manifest import verify_manifest
 from megatron_rfft.common.progress import progress_bar
 from megatron_rfft.data.documents import MANIFEST_KIND, DatasetPaths, Documents, describe_wrong, read_dataset_manifest
-from megatron_rfft.tokenization.encode import PieceSummary, encode_piece
+from megatron_rfft.tokenization.encode import ChunkSummary, encode_chunk
 from megatron_rfft.tokenization.engines import load_engine
 from megatron_rfft.tokenization.inspection import statistics
 from megatron_rfft.tokenization.integrity import tokenizer_problems
@@ -171,7 +171,7 @@ def _retokenize(
 
 
 def _found_in_input(proofs: Sequence[dict[str, Any]], manifest: dict[str, Any]) -> dict[str, Any]:
-    """The fields of the ``manifest`` that follow from the input, of which ``proofs`` are the pieces' facts."""
+    """The fields of the ``manifest`` that follow from the input, of which ``proofs`` are the chunks' facts."""
     found: dict[str, Any] = {f"skipped.{what}": sum(p["skipped"][what] for p in proofs) for what in ("bad", "too_long")}
     forms = [proof["form"] for proof in proofs if proof["documents"]]
     found |= joined_facts(proofs) | ({"form": forms[0]} if forms else {})
@@ -188,11 +188,11 @@ def _split(encoded) -> list[list[int]]:
 def _kept_documents(
     source: Source, options: Options, tokenizer: Tokenizer, documents: Documents, proofs: list[dict[str, Any]]
 ) -> Iterator[Document]:
-    """The documents of the input in their order, without those left out; ``proofs`` gets the pieces' facts."""
+    """The documents of the input in their order, without those left out; ``proofs`` gets the chunks' facts."""
     encoding = options.encoding(tokenizer, documents.manifest["engine"])
-    pieces: Sequence = source.pieces(options.fields)
-    for piece in pieces:
-        summary = PieceSummary()
-        for batch in encode_piece(piece, encoding, summary):
+    chunks: Sequence = source.chunks(options.fields)
+    for chunk in chunks:
+        summary = ChunkSummary()
+        for batch in encode_chunk(chunk, encoding, summary):
             yield from batch.documents
         proofs.append(summary.facts())

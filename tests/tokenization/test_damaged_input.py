@@ -145,10 +145,10 @@ def test_the_advice_of_an_error_works(small_data, tmp_path):
 
 def test_parts_of_a_run_that_is_at_work_are_left_alone(small_data, tmp_path):
     source, prefix = open_inputs([small_data.corpus]), tmp_path / "data"
-    assert tokenize(source, Options(small_data.tokenizer), prefix, part=Part(0, 2), piece_bytes=20_000) is None
+    assert tokenize(source, Options(small_data.tokenizer), prefix, part=Part(0, 2), chunk_bytes=20_000) is None
     parts = sorted(DatasetPaths(prefix).parts.iterdir())
     other = Options(small_data.tokenizer, max_tokens=900)
     with held(DatasetPaths(prefix).lock, True, prefix), pytest.raises(UserError, match="another run is writing"):
-        tokenize(source, other, prefix, part=Part(1, 2), piece_bytes=20_000)
+        tokenize(source, other, prefix, part=Part(1, 2), chunk_bytes=20_000)
     assert sorted(DatasetPaths(prefix).parts.iterdir()) == parts
-    assert tokenize(source, other, prefix, piece_bytes=20_000)["inputs"]["max_tokens"] == 900
+    assert tokenize(source, other, prefix, chunk_bytes=20_000)["inputs"]["max_tokens"] == 900

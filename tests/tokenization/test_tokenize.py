@@ -24,7 +24,7 @@ from megatron_rfft.tokenization.tokenize import Options, tokenize
 from tests.conftest import ROOT, peak_mib, run_python
 
 COMMAND = "data_prep/tokenize_corpus.py"
-PIECE = 20_000  # bytes: many pieces of a small corpus
+CHUNK = 20_000  # bytes: many chunks of a small corpus
 CONFIG = CorpusConfig({"coin_flip": [2, 3], "length_int": [3]}, samples=60, form="lean", num_shards=3)
 
 
@@ -37,7 +37,7 @@ def corpus(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def whole(small_data, corpus, tmp_path_factory):
-    """The binaries of the corpus, made by one process as one piece a file."""
+    """The binaries of the corpus, made by one process as one chunk a file."""
     prefix = tmp_path_factory.mktemp("whole") / "data"
     tokenize(open_inputs([corpus]), Options(small_data.tokenizer), prefix)
     return binaries(prefix)
@@ -55,7 +55,7 @@ def lines_of(corpus) -> list[bytes]:
     return [line for shard in sorted(corpus.glob("*.jsonl")) for line in shard.read_bytes().splitlines(keepends=True)]
 
 
-@pytest.mark.parametrize("kind", ["jsonl", "files", "gz", "zst", "parquet", "preset", "workers", "small pieces"])
+@pytest.mark.parametrize("kind", ["jsonl", "files", "gz", "zst", "parquet", "preset", "workers", "small chunks"])
 def test_every_input_gives_the_same_bytes(small_data, corpus, whole, tmp_path, kind):
     lines, file, workers = lines_of(corpus), tmp_path / f"all.jsonl.{kind}", 1
     source = None
@@ -79,8 +79,8 @@ def test_every_input_gives_the_same_bytes(small_data, corpus, whole, tmp_path, k
     else:
         file, workers = corpus, 2 if kind == "workers" else 1
     source = source or open_inputs([file])
-    pieces = PIECE if kind in ("jsonl", "parquet", "workers", "small pieces") else 64 << 20
-    manifest = tokenize(source, Options(small_data.tokenizer), tmp_path / "data", workers, piece_bytes=pieces)
+    chunks = CHUNK if kind in ("jsonl", "parquet", "workers", "small chunks") else 64 << 20
+    manifest = tokenize(source, Options(small_data.tokenizer), tmp_path / "data", workers, chunk_bytes=chunks)
     assert binaries(tmp_path / "data") == whole
     assert manifest["skipped"] == {"bad": 0, "too_long": 0, "first": []}
     assert sum(counts["documents"] for counts in manifest["per_task"].values()) == len(lines)
@@ -90,10 +90,10 @@ def test_every_input_gives_the_same_bytes(small_data, corpus, whole, tmp_path, k
 def test_parts_in_any_order_and_at_the_same_time(small_data, corpus, whole, tmp_path):
     options, prefix = Options(small_data.tokenizer), tmp_path / "data"
     for number in (2, 0):
-        done = tokenize(open_inputs([corpus]), options, prefix, part=Part(number, 3), piece_bytes=PIECE)
+        done = tokenize(open_inputs([corpus]), options, prefix, part=Part(number, 3), chunk_bytes=CHUNK)
         assert done is None
         assert not prefix.with_name("data.manifest.json").exists()
-    assert tokenize(open_inputs([corpus]), options, prefix, part=Part(1, 3), piece_bytes=PIECE) is not None
+    assert tokenize(open_inputs([corpus]), options, prefix, part=Part(1, 3), chunk_bytes=CHUNK) is not None
     assert binaries(prefix) == whole
     assert leftovers(prefix) == []
     words = [sys.executable, COMMAND, "--input", str(corpus), "--tokenizer", str(small_data.tokenizer), "--json"]

@@ -1,6 +1,6 @@
-"""Pieces of input: what one worker reads at a time, and where each of its rows stands.
+"""Chunks of input: what one worker reads at a time, and where each of its rows stands.
 
-A piece is a stretch of a JSONL file, a compressed file, row groups of a Parquet file, or a shard of a preset that is
+A chunk is a stretch of a JSONL file, a compressed file, row groups of a Parquet file, or a shard of a preset that is
 made on the spot.
 """
 
@@ -30,7 +30,7 @@ class BadRow:
 
 
 @dataclass(frozen=True)
-class LinesPiece:
+class LinesChunk:
     """The lines of a JSONL file that begin at bytes ``start`` to ``stop``."""
 
     path: str
@@ -45,14 +45,14 @@ class LinesPiece:
                 yield line
 
     def _first(self, handle: BinaryIO) -> int:
-        """Move ``handle`` to the first line that begins in the piece."""
+        """Move ``handle`` to the first line that begins in the chunk."""
         if self.start:
             handle.seek(self.start - 1)
             handle.readline()
         return handle.tell()
 
     def place(self, row: int) -> str:
-        """Where row number ``row`` of the piece stands. Counts the lines before it, so only for messages."""
+        """Where row number ``row`` of the chunk stands. Counts the lines before it, so only for messages."""
         with open(self.path, "rb") as handle:
             rest = self._first(handle)
             handle.seek(0)
@@ -64,7 +64,7 @@ class LinesPiece:
 
 
 @dataclass(frozen=True)
-class CompressedPiece:
+class CompressedChunk:
     """All lines of a ``.gz`` or ``.zst`` file."""
 
     path: str
@@ -108,7 +108,7 @@ def _zst_lines(path: str) -> Iterator[bytes]:
 
 
 @dataclass(frozen=True)
-class ParquetPiece:
+class ParquetChunk:
     """Row groups ``start`` to ``stop`` of a Parquet file."""
 
     path: str
@@ -151,7 +151,7 @@ def _python_rows(batch) -> Iterator[dict[str, Any] | BadRow]:
 
 
 @dataclass(frozen=True)
-class PresetPiece:
+class PresetChunk:
     """One shard of a corpus that is made while it is read."""
 
     config: CorpusConfig
@@ -167,4 +167,4 @@ class PresetPiece:
         return f"shard {self.number} of the preset, record {row + 1}"
 
 
-Piece = LinesPiece | CompressedPiece | ParquetPiece | PresetPiece
+Chunk = LinesChunk | CompressedChunk | ParquetChunk | PresetChunk
