@@ -110,10 +110,7 @@ def train(config: TrainConfig) -> int:
 def make_callbacks(
     config: TrainConfig, validation_set: PackedDataset | None, tokens_check: TokensCheck | None = None
 ) -> list[Callback]:
-    """What happens around the loop, in this order: first what decides, then saving, then what is told.
-
-    ``tokens_check`` is given on the first rank only.
-    """
+    """What happens around the loop. ``tokens_check`` is given on the first rank only."""
     from megatron_rfft.training import callbacks as available
 
     output, logging = Path(config.run.output), config.logging

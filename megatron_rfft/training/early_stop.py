@@ -5,7 +5,7 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 VALIDATION = "Validation"
-"""The name under which a checkpoint keeps the state (that of the callback's class)."""
+"""The key under which a checkpoint keeps the state of the callback."""
 
 
 @dataclass

@@ -4,8 +4,9 @@ import math
 import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
+from enum import IntEnum
 from functools import partial
-from typing import Any
+from typing import Any, ClassVar
 
 import torch
 
@@ -59,8 +60,30 @@ class StepMetrics:
     """Whether a callback did not accept the step: weights and optimizer are as before."""
 
 
+class Order(IntEnum):
+    """When a callback is called among others; those of one place are called in the order in which they are given."""
+
+    DECIDING = 0
+    """It may refuse a step, set ``Trainer.stopping`` or ``save_requested``, or have a state that is saved."""
+    SAVING = 1
+    """On the start it says where the run continues."""
+    EXPORTING = 2
+    """It takes the checkpoints that are saved."""
+    RECORDING = 3
+    """On the start it makes ready what others write to."""
+    MEASURING = 4
+    SHOWING = 5
+    """It reads what was measured."""
+    WATCHING = 6
+    """It sees the end of the step, the other callbacks included."""
+
+
 class Callback:
-    """Called around the loop on every rank, in the order of ``Trainer.callbacks``; override what you need."""
+    """Called around the loop on every rank; override what you need."""
+
+    order: ClassVar[Order] = Order.SHOWING
+    state_key: ClassVar[str | None] = None
+    """Under which a checkpoint keeps ``state()``; None: there is none. It stays, or older checkpoints are not read."""
 
     def on_start(self, trainer: "Trainer") -> None:
         """Before the first step; ``trainer.step`` says where the run continues."""
@@ -75,9 +98,9 @@ class Callback:
     def on_end(self, trainer: "Trainer") -> None:
         """After the last step."""
 
-    def state(self) -> dict[str, Any] | None:
-        """What a resumed run has to know, as JSON values: a checkpoint keeps it."""
-        return None
+    def state(self) -> dict[str, Any]:
+        """What a resumed run has to know, as JSON values, of a callback with a ``state_key``."""
+        return {}
 
     def restore(self, state: dict[str, Any]) -> None:
         """Take back what ``state`` returned when the checkpoint was saved."""
@@ -91,6 +114,7 @@ class Trainer:
     model_config: ModelConfig
     dataset: PackedDataset
     callbacks: Sequence[Callback] = field(default_factory=list)
+    """Called by their ``order``, however they are given."""
     step: int = 0
     """Optimizer steps done."""
     stopping: str = ""
@@ -105,6 +129,7 @@ class Trainer:
     """Draw initial weights; false where a checkpoint will overwrite them."""
 
     def __post_init__(self) -> None:
+        self.callbacks = sorted(self.callbacks, key=lambda callback: callback.order)
         parallel, precision = self.config.parallel, self.config.precision
         self.transformer_config = transformer_config(
             self.model_config,
@@ -212,15 +237,14 @@ class Trainer:
         return result
 
     def callback_states(self) -> dict[str, dict[str, Any]]:
-        """What the callbacks want a checkpoint to keep, by the name of their class."""
-        states = {type(callback).__name__: callback.state() for callback in self.callbacks}
-        return {name: state for name, state in states.items() if state is not None}
+        """What the callbacks want a checkpoint to keep, by their ``state_key``."""
+        return {callback.state_key: callback.state() for callback in self.callbacks if callback.state_key is not None}
 
     def restore_callbacks(self, states: dict[str, dict[str, Any]]) -> None:
         """Give each callback back its part of ``callback_states()``."""
         for callback in self.callbacks:
-            if (state := states.get(type(callback).__name__)) is not None:
-                callback.restore(state)
+            if callback.state_key in states:
+                callback.restore(states[callback.state_key])
 
     def _accepts(self, loss: float, grad_norm: float) -> bool:
         return all(callback.accepts(self, loss, grad_norm) for callback in self.callbacks)

@@ -78,7 +78,7 @@ def attempt(config: TrainConfig, spoilt: int, last: int | None) -> Trainer:
     model = config.model.resolve(dataset.vocab_size)
     initialize_parallel(config, model)
     recorder = Recorder(last)
-    callbacks = [*make_callbacks(config, validation), recorder]
+    callbacks = [recorder, *reversed(make_callbacks(config, validation))]  # called by their order all the same
     trainer = SpoiltTrainer(config, model, Spoilt(dataset, spoilt), callbacks)
     try:
         with contextlib.suppress(Killed):

@@ -1,4 +1,4 @@
-"""What happens around the loop, one concern a file; ``megatron_rfft/train.py`` puts them together in their order."""
+"""What happens around the loop, one concern a file; ``megatron_rfft/train.py`` puts them together."""
 
 from megatron_rfft.training.callbacks.checkpointing import Checkpointing, run_lock
 from megatron_rfft.training.callbacks.export import Export

@@ -13,7 +13,7 @@ from megatron_rfft.tokenization.integrity import TokensCheck
 from megatron_rfft.training.checkpoint import CheckpointSave, load_checkpoint, newest_checkpoint, save_checkpoint
 from megatron_rfft.training.checkpoint_files import mark_best, prune_checkpoints
 from megatron_rfft.training.early_stop import best_step
-from megatron_rfft.training.trainer import Callback, StepMetrics, Trainer
+from megatron_rfft.training.trainer import Callback, Order, StepMetrics, Trainer
 
 
 class Checkpointing(Callback):
@@ -21,11 +21,13 @@ class Checkpointing(Callback):
 
     Saves after the steps ``at`` too, and keeps these, the newest ``keep`` and the best one. With ``asynchronous``, a
     checkpoint is written while training goes on; there is at most one under way, and the run does not end before it is
-    whole. Stands after every callback that sets ``stopping`` or ``save_requested``, or has a state.
+    whole.
 
     There is no checkpoint of a model that was trained on damaged data: before the first one, ``tokens_check``, which is
     at work on the first rank while the first steps are trained, has to end well, or the run ends on every rank.
     """
+
+    order = Order.SAVING
 
     def __init__(
         self,

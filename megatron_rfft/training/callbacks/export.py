@@ -10,7 +10,7 @@ import torch
 
 from megatron_rfft.common.errors import CommandFailed, UserError
 from megatron_rfft.training.checkpoint_files import list_checkpoints
-from megatron_rfft.training.trainer import Callback, StepMetrics, Trainer
+from megatron_rfft.training.trainer import Callback, Order, StepMetrics, Trainer
 
 
 class Export(Callback):
@@ -18,8 +18,9 @@ class Export(Callback):
 
     A thread of the first rank does it, one checkpoint at a time: the newest one when it is free, and the last one
     before the run ends. Exports go when their checkpoints do. One that fails is told of and does not end the run.
-    Stands after Checkpointing.
     """
+
+    order = Order.EXPORTING
 
     def __init__(self, checkpoints: Path, folder: Path, export: Callable[[Path, Path], object]):
         self.checkpoints, self.folder, self.export = checkpoints, folder, export

@@ -10,7 +10,7 @@ from megatron_rfft.common.errors import CommandFailed
 from megatron_rfft.mcore import DEVICE
 from megatron_rfft.training.callbacks.records import Records
 from megatron_rfft.training.config import GuardSection
-from megatron_rfft.training.trainer import Callback, Trainer
+from megatron_rfft.training.trainer import Callback, Order, Trainer
 
 
 class Guard(Callback):
@@ -21,6 +21,9 @@ class Guard(Callback):
     ``max_skips`` in a row end the run: then it is the weights, or a stretch of the data, and not one batch. What it
     decides follows from the updates before alone, which a checkpoint keeps: a resumed run decides alike.
     """
+
+    order = Order.DECIDING
+    state_key = "Guard"
 
     def __init__(self, records: Records, settings: GuardSection):
         self.records, self.settings = records, settings

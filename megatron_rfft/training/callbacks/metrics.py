@@ -8,7 +8,7 @@ from megatron_rfft.models.flops import training_flops
 from megatron_rfft.training.callbacks.records import Records
 from megatron_rfft.training.loss_table import LossTable, by_task_and_length
 from megatron_rfft.training.throughput import peak_tflops
-from megatron_rfft.training.trainer import Callback, StepMetrics, Trainer
+from megatron_rfft.training.trainer import Callback, Order, StepMetrics, Trainer
 
 PLOTTED = ("loss", "grad_norm", "lr", "tokens_per_second", "tflops_per_gpu", "mfu", "memory_gib", "data_wait")
 
@@ -20,6 +20,8 @@ class Metrics(Callback):
     ``loss``, ``grad_norm`` and ``lr`` are of that step; rates, and losses by task and length, of all steps since the
     line before (``steps`` says how many).
     """
+
+    order = Order.MEASURING
 
     def __init__(self, records: Records, interval: int, peak: float | None = None):
         self.records, self.interval, self.peak = records, interval, peak

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import torch
 
-from megatron_rfft.training.trainer import Callback, StepMetrics, Trainer
+from megatron_rfft.training.trainer import Callback, Order, StepMetrics, Trainer
 
 
 class Profile(Callback):
@@ -12,6 +12,8 @@ class Profile(Callback):
 
     A run that resumes within these steps records nothing.
     """
+
+    order = Order.SHOWING
 
     def __init__(self, folder: Path, start: int, stop: int):
         self.folder, self.start, self.stop = folder, start, stop

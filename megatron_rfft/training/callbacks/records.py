@@ -9,7 +9,7 @@ from typing import IO, Any
 
 import torch
 
-from megatron_rfft.training.trainer import Callback, Trainer
+from megatron_rfft.training.trainer import Callback, Order, Trainer
 
 FILES = ("metrics", "losses", "validation", "skipped")
 
@@ -17,9 +17,10 @@ FILES = ("metrics", "losses", "validation", "skipped")
 class Records(Callback):
     """The run's files of JSON lines (``FILES``), and its boards; on other ranks it drops what it is given.
 
-    A resumed run cuts the files back to its checkpoint, so that every step stands there once. Stands after
-    ``Checkpointing``, which says where the run continues.
+    A resumed run cuts the files back to its checkpoint, so that every step stands there once.
     """
+
+    order = Order.RECORDING
 
     def __init__(self, folder: Path, *, tensorboard: bool = False, wandb: str | None = None):
         self.folder, self.use_tensorboard, self.wandb_project = folder, tensorboard, wandb

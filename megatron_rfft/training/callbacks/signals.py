@@ -6,14 +6,13 @@ from typing import Any
 import torch
 
 from megatron_rfft.mcore import DEVICE
-from megatron_rfft.training.trainer import Callback, StepMetrics, Trainer
+from megatron_rfft.training.trainer import Callback, Order, StepMetrics, Trainer
 
 
 class StopOnSignal(Callback):
-    """SIGTERM or SIGUSR1 on any rank: every rank ends after the same step, so that the checkpoint is whole.
+    """SIGTERM or SIGUSR1 on any rank: every rank ends after the same step, so that the checkpoint is whole."""
 
-    Stands before ``Checkpointing``, which saves when the run is about to stop.
-    """
+    order = Order.DECIDING
 
     SIGNALS = (signal.SIGTERM, signal.SIGUSR1)
 

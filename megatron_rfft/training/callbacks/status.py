@@ -9,11 +9,13 @@ from typing import Any
 from megatron_rfft.common.progress import progress_bar
 from megatron_rfft.mcore import ON_GPU
 from megatron_rfft.training.callbacks.metrics import Metrics
-from megatron_rfft.training.trainer import Callback, StepMetrics, Trainer
+from megatron_rfft.training.trainer import Callback, Order, StepMetrics, Trainer
 
 
 class StatusLine(Callback):
-    """Loss, speed, memory and the time left, on rank 0's stderr; stands after ``Metrics``, whose numbers it shows."""
+    """Loss, speed, memory and the time left, on rank 0's stderr, from the numbers of ``metrics``."""
+
+    order = Order.SHOWING
 
     def __init__(self, metrics: Metrics):
         self.metrics = metrics

@@ -10,18 +10,20 @@ from megatron_rfft.data.dataset import PackedBatch, PackedDataset
 from megatron_rfft.mcore import parallel_state
 from megatron_rfft.training.callbacks.records import Records
 from megatron_rfft.training.config import ValidationSection
-from megatron_rfft.training.early_stop import EarlyStop
+from megatron_rfft.training.early_stop import VALIDATION, EarlyStop
 from megatron_rfft.training.loss_table import LossTable, by_task_and_length
-from megatron_rfft.training.trainer import Callback, StepMetrics, Trainer
+from megatron_rfft.training.trainer import Callback, Order, StepMetrics, Trainer
 
 
 class Validation(Callback):
     """Every ``interval`` steps and at the last one, the loss per target token over ``dataset``: the same documents, and
     the same number, in every layout.
 
-    The best step is saved and its checkpoint kept; ``patience`` validations without a better one end the run. Stands
-    before ``Checkpointing``.
+    The best step is saved and its checkpoint kept; ``patience`` validations without a better one end the run.
     """
+
+    order = Order.DECIDING
+    state_key = VALIDATION
 
     def __init__(self, records: Records, settings: ValidationSection, dataset: PackedDataset):
         self.records, self.settings, self.dataset = records, settings, dataset

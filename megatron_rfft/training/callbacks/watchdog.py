@@ -15,7 +15,7 @@ from types import FrameType
 import torch
 
 from megatron_rfft.common.cli import EXIT_HUNG
-from megatron_rfft.training.trainer import Callback, StepMetrics, Trainer
+from megatron_rfft.training.trainer import Callback, Order, StepMetrics, Trainer
 
 _BLOCKING = re.compile(r"\.(item|tolist|cpu|wait|synchronize|all_reduce|all_gather\w*|broadcast\w*|barrier|recv)\(")
 _PACKAGE = f"{os.sep}megatron_rfft{os.sep}"
@@ -28,8 +28,10 @@ class Watchdog(Callback):
     A thread on each rank watches; a healthy run costs nothing, for nothing is sent or written. All ranks end a step
     together, so when one hangs, all time out together: each writes its stacks to ``folder/START/rank-N.txt``, waits a
     little for the others, and the lowest one names those who wrote nothing (stopped, dead or cut off), else those who
-    do not wait for others. Stands last.
+    do not wait for others.
     """
+
+    order = Order.WATCHING
 
     def __init__(self, folder: Path, timeout: float):
         self.folder, self.timeout = folder, timeout
