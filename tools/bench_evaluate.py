@@ -31,7 +31,7 @@ from megatron_rfft.common.cli import make_parser, run_command
 from megatron_rfft.common.errors import CommandFailed, UserError
 from megatron_rfft.common.files import write_json
 from megatron_rfft.evaluation import runner
-from megatron_rfft.evaluation.engines import Completion, Request
+from megatron_rfft.evaluation.engines import Completion, Request, VllmOptions
 from megatron_rfft.evaluation.engines.vllm import VllmEngine, llm_options
 from megatron_rfft.evaluation.model import open_model
 from megatron_rfft.evaluation.questions import draw_cells, prepare_questions
@@ -85,7 +85,7 @@ def our_round(config: runner.EvaluationConfig, engine: TimedEngine, folder: Path
     def run() -> dict[str, float]:
         engine.reset_prefix_cache()
         begin = time.perf_counter()
-        with mock.patch.object(runner, "load_engine", return_value=engine):
+        with mock.patch.object(VllmOptions, "load", return_value=engine):
             timing = runner.evaluate(config, folder / f"run-{next(numbers)}")["timing"]
         whole = time.perf_counter() - begin
         kept = {"tokens": timing["generated_tokens"], "prefix_cache_hit_rate": timing["prefix_cache_hit_rate"]}

@@ -10,7 +10,7 @@ from megatron_rfft.common.cli import make_parser, run_command
 from megatron_rfft.common.errors import UserError
 from megatron_rfft.common.files import atomic_write, require_file
 from megatron_rfft.common.progress import progress_bar
-from megatron_rfft.evaluation.engines import Request, load_engine
+from megatron_rfft.evaluation.engines import ENGINES, Request, Start
 from megatron_rfft.tokenization.tokenizers import load_tokenizer
 
 NUMBER = re.compile(r"-?\d[\d,]*(?:\.\d+)?")
@@ -73,7 +73,7 @@ def _ask(options: Namespace, requests: list[Request], tokenizer) -> dict[int, tu
     if len(answers) == len(requests):
         return answers
     longest = max(len(request.prompt_ids) for request in requests) + options.max_tokens
-    engine = load_engine(options.engine, options.model, stop_id=tokenizer.stop_id, max_length=longest)
+    engine = ENGINES[options.engine]().load(options.model, Start(stop_id=tokenizer.stop_id, max_length=longest))
     with atomic_write(file) as handle:  # without a last line that a kill cut short
         handle.writelines(whole)
     with (

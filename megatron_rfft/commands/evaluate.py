@@ -3,12 +3,14 @@
 import json
 import sys
 from argparse import ArgumentParser, BooleanOptionalAction, Namespace
+from dataclasses import fields
 from pathlib import Path
+from typing import get_args
 
 from megatron_rfft.commands.options import add_json, add_shard, add_task_file, add_tasks, read_shard, read_tasks
 from megatron_rfft.common.cli import make_parser
 from megatron_rfft.common.errors import UserError
-from megatron_rfft.evaluation.engines import DTYPES, ENGINES
+from megatron_rfft.evaluation.engines import DTYPES, ENGINES, EngineOptions, engine_options
 from megatron_rfft.evaluation.replicas import answer_in_replicas
 from megatron_rfft.evaluation.run_folder import RESULTS
 from megatron_rfft.evaluation.runner import EvaluationConfig, evaluate
@@ -36,7 +38,7 @@ def main(arguments: list[str] | None = None) -> None:
     if options.replicas > 1 and not (options.output / RESULTS).is_file():
         # Of an option that is given twice, the last one holds.
         command = [sys.executable, "-m", "megatron_rfft", "evaluate", *words, "--replicas", "1"]
-        answer_in_replicas(command, options.replicas, options.tensor_parallel, options.output)
+        answer_in_replicas(command, options.replicas, config.engine.gpus, options.output)
     results = evaluate(config, options.output)
     if not config.shard and (warning := warn_of(results)):
         print(f"warning: {warning}", file=sys.stderr)
@@ -74,49 +76,41 @@ def _parser() -> ArgumentParser:
     add_shard(parser, "answer part I of N; when all are finished, the same command without --shard joins them")
     add_task_file(parser)
     add_json(parser, "results.json")
-    _add_server(parser)
-    _add_gpus(parser)
-    return parser
-
-
-def _add_server(parser: ArgumentParser) -> None:
-    add = parser.add_argument_group("a server (--engine openai)").add_argument
-    add("--base-url", metavar="URL", help="its address, such as http://localhost:8000/v1")
-    add(
-        "--tokenizer",
-        type=Path,
-        help="folder with the model's tokenizer.json: ask a vLLM server by token ids instead of text",
-    )
-    add("--api-key-env", metavar="VAR", help="environment variable with its key; left out: none")
-    add("--concurrency", type=int, default=16, help="requests in flight at once")
-    add("--retry-seconds", type=float, default=600.0, help="how long to ask again before a question is given up")
-
-
-def _add_gpus(parser: ArgumentParser) -> None:
-    add = parser.add_argument_group("vLLM and the GPUs of a machine").add_argument
-    add("--tensor-parallel", type=int, default=1, help="GPUs that vLLM splits a model over")
-    add(
-        "--batch-invariant",
-        action="store_true",
-        help="let vLLM round alike whatever else is in flight, so that parts and restarts change no token; slower",
-    )
-    add(
-        "--prefix-caching",
-        action=BooleanOptionalAction,
-        default=True,
-        help="let vLLM compute once what prompts have in common",
-    )
     add(
         "--replicas",
         type=int,
         default=1,
-        help="processes that answer a part each, on --tensor-parallel GPUs of their own each",
+        help="processes of this machine that answer a part each, on GPUs of their own (--tensor-parallel many each)",
     )
+    _add_engine_options(parser)
+    return parser
+
+
+def _add_engine_options(parser: ArgumentParser) -> None:
+    """A group for each engine that has options; one that is not given is None."""
+    for kind in ENGINES.values():
+        group = parser.add_argument_group(kind.title) if fields(kind) else None
+        for each in fields(kind):
+            name, text = f"--{each.name.replace('_', '-')}", each.metadata["help"]
+            if each.type is bool:
+                switch = BooleanOptionalAction if each.default else "store_true"
+                group.add_argument(name, action=switch, default=None, help=f"{text}{' (default: on)' * each.default}")
+                continue
+            default = "" if each.default is None else f" (default: {each.default})"
+            value = {"type": next(iter(get_args(each.type)), each.type), "metavar": each.metadata["metavar"]}
+            group.add_argument(name, help=f"{text}{default}", **value)
+
+
+def _engine(options: Namespace) -> EngineOptions:
+    names = {each.name for kind in ENGINES.values() for each in fields(kind)}
+    given = {name: getattr(options, name) for name in names if getattr(options, name) is not None}
+    return engine_options(options.engine, given)
 
 
 def _config(options: Namespace) -> EvaluationConfig:
     lengths = read_tasks(options.tasks, options.lengths)
-    same = ("model", "samples", "form", "chat", "split", "engine", "dtype", "tensor_parallel", "prefix_caching")
-    same += ("batch_invariant", "max_tokens", "base_url", "tokenizer", "api_key_env", "concurrency", "retry_seconds")
+    same = ("model", "samples", "form", "chat", "split", "dtype", "max_tokens")
     settings = {name: getattr(options, name) for name in same}
-    return EvaluationConfig(tasks=tuple(lengths), lengths=lengths, shard=read_shard(options.shard), **settings)
+    return EvaluationConfig(
+        tasks=tuple(lengths), lengths=lengths, engine=_engine(options), shard=read_shard(options.shard), **settings
+    )

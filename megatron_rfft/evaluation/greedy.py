@@ -99,9 +99,9 @@ def compare_greedy(folder: Path) -> GreedyComparison:
 
 
 def _answer(folder: Path, prompts: list[list[int]], stop_id: int) -> list[list[int]]:
-    from megatron_rfft.evaluation.engines import Request, load_engine
+    from megatron_rfft.evaluation.engines import Request, Start, VllmOptions
 
-    engine = load_engine("vllm", folder, dtype="fp32", stop_id=stop_id, max_length=PROMPT_LENGTH + NEW_TOKENS)
+    engine = VllmOptions().load(folder, Start("fp32", stop_id, max_length=PROMPT_LENGTH + NEW_TOKENS))
     completions = engine.generate([Request(prompt, NEW_TOKENS) for prompt in prompts])
     in_order = sorted(completions, key=lambda done: done.position)
     return [done.token_ids + [stop_id] * done.stopped for done in in_order]

@@ -49,6 +49,11 @@ class ModelFolder:
         return declared_stops(self.path)
 
     @property
+    def tokenizer(self) -> Path:
+        """What has its tokenizer."""
+        return self.path
+
+    @property
     def identity(self) -> str:
         """What makes two runs' models the same."""
         return self.sha256
@@ -70,6 +75,8 @@ class ServedModel:
 
     name: str
     base_url: str
+    tokenizer: Path | None = None
+    """Its folder, or tokenizer.json; None: the model is asked as text."""
     form: str | None = None
     chat: bool = True
     bos_id: int | None = None

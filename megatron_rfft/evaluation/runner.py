@@ -3,7 +3,7 @@
 import sys
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import partial
 from itertools import chain
 from pathlib import Path
@@ -13,9 +13,18 @@ from megatron_rfft.common.errors import CommandFailed, UserError
 from megatron_rfft.common.number_formats import NUMBER_FORMATS
 from megatron_rfft.common.parts import Part
 from megatron_rfft.common.progress import progress_bar
-from megatron_rfft.evaluation.engines import DTYPES, ENGINES, Completion, Engine, Request, TextCompletion, load_engine
+from megatron_rfft.evaluation.engines import (
+    DTYPES,
+    Completion,
+    Engine,
+    EngineOptions,
+    Request,
+    Start,
+    TextCompletion,
+    VllmOptions,
+)
 from megatron_rfft.evaluation.metrics import score_cell, summarize_run, summarize_task
-from megatron_rfft.evaluation.model import AnyModel, ServedModel, open_model, tokenizer_facts
+from megatron_rfft.evaluation.model import AnyModel
 from megatron_rfft.evaluation.questions import (
     BUDGET_FACTOR,
     BUDGET_MARGIN,
@@ -42,7 +51,7 @@ class EvaluationConfig:
     """What to measure. Raises UserError for a value outside its choices."""
 
     model: Path | str
-    """HF folder; for the engine "openai" the name of a served model, or the address of a server that has just one."""
+    """HF folder; for a server the name of a served model, or the address of a server that has just one."""
     tasks: tuple[str, ...]
     lengths: Lengths
     """Those that a task does not have are left out and named in the results."""
@@ -53,45 +62,23 @@ class EvaluationConfig:
     chat: bool | None = None
     """Whether prompts go into the tokenizer's chat template; None: as the model's manifest says, without one: no."""
     split: str = "test"
-    engine: str = "vllm"
+    engine: EngineOptions = field(default_factory=VllmOptions)
+    """What generates the answers, with its options."""
     dtype: str = "auto"
-    tensor_parallel: int = 1
-    """GPUs that each model is split over, for the engine "vllm"."""
-    prefix_caching: bool = True
-    """For the engine "vllm": compute what prompts have in common once."""
-    batch_invariant: bool = False
-    """For the engine "vllm" on a GPU: the same tokens whatever else is in flight, at a price in speed."""
     max_tokens: int | None = None
     """The budget of every answer; None: from the true answer's length, THINKING_BUDGET where the model thinks first."""
     shard: Part | None = None
     """Answer only this part of the questions; a run without it joins the parts."""
-    base_url: str | None = None
-    """Address of the server, for the engine "openai" only; so are all below."""
-    tokenizer: Path | None = None
-    """Folder with the served model's tokenizer.json: a vLLM server is then asked by token ids, else by text."""
-    api_key_env: str | None = None
-    """Environment variable that holds the server's key; None: it wants none."""
-    concurrency: int = 16
-    """Requests in flight at once."""
-    retry_seconds: float = 600.0
-    """How long a question is asked again before it is given up."""
 
     def __post_init__(self):
-        choices = {"split": SPLITS, "engine": ENGINES, "dtype": DTYPES, "form": (None, *FORMS)}
+        choices = {"split": SPLITS, "dtype": DTYPES, "form": (None, *FORMS)}
         for name, allowed in choices.items():
             if (value := getattr(self, name)) not in allowed:
                 raise UserError(f"no {name} {value!r}; choose one of {', '.join(filter(None, allowed))}")
         if self.samples < 1:
             raise UserError(f"samples is {self.samples}; ask at least 1 question per task and length")
-        for name in ("concurrency", "max_tokens", "tensor_parallel"):
-            if (value := getattr(self, name)) is not None and value < 1:
-                raise UserError(f"{name} is {value}; give at least 1")
-        if self.engine != "vllm" and self.tensor_parallel > 1:
-            raise UserError(f"--tensor-parallel goes with --engine vllm, not {self.engine}")
-        if self.engine != "vllm" and (self.batch_invariant or not self.prefix_caching):
-            raise UserError(f"--batch-invariant and --no-prefix-caching go with --engine vllm, not {self.engine}")
-        if self.engine != "openai" and (self.base_url or self.api_key_env or self.tokenizer):
-            raise UserError(f"--base-url, --api-key-env and --tokenizer go with --engine openai, not {self.engine}")
+        if self.max_tokens is not None and self.max_tokens < 1:
+            raise UserError(f"max_tokens is {self.max_tokens}; give at least 1")
 
 
 def evaluate(config: EvaluationConfig, output: Path | str) -> dict[str, Any]:
@@ -102,7 +89,7 @@ def evaluate(config: EvaluationConfig, output: Path | str) -> dict[str, Any]:
 
     Raises UserError for wrong input, and where ``output`` holds a run with other settings.
     """
-    model = _open_model(config)
+    model = config.engine.open_model(config.model)
     form = config.form or model.form
     if form is None:
         raise UserError(f"{config.model} does not say which form it was trained on; give --form ({', '.join(FORMS)})")
@@ -118,27 +105,6 @@ def evaluate(config: EvaluationConfig, output: Path | str) -> dict[str, Any]:
         return _continue(config, model, form, tasks, folder)
 
 
-def _open_model(config: EvaluationConfig) -> AnyModel:
-    if config.engine != "openai":
-        return open_model(config.model)
-    from megatron_rfft.evaluation.engines.openai import check_base_url, served_model
-
-    name = str(config.model)
-    if name.startswith(("http://", "https://")):
-        base_url = check_base_url(name)
-        return _served(config, served_model(base_url, config.api_key_env), base_url)
-    if config.base_url is None:
-        raise UserError("--engine openai needs a server: give --base-url, for example http://localhost:8000/v1")
-    return _served(config, name, check_base_url(config.base_url))
-
-
-def _served(config: EvaluationConfig, name: str, base_url: str) -> ServedModel:
-    if (folder := config.tokenizer) is None:
-        return ServedModel(name, base_url)
-    bos_id, stops = tokenizer_facts(folder if folder.is_dir() else folder.parent)
-    return ServedModel(name, base_url, bos_id=bos_id, declared_stops=stops)
-
-
 def _continue(
     config: EvaluationConfig, model: AnyModel, form: str, tasks: list[Task], folder: RunFolder
 ) -> dict[str, Any]:
@@ -147,9 +113,8 @@ def _continue(
         draw_cells(task, lengths_of(config.lengths, task.name), config.samples, config.split, form) for task in tasks
     ]
     examples = [example for cells in drawn for part in cells.values() for example in part]
-    is_served = isinstance(model, ServedModel)
-    tokenizer = _tokenizer(config, model)
-    max_positions = _served_positions(config, model) if is_served else model.max_positions
+    tokenizer = load_tokenizer(model.tokenizer) if model.tokenizer else None
+    max_positions = config.engine.max_positions(model)
     if tokenizer is None:
         questions = prepare_texts(examples, config.max_tokens, max_positions)
     else:
@@ -162,7 +127,7 @@ def _continue(
     records = {} if config.shard else folder.read_shards()
     records |= folder.read_generations()
     start_engine = partial(
-        _engine, config=config, model=model, tokenizer=tokenizer, chat=chat, max_positions=max_positions
+        _start_engine, config=config, model=model, tokenizer=tokenizer, chat=chat, max_positions=max_positions
     )
     timing = _answer_missing(questions, records, folder, start_engine, tokenizer)
     ordered = [records[question.example.id] for question in questions]
@@ -176,18 +141,6 @@ def _continue(
     return folder.finish(ordered, sections)
 
 
-def _tokenizer(config: EvaluationConfig, model: AnyModel) -> Tokenizer | None:
-    """None for a server that is asked as text."""
-    folder = config.tokenizer if isinstance(model, ServedModel) else model.path
-    return load_tokenizer(folder) if folder else None
-
-
-def _served_positions(config: EvaluationConfig, model: ServedModel) -> int | None:
-    from megatron_rfft.evaluation.engines.openai import served_positions
-
-    return served_positions(model.base_url, model.name, config.api_key_env)
-
-
 def _settings(config: EvaluationConfig, model: AnyModel, form: str, tasks: list[Task]) -> dict[str, Any]:
     """All that decides the answers: a folder holds one run, and a run one of these."""
     return {
@@ -197,19 +150,18 @@ def _settings(config: EvaluationConfig, model: AnyModel, form: str, tasks: list[
         "tasks": {task.name: task.version for task in tasks},
         "lengths": lengths_as_json(config.lengths),
         "samples": config.samples,
-        "engine": config.engine,
+        "engine": config.engine.name,
         "dtype": NUMBER_FORMATS.get(config.dtype, config.dtype),
-        "budget": _budget(config),
-        **({} if config.prefix_caching else {"prefix_caching": False}),
-        **({"batch_invariant": True} if config.batch_invariant else {}),
+        "budget": _budget(config, model),
+        **config.engine.deciding(),
         **({} if model.bos_id is None else {"bos_id": model.bos_id}),
     }
 
 
-def _budget(config: EvaluationConfig) -> dict[str, Any]:
+def _budget(config: EvaluationConfig, model: AnyModel) -> dict[str, Any]:
     if config.max_tokens is not None:
         return {"max_tokens": config.max_tokens}
-    unit = {"unit": "bytes"} if config.engine == "openai" and not config.tokenizer else {}
+    unit = {} if model.tokenizer else {"unit": "bytes"}
     return {"factor": BUDGET_FACTOR, "margin": BUDGET_MARGIN, "thinking": THINKING_BUDGET, **unit}
 
 
@@ -260,7 +212,7 @@ def _answer_missing(
     }
 
 
-def _engine(
+def _start_engine(
     requests: list[Request],
     config: EvaluationConfig,
     model: AnyModel,
@@ -269,25 +221,15 @@ def _engine(
     max_positions: int | None,
 ) -> Engine:
     stop_id = tokenizer.stop_id if tokenizer else None
-    other_stops = [token for token in model.declared_stops if token != stop_id]
-    if isinstance(model, ServedModel):
-        from megatron_rfft.evaluation.engines.openai import OpenAiEngine
-
-        options = {key: getattr(config, key) for key in ("api_key_env", "concurrency", "retry_seconds")}
-        options |= {"stop_id": stop_id, "other_stops": other_stops, "max_positions": max_positions}
-        return OpenAiEngine(model.name, model.base_url, chat=chat, **options)
-    longest = max(len(request.prompt_ids) + request.max_tokens for request in requests)
-    return load_engine(
-        config.engine,
-        config.model,
+    start = Start(
         dtype=config.dtype,
         stop_id=stop_id,
-        other_stops=other_stops,
-        max_length=longest,
-        tensor_parallel=config.tensor_parallel,
-        prefix_caching=config.prefix_caching,
-        batch_invariant=config.batch_invariant,
+        other_stops=tuple(token for token in model.declared_stops if token != stop_id),
+        max_length=max(len(request.prompt_ids) + request.max_tokens for request in requests),
+        max_positions=max_positions,
+        chat=chat,
     )
+    return config.engine.start(model, start)
 
 
 def _read(completion: Completion | TextCompletion, tokenizer: Tokenizer | None) -> tuple[str, int | None, bool]:

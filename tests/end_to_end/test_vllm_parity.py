@@ -19,11 +19,11 @@ from tests.training.conftest import small_config
 GENERATE = """
 import json, sys
 from pathlib import Path
-from megatron_rfft.evaluation.engines import load_engine
+from megatron_rfft.evaluation.engines import ENGINES, Start
 from megatron_rfft.evaluation.engines.base import Request
 
 job = json.loads(Path(sys.argv[1]).read_text())
-engine = load_engine(job["engine"], Path(job["model"]), dtype="fp32", stop_id=job["stop_id"], max_length=1024)
+engine = ENGINES[job["engine"]]().load(Path(job["model"]), Start("fp32", job["stop_id"], max_length=1024))
 requests = [Request(prompt, 96) for prompt in job["prompts"]]
 answers = {done.position: [done.token_ids, done.stopped] for done in engine.generate(requests)}
 Path(job["output"]).write_text(json.dumps([answers[i] for i in range(len(requests))]))

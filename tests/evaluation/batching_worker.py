@@ -4,7 +4,7 @@ import json
 import sys
 from pathlib import Path
 
-from megatron_rfft.evaluation.engines import Request, load_engine
+from megatron_rfft.evaluation.engines import Request, Start, VllmOptions
 
 
 def answers(engine, requests: list[Request]) -> list[list]:
@@ -18,8 +18,8 @@ def main() -> None:
     requests = [Request(ids, budget) for ids, budget in job["requests"]]
     found = {}
     for cached in (True, False):
-        options = {"stop_id": job["stop_id"], "dtype": "float32", "max_length": job["max_length"]}
-        engine = load_engine("vllm", Path(job["model"]), prefix_caching=cached, **options)
+        start = Start("float32", job["stop_id"], max_length=job["max_length"])
+        engine = VllmOptions(prefix_caching=cached).load(Path(job["model"]), start)
         found[f"whole {cached}"] = answers(engine, requests)
         parts: list = [None] * len(requests)
         for part in range(3):

@@ -7,8 +7,7 @@ import pytest
 
 from megatron_rfft.common.errors import CommandFailed, UserError
 from megatron_rfft.common.files import read_json
-from megatron_rfft.evaluation import runner
-from megatron_rfft.evaluation.engines import load_engine, vllm
+from megatron_rfft.evaluation.engines import HfOptions, Start, VllmOptions, engine_options, vllm
 from megatron_rfft.evaluation.figures import Wording
 from megatron_rfft.evaluation.questions import draw_examples, prepare_questions
 from megatron_rfft.evaluation.report import write_report
@@ -50,7 +49,7 @@ def test_vllm_gives_the_same_tokens_in_one_part_and_in_three_with_and_without_th
 
 def test_transformers_gives_the_same_tokens_in_one_part_and_in_three(tiny_model):
     requests = requests_of(tiny_model)
-    engine = load_engine("hf", tiny_model, stop_id=load_tokenizer(tiny_model).stop_id, max_length=MAX_LENGTH)
+    engine = HfOptions().load(tiny_model, Start(stop_id=load_tokenizer(tiny_model).stop_id, max_length=MAX_LENGTH))
 
     def answers(some):
         return [d.token_ids for d in sorted(engine.generate(some), key=lambda done: done.position)]
@@ -72,8 +71,8 @@ def test_batch_invariance_is_asked_of_vllm_on_a_gpu(monkeypatch):
 
 
 def test_a_run_says_how_it_was_batched_and_is_continued_in_no_other_way(tmp_path):
-    with pytest.raises(UserError, match="go with --engine vllm, not hf"):
-        EvaluationConfig("model", ("coin_flip",), (1,), engine="hf", batch_invariant=True)
+    with pytest.raises(UserError, match="--batch-invariant goes with --engine vllm, not hf"):
+        engine_options("hf", {"batch_invariant": True})
     noted = {"name": "vllm", "version": "vllm 1", "dtype": "float32", "device": "cpu"}
     with open_run_folder(tmp_path / "run", {}) as folder:
         folder.set_engine(noted)  # as earlier versions did
@@ -85,12 +84,13 @@ def test_a_run_says_how_it_was_batched_and_is_continued_in_no_other_way(tmp_path
 def test_what_was_asked_of_vllm_reaches_it_and_the_settings(tiny_model, tmp_path, monkeypatch):
     asked = {}
 
-    def load(name, model, **options):
+    def load(model, **options):
         asked.update(options)
         raise CommandFailed("far enough")
 
-    monkeypatch.setattr(runner, "load_engine", load)
-    config = EvaluationConfig(tiny_model, ("coin_flip",), (1,), prefix_caching=False, batch_invariant=True)
+    monkeypatch.setattr(vllm, "VllmEngine", load)
+    options = VllmOptions(prefix_caching=False, batch_invariant=True)
+    config = EvaluationConfig(tiny_model, ("coin_flip",), (1,), engine=options)
     with pytest.raises(CommandFailed, match="far enough"):
         evaluate(config, tmp_path / "run")
     assert (asked["prefix_caching"], asked["batch_invariant"]) == (False, True)

@@ -7,8 +7,7 @@ import pytest
 from megatron_rfft.common.errors import UserError
 from megatron_rfft.common.files import write_json
 from megatron_rfft.common.manifest import write_manifest
-from megatron_rfft.evaluation import runner
-from megatron_rfft.evaluation.engines import Completion, Engine, Request, load_engine
+from megatron_rfft.evaluation.engines import Completion, Engine, HfOptions, Request, Start
 from megatron_rfft.evaluation.model import open_model
 from megatron_rfft.evaluation.runner import EvaluationConfig, evaluate
 from megatron_rfft.evaluation.table import format_table, warn_of
@@ -23,7 +22,7 @@ class Recorder(Engine):
     name, version, dtype, device = "recorder", "recorder 1", "float32", "cpu"
 
     def __init__(self, tokenizer, runs_on):
-        self.tokenizer, self.runs_on, self.requests, self.options = tokenizer, runs_on, [], {}
+        self.tokenizer, self.runs_on, self.requests, self.start = tokenizer, runs_on, [], None
 
     def generate(self, requests, finished=()):
         self.requests = list(requests)
@@ -39,11 +38,11 @@ def record(monkeypatch, tiny_model):
     def install(runs_on=False) -> Recorder:
         engine = Recorder(load_tokenizer(tiny_model), runs_on)
 
-        def load(name, model, **options):
-            engine.options = options
+        def load(options, folder, start):
+            engine.start = start
             return engine
 
-        monkeypatch.setattr(runner, "load_engine", load)
+        monkeypatch.setattr(HfOptions, "load", load)
         return engine
 
     return install
@@ -60,8 +59,8 @@ def copy_of(model, folder, manifest: dict | None, stops=None):
 
 
 def ask(model, output, **changes):
-    options = {"tasks": ("coin_flip",), "lengths": (3,), "samples": 8, "form": "direct", "engine": "hf", **changes}
-    return evaluate(EvaluationConfig(model=model, **options), output)
+    options = {"tasks": ("coin_flip",), "lengths": (3,), "samples": 8, "form": "direct", **changes}
+    return evaluate(EvaluationConfig(model=model, engine=HfOptions(), **options), output)
 
 
 def test_a_model_trained_with_a_beginning_token_is_asked_with_it(tiny_model, tmp_path, record):
@@ -82,23 +81,23 @@ def test_a_foreign_model_ends_by_any_stop_token_that_it_declares(tiny_model, tmp
     engine = record()
     model = copy_of(tiny_model, tmp_path / "model", None, stops=[3, 4])
     results = ask(model, tmp_path / "run")
-    assert engine.options["other_stops"] == [3, 4]
+    assert engine.start.other_stops == (3, 4)
     assert results["model"]["declared_stops"] == [3, 4]
     assert open_model(copy_of(tiny_model, tmp_path / "none", None)).declared_stops == []
     # A model trained here declares the token that its tokenizer declares: nothing is added.
     stop_id = load_tokenizer(tiny_model).stop_id
     ours = copy_of(tiny_model, tmp_path / "ours", {"form": "direct"}, stops=stop_id)
     ask(ours, tmp_path / "run of ours")
-    assert (engine.options["stop_id"], engine.options["other_stops"]) == (stop_id, [])
+    assert (engine.start.stop_id, engine.start.other_stops) == (stop_id, ())
 
 
 def test_transformers_stops_at_the_first_of_them(tiny_model):
     stop_id = load_tokenizer(tiny_model).stop_id
     requests = [Request([number, *range(10, 40)], 60) for number in range(16)]
-    plain = load_engine("hf", tiny_model, stop_id=stop_id, max_length=200)
+    plain = HfOptions().load(tiny_model, Start(stop_id=stop_id))
     answers = {done.position: done for done in plain.generate(requests)}
     other = next(done.token_ids[5] for done in answers.values() if len(done.token_ids) > 5)
-    engine = load_engine("hf", tiny_model, stop_id=stop_id, other_stops=[other], max_length=200)
+    engine = HfOptions().load(tiny_model, Start(stop_id=stop_id, other_stops=(other,)))
     for done in engine.generate(requests):
         whole = answers[done.position]
         cut = whole.token_ids.index(other) if other in whole.token_ids else len(whole.token_ids)

@@ -6,6 +6,7 @@ import httpx
 import pytest
 
 from megatron_rfft.common.errors import CommandFailed, UserError
+from megatron_rfft.evaluation.engines import ServerOptions
 from megatron_rfft.evaluation.engines.openai_replies import BrokenReply, Refusal, read_text
 from megatron_rfft.evaluation.runner import EvaluationConfig, evaluate
 from tests.evaluation.test_openai_engine import lines, serving
@@ -13,7 +14,7 @@ from tests.evaluation.test_openai_engine import lines, serving
 
 def ask(output, url, **changes):
     options = {"tasks": ("coin_flip",), "lengths": (5, 6, 7), "samples": 5, "form": "cot-zero-shot", "max_tokens": 500}
-    config = EvaluationConfig(model=url, engine="openai", **{**options, **changes})
+    config = EvaluationConfig(model=url, engine=ServerOptions(), **{**options, **changes})
     return evaluate(config, output)
 
 

@@ -7,8 +7,7 @@ import pytest
 
 from megatron_rfft.common.errors import UserError
 from megatron_rfft.common.parts import Part
-from megatron_rfft.evaluation import runner
-from megatron_rfft.evaluation.engines import Completion, Engine
+from megatron_rfft.evaluation.engines import Completion, Engine, VllmOptions
 from megatron_rfft.evaluation.questions import draw_examples, token_budget
 from megatron_rfft.evaluation.run_folder import open_run_folder
 from megatron_rfft.evaluation.runner import EvaluationConfig, evaluate
@@ -49,7 +48,7 @@ class OracleEngine(Engine):
 def use_engine(tiny_model, monkeypatch):
     def install(respond=lambda prompt, response: response, form="direct") -> OracleEngine:
         engine = OracleEngine(tiny_model, respond, form)
-        monkeypatch.setattr(runner, "load_engine", lambda *args, **kwargs: engine)
+        monkeypatch.setattr(VllmOptions, "load", lambda *_: engine)
         return engine
 
     return install
@@ -91,7 +90,7 @@ def test_outcomes_are_told_apart(tiny_model, tmp_path, use_engine):
 def test_a_finished_run_needs_no_engine(tiny_model, tmp_path, use_engine, monkeypatch):
     use_engine()
     first = evaluate(config(tiny_model), tmp_path / "run")
-    monkeypatch.setattr(runner, "load_engine", None)
+    monkeypatch.setattr(VllmOptions, "load", None)
     assert evaluate(config(tiny_model), tmp_path / "run") == first
 
 
