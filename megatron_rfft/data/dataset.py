@@ -38,6 +38,20 @@ class PackedBatch:
     """Tokens of the longest document."""
 
 
+class TooLongError(UserError):
+    """The longest ``document`` has more ``tokens`` than a sequence, whose length the config calls ``key``."""
+
+    def __init__(self, document: str, tokens: int, limit: int, count: int, key: str = "data.sequence_length"):
+        super().__init__(document, tokens, limit, count, key)
+        self.document, self.tokens, self.limit, self.count, self.key = document, tokens, limit, count, key
+
+    def __str__(self) -> str:
+        return (
+            f"{self.document} has {self.tokens} tokens, more than {self.key} {self.limit}; "
+            f"raise it or tokenize shorter lengths ({self.count} documents do not fit)"
+        )
+
+
 class PackedDataset:
     """Sequences of ``sequence_length`` tokens from data ``sources``, in an order given by ``seed``.
 
@@ -222,11 +236,9 @@ class PackedDataset:
         part = int(np.searchsorted(self._part_starts, longest, side="right")) - 1
         local = longest - int(self._part_starts[part])
         row = self.parts[part].rows[local]
-        raise UserError(
-            f"document {local} of {self.sources[part].path} ({self.parts[part].tasks[row['task']]} at "
-            f"length {row['length']}) has {self.padded_lengths[longest]} tokens, more than data.sequence_length "
-            f"{self.sequence_length}; raise it or tokenize shorter lengths ({too_long} documents do not fit)"
-        )
+        task = f"{self.parts[part].tasks[row['task']]} at length {row['length']}"
+        document = f"document {local} of {self.sources[part].path} ({task})"
+        raise TooLongError(document, int(self.padded_lengths[longest]), self.sequence_length, too_long)
 
 
 def _tasks_and_lengths(parts: Sequence[Documents]) -> tuple[list[tuple[str, int]], np.ndarray]:

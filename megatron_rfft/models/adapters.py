@@ -5,7 +5,7 @@ of adapted models agree. Of each pair, the factor on the side that the layer is 
 one is whole on every tensor-parallel rank; what they send each other is as wide as the rank, never as the layer.
 """
 
-from functools import cache
+from functools import partial
 
 import torch
 import torch.nn.functional as F
@@ -91,38 +91,35 @@ class Adapter(torch.nn.Module):
         return [getattr(self, f"{prefix}b_{part}") for part in self.spec.parts]
 
 
-class _Adapted:
-    """What the class of a parallel linear layer gains while it carries an adapter."""
-
-    def forward(self, x: Tensor, *args, **kwargs):
-        result = super().forward(x, *args, **kwargs)
-        if not getattr(self, "return_layernorm_output", False):
-            output, bias = result
-        elif len(result) == 3:  # Transformer Engine's fused norm, with its bias left to the caller
-            output, bias, x = result
-        else:
-            (output, x), bias = result
-        return output + self.adapter(x), bias
-
-    def sharded_state_dict(self, prefix: str = "", sharded_offsets: tuple = (), metadata: dict | None = None) -> dict:
-        metadata = ensure_metadata_has_dp_cp_group(metadata)
-        state = super().sharded_state_dict(prefix, sharded_offsets, metadata)
-        bare = {key: value for key, value in state.items() if not key.startswith(f"{prefix}{_CHILD}.")}
-        tensors = self.adapter.state_dict(keep_vars=True)
-        axes = {name: axis for name in tensors if (axis := self.adapter.split_axis(name)) is not None}
-        return bare | make_sharded_tensors_for_checkpoint(
-            tensors,
-            f"{prefix}{_CHILD}.",
-            axes,
-            sharded_offsets,
-            tp_group=parallel_state.get_tensor_model_parallel_group(),
-            dp_cp_group=metadata["dp_cp_group"],
-        )
+def _add_update(linear: torch.nn.Module, args: tuple, result: tuple) -> tuple:
+    """Forward hook of a parallel linear layer that carries an adapter."""
+    x = args[0]
+    if not getattr(linear, "return_layernorm_output", False):
+        output, bias = result
+    elif len(result) == 3:  # Transformer Engine's fused norm, with its bias left to the caller
+        output, bias, x = result
+    else:
+        (output, x), bias = result
+    return output + linear.adapter(x), bias
 
 
-@cache
-def _adapted(cls: type) -> type:
-    return type(f"Adapted{cls.__name__}", (_Adapted, cls), {})
+def _sharded_state_dict(
+    linear: torch.nn.Module, prefix: str = "", sharded_offsets: tuple = (), metadata: dict | None = None
+) -> dict:
+    """What the layer's own method returns, with the adapter's tensors split as they are."""
+    metadata = ensure_metadata_has_dp_cp_group(metadata)
+    state = type(linear).sharded_state_dict(linear, prefix, sharded_offsets, metadata)
+    bare = {key: value for key, value in state.items() if not key.startswith(f"{prefix}{_CHILD}.")}
+    tensors = linear.adapter.state_dict(keep_vars=True)
+    axes = {name: axis for name in tensors if (axis := linear.adapter.split_axis(name)) is not None}
+    return bare | make_sharded_tensors_for_checkpoint(
+        tensors,
+        f"{prefix}{_CHILD}.",
+        axes,
+        sharded_offsets,
+        tp_group=parallel_state.get_tensor_model_parallel_group(),
+        dp_cp_group=metadata["dp_cp_group"],
+    )
 
 
 def attach(stage: GPTModel, adapter: AdapterConfig, model: ModelConfig) -> None:
@@ -151,8 +148,9 @@ def in_layer(layer: torch.nn.Module, spec: Linear) -> torch.nn.Module:
 def put_adapters(adapters: dict[torch.nn.Module, Adapter]) -> None:
     """Give layers their adapters."""
     for linear, adapter in adapters.items():
-        linear.__class__ = _adapted(type(linear))
         linear.add_module(_CHILD, adapter)
+        adapter.hook = linear.register_forward_hook(_add_update)
+        linear.sharded_state_dict = partial(_sharded_state_dict, linear)  # found before the method of its class
         if hasattr(linear, "return_layernorm_output"):
             linear.return_layernorm_output = True
 
@@ -160,9 +158,10 @@ def put_adapters(adapters: dict[torch.nn.Module, Adapter]) -> None:
 def take_adapters(stage: GPTModel) -> dict[torch.nn.Module, Adapter]:
     """Take all adapters off ``stage``; :func:`put_adapters` puts them back."""
     taken = {linear: linear.adapter for linear in adapted_layers(stage)}
-    for linear in taken:
+    for linear, adapter in taken.items():
+        adapter.hook.remove()
         delattr(linear, _CHILD)
-        linear.__class__ = type(linear).__bases__[1]
+        del linear.sharded_state_dict
         if hasattr(linear, "return_layernorm_output"):
             linear.return_layernorm_output = False
     return taken
@@ -175,7 +174,7 @@ def put_foreign_adapters(stage: GPTModel, adapter: AdapterConfig, model: ModelCo
 
 def adapted_layers(stage: GPTModel) -> list[torch.nn.Module]:
     """The layers of ``stage`` that carry adapters."""
-    return [module for module in stage.modules() if isinstance(module, _Adapted)]
+    return [module for module in stage.modules() if isinstance(getattr(module, _CHILD, None), Adapter)]
 
 
 def trained_part(stage: GPTModel, state: dict) -> dict:

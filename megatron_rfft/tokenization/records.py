@@ -23,11 +23,14 @@ GENERAL = "general"
 
 
 class BadRecord(ValueError):
-    """A record that cannot be used; the message says why."""
+    """A record that cannot be used: the ``reason``, and the name of the ``field`` that is wrong, where it is one."""
 
+    def __init__(self, reason: str, field: str | None = None):
+        super().__init__(reason, field)
+        self.reason, self.field = reason, field
 
-class WrongLength(BadRecord):
-    """A length that no task has."""
+    def __str__(self) -> str:
+        return self.reason
 
 
 class ChatMessage(msgspec.Struct, gc=False):
@@ -153,7 +156,8 @@ def read_documents(
         except DamagedInput as error:  # found at the row after the last that could be read
             raise UserError(f"{chunk.place(row + 1)}: {error}; restore the file") from error
         except (msgspec.MsgspecError, UnicodeDecodeError, BadRecord, TemplateRefusal) as error:
-            refuse(chunk, row, _reason(error), _fix(error, fields), fields, skipped)
+            bad = _bad_record(error)
+            refuse(chunk, row, bad.reason, _fix(bad, fields), fields, skipped)
 
 
 def _decoded(line: bytes, decode: Callable[[bytes], Any]) -> Any:
@@ -172,7 +176,7 @@ def _decoded(line: bytes, decode: Callable[[bytes], Any]) -> Any:
 def _document(row: int, record: Any, fields: Fields, wrap: Callable[[Prompt], str] | None) -> Document:
     length = getattr(record, "length", None) or 0
     if not 0 <= length <= MAX_LENGTH:
-        raise WrongLength(f"length {length} is not between 0 and {MAX_LENGTH}")
+        raise BadRecord(f"length {length} is not between 0 and {MAX_LENGTH}", fields.length_field)
     prompt, response = _split(record.messages) if fields.messages else (record.prompt, record.response)
     if not prompt:
         raise BadRecord("the prompt is empty: the response's first token could not be predicted")
@@ -195,22 +199,24 @@ def _split(messages: list[ChatMessage]) -> tuple[list[dict[str, str]], str]:
     return [{"role": message.role, "content": message.content} for message in given], last.content
 
 
-def _reason(error: Exception) -> str:
-    if isinstance(error, msgspec.ValidationError):
-        return str(error)[0].lower() + str(error)[1:].replace(" - at `$.", " at field `")
+def _bad_record(error: Exception) -> BadRecord:
+    if isinstance(error, BadRecord):
+        return error
+    if isinstance(error, msgspec.ValidationError):  # words alone, such as "Expected `int`, got `str` - at `$.length`"
+        what, _, place = str(error).partition(" - at `$.")
+        where = f" at field `{place}" if place else ""
+        return BadRecord(f"{what[0].lower()}{what[1:]}{where}", re.split(r"[\[.`]", place)[0] or None)
     if isinstance(error, UnicodeDecodeError):
-        return f"is not UTF-8 ({error.reason} at byte {error.start} of a text)"
+        return BadRecord(f"is not UTF-8 ({error.reason} at byte {error.start} of a text)")
     if isinstance(error, msgspec.DecodeError):
-        return f"is not valid JSON ({error})"
-    return str(error)
+        return BadRecord(f"is not valid JSON ({error})")
+    return BadRecord(str(error))
 
 
-def _fix(error: Exception, fields: Fields) -> str:
+def _fix(bad: BadRecord, fields: Fields) -> str:
     """What to do about a bad record: a field of another's data may mean something else than in a corpus."""
-    named = re.search(r"at `\$\.([^`]*)`$", str(error)) if isinstance(error, msgspec.ValidationError) else None
-    wrong_length = isinstance(error, WrongLength)
     for key, (name, _) in fields.optional.items():
-        if (named and named[1].split("[")[0] == name) or (wrong_length and key == "length"):
+        if bad.field == name:
             return f"fix it, give another field with --{key}-field NAME, or none with --{key}-field ''"
     return "fix it"
 

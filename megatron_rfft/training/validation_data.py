@@ -2,7 +2,7 @@
 
 from megatron_rfft.common.errors import UserError
 from megatron_rfft.data.blend import check_alike
-from megatron_rfft.data.dataset import PackedDataset
+from megatron_rfft.data.dataset import PackedDataset, TooLongError
 from megatron_rfft.training.config import TrainConfig
 
 
@@ -32,7 +32,7 @@ def open_validation(config: TrainConfig, train: PackedDataset) -> PackedDataset 
             cache=config.data.cache,
             document_multiple=config.data.document_multiple,
         )
-    except UserError as error:
-        raise UserError(str(error).replace("data.sequence_length", "validation.sequence_length")) from error
+    except TooLongError as error:
+        raise TooLongError(*error.args[:-1], "validation.sequence_length") from error
     check_alike({**train.manifests, **dataset.manifests})
     return dataset

@@ -137,10 +137,10 @@ class OpenAiEngine(Engine):
             try:
                 answer = await self._ask_within_context(client, position, request)
             except PassingError as error:
-                broken = str(error) if isinstance(error, BrokenReply) else None
+                broken = error.reason if isinstance(error, BrokenReply) else None
                 pause = max(wait * random.uniform(0.75, 1.25), error.wait or 0.0)  # not all at the same moment again
                 if clock() + pause > give_up or (broken and broken == last_broken):
-                    self._lost.append(str(error))
+                    self._lost.append(error.reason)
                     self._lost_in_a_row += not broken
                     self._not_taken += bool(broken)
                     return None

@@ -26,7 +26,7 @@ class PassingError(Exception):
 
     def __init__(self, reason: str, wait: float | None = None):
         super().__init__(reason)
-        self.wait = wait
+        self.reason, self.wait = reason, wait
 
 
 class BrokenReply(PassingError):
@@ -34,22 +34,29 @@ class BrokenReply(PassingError):
 
 
 class Refusal(Exception):
-    """The request was not taken as it is; asked again, it would not be either."""
+    """The request was not taken as it is, for what the server ``said``; asked again, it would not be either."""
+
+    def __init__(self, said: str, place: str = ""):
+        super().__init__(said, place)
+        self.said, self.place = said, place
+
+    def __str__(self) -> str:
+        return f"{self.place}: {self.said}" if self.place else self.said
 
     @property
     def is_too_long(self) -> bool:
         """Whether prompt and budget do not fit into the model's context."""
-        return _CONTEXT.search(str(self)) is not None
+        return _CONTEXT.search(self.said) is not None
 
     @property
     def limit(self) -> int | None:
         """The context's tokens, if they are named."""
-        found = _LIMIT.search(str(self))
+        found = _LIMIT.search(self.said)
         return int(found[1]) if found else None
 
     def named(self, parameters: Collection[str]) -> list[str]:
         """Those of ``parameters`` that it complains about."""
-        return [name for name in parameters if re.search(rf"\b{name}\b", str(self))]
+        return [name for name in parameters if re.search(rf"\b{name}\b", self.said)]
 
 
 def require_success(response: httpx.Response, key: str | None) -> None:
@@ -62,7 +69,7 @@ def require_success(response: httpx.Response, key: str | None) -> None:
     if status != 200:
         said = " ".join(response.text.split())[:500]
         said = said.replace(key, "***") if key else said
-        raise Refusal(f"HTTP {status} from {response.url}: {said}")
+        raise Refusal(said, f"HTTP {status} from {response.url}")
 
 
 def _retry_after(response: httpx.Response) -> float | None:
