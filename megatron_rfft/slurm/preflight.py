@@ -19,7 +19,7 @@ from megatron_rfft.common.errors import UserError
 from megatron_rfft.common.files import read_json, write_json
 from megatron_rfft.diagnostics.doctor.file_system import check_file_system
 from megatron_rfft.diagnostics.doctor.findings import Status
-from megatron_rfft.slurm.postmortem import Postmortem, print_bad_nodes
+from megatron_rfft.slurm.postmortem import Postmortem
 from megatron_rfft.training.config import TrainConfig
 from megatron_rfft.training.config_reader import load_config
 from megatron_rfft.training.layout_check import check_layout
@@ -228,7 +228,9 @@ def main(arguments: list[str] | None = None) -> int:
     node = steps.add_parser("node", help="this node")
     node.add_argument("--run", type=Path, required=True, help="the run's folder")
     node.add_argument("--checks", default="all", help=f"all, some of {','.join(CHECKS)}, or -NAME for all but it")
-    compare = steps.add_parser("compare", help="what the nodes wrote; prints the bad nodes, each with its reason")
+    compare = steps.add_parser(
+        "compare", help="what the nodes wrote; leaves the bad ones, each with its reason, in postmortem.json"
+    )
     compare.add_argument("--nodes", required=True, help="those that there must be: node1,node2")
     for step in (node, compare):
         step.add_argument("--output", type=Path, required=True, help="folder that all nodes see")
@@ -255,7 +257,6 @@ def _compare(output: Path, nodes: list[str]) -> int:
     Postmortem(kind, host, None, EXIT_FAILED, verdict.problems, verdict.bad).write(output)
     for problem in verdict.problems:
         print(f"error: {problem}", file=sys.stderr)
-    print_bad_nodes(verdict.bad)
     return EXIT_FAILED
 
 

@@ -22,6 +22,7 @@ def main() -> int:
     parser = argparse.ArgumentParser(allow_abbrev=False)
     for name in (*SRUN, "open-mode", *PYXIS):
         parser.add_argument(f"--{name}")
+    parser.add_argument("--overlap", action="store_true")
     parser.add_argument("command", nargs=argparse.REMAINDER)
     options = parser.parse_args(words)
     given = {name: getattr(options, name.replace("-", "_")) for name in PYXIS}

@@ -168,6 +168,19 @@ def test_a_job_that_cannot_do_without_the_bad_node_fails_and_names_it(
     assert "error: node1: gpus" not in run.log
 
 
+def test_a_job_keeps_to_its_reservation(cluster, small_data, tmp_path, smi_of_a_bad_node):
+    """Outside it there are good nodes, which the job would wait for in vain."""
+    about = ("StartTime=now", "Duration=60", "Users=root", "Nodes=node[1-2]")
+    cluster.run("scontrol", "create", "reservation", "ReservationName=two", *about)
+    try:
+        run = Run(cluster, small_data.prefix, tmp_path)
+        run.submit("--reservation=two", PATH=smi_of_a_bad_node)
+        assert run.wait() == "FAILED"
+    finally:
+        cluster.run("scontrol", "delete", "ReservationName=two")
+    assert "preflight: node2, and its reservation has only 1 other nodes that are up; left out by" in run.log
+
+
 BREAKS_ON_NODE2 = """\
 import os, socket, sys
 if socket.gethostname() == "node2" and sys.orig_argv[1:4] == ["-u", "-m", "megatron_rfft.train"]:
