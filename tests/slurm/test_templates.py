@@ -196,12 +196,17 @@ def container(tmp_path) -> dict[str, str]:
     return {"PATH": path, "CONTAINER": IMAGE, "CONTAINER_MOUNTS": MOUNTS, "PYTHON": "/not/in/the/image/python"}
 
 
-def steps_inside(folder: Path) -> list[list[str]]:
-    """The commands that ran in the container; each was given the image, the mounts and this folder."""
+def notes_of(folder: Path) -> list[dict]:
+    """What each step in the container was; all were given the image, the mounts and this folder."""
     notes = [json.loads(line) for line in (folder / "notes").read_text().splitlines()]
     given = {"container-image": IMAGE, "container-mounts": MOUNTS, "container-workdir": str(ROOT)}
     assert all({name: note[name] for name in given} == given for note in notes)
-    return [note["command"] for note in notes]
+    return notes
+
+
+def steps_inside(folder: Path) -> list[list[str]]:
+    """The commands that ran in the container."""
+    return [note["command"] for note in notes_of(folder)]
 
 
 def test_stages_run_in_the_container(container, small_data, tmp_path):
@@ -212,6 +217,30 @@ def test_stages_run_in_the_container(container, small_data, tmp_path):
     run_task("data_prep.sbatch", **container, **given, SLURM_ARRAY_TASK_ID="0", SLURM_ARRAY_TASK_COUNT="1")
     assert len(Documents(tmp_path / "data")) == len(Documents(small_data.prefix))
     assert [command[0] for command in steps_inside(tmp_path)] == ["bash", "python"]
+
+
+@pytest.mark.parametrize(
+    ("given", "name", "unpacks", "left"),
+    [
+        ({}, "7_2", [True, False, False], ""),
+        ({"CONTAINER_UNPACK_AS": "mine"}, "mine", [True, False, False], "pyxis_mine"),
+        ({"CONTAINER_UNPACK_AS": "none"}, None, [True, True, True], None),
+    ],
+)
+def test_the_image_is_unpacked_once_and_removed_in_the_end(container, tmp_path, given, name, unpacks, left):
+    """Three steps of a job whose preflight fails: the config, the node and what it wrote."""
+    answers = f"""case "$*" in *preflight\\ config*) echo {tmp_path}/run ;; *preflight\\ compare*) exit 1 ;; esac"""
+    (tmp_path / "image" / "python").write_text(f"#!/bin/sh\n{answers}\n")
+    job = {"SLURM_JOB_ID": "7", "SLURM_RESTART_COUNT": "2", "SLURM_JOB_NODELIST": "n1", "SLURM_JOB_NUM_NODES": "1"}
+    job["SLURM_JOB_PARTITION"] = "gpu"
+    (tmp_path / "programs" / "sinfo").symlink_to("/bin/true")
+    done = run_task("train.sbatch", "run.yaml", check=False, **container, **job, **given, RECORD="Restarts=2")
+    assert (done.returncode, "no verdict could be had" in done.stderr) == (1, True), done.stderr
+    notes = notes_of(tmp_path)
+    assert {note["container-name"] for note in notes} == {name}
+    assert [note["unpacks"] for note in notes][:3] == unpacks
+    images = tmp_path / "notes.unpacked"
+    assert (images.read_text() if images.exists() else None) == left
 
 
 @pytest.mark.slow
