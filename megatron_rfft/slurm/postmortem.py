@@ -1,13 +1,11 @@
 """After a failed start of a job: which rank failed first, of what, and the lines that matter, on one page."""
 
 import re
-import sys
-from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-from megatron_rfft.common.cli import EXIT_HUNG, make_parser, run_command
-from megatron_rfft.common.files import read_json, require_directory, write_json
+from megatron_rfft.common.cli import EXIT_HUNG
+from megatron_rfft.common.files import read_json, write_json
 
 CLASSES = {
     "out of memory": r"OutOfMemoryError|CUDA out of memory|Cannot allocate memory|MemoryError|oom[-_ ]?kill",
@@ -47,11 +45,10 @@ class Postmortem:
         """Leave ``postmortem.json`` in the folder of a start's logs."""
         write_json(logs / "postmortem.json", asdict(self))
 
-
-def print_bad_nodes(nodes: Mapping[str, str]) -> None:
-    """A line for each: NODE, a tab, the reason. slurm/train.sbatch reads them."""
-    for name, reason in nodes.items():
-        print(f"{name}\t{' '.join(reason.split())}")
+    def summary(self) -> str:
+        """The class, the rank and the last lines, for the job's log."""
+        where = "no process was seen to fail" if self.rank is None else f"rank {self.rank} on {self.host} failed first"
+        return "\n".join([f"{self.kind}: {where}, exit code {self.exit_code}", *self.lines[-5:]])
 
 
 def examine(logs: Path, code: int) -> Postmortem:
@@ -94,23 +91,3 @@ def _kind(lines: list[str], code: int) -> str:
         if re.search(pattern, text):
             return kind
     return "killed" if code in (137, 143) else "unknown"
-
-
-def main() -> None:
-    """Write ``postmortem.json`` into the folder of logs; print it on stderr, and bad nodes on stdout."""
-    parser = make_parser(
-        "Say what a failed start of a job died of.", "python -m megatron_rfft.slurm.postmortem runs/a/slurm/17/0"
-    )
-    parser.add_argument("logs", type=Path, help="RUN/slurm/JOB/START")
-    parser.add_argument("--code", type=int, default=1, help="exit code of the step")
-    options = parser.parse_args()
-    logs = require_directory(options.logs, "give RUN/slurm/JOB/START")
-    found = examine(logs, options.code)
-    found.write(logs)
-    where = "no process was seen to fail" if found.rank is None else f"rank {found.rank} on {found.host} failed first"
-    print("\n".join([f"{found.kind}: {where}, exit code {found.exit_code}", *found.lines[-5:]]), file=sys.stderr)
-    print_bad_nodes(found.bad_nodes)
-
-
-if __name__ == "__main__":
-    run_command(main)

@@ -115,6 +115,66 @@ def test_options_of_an_array_reach_the_trainer_as_they_were_written(tmp_path):
     assert given[given.index("--config") :] == ["--config", "my config.yaml", *words, "--run.seed", "7"]
 
 
+STEPS = """case "$*" in
+*slurm.preflight*) echo "$RUN" ;;
+*slurm.launch*) exit 76 ;;
+*slurm.verdict*) echo a banner; echo "$VERDICT" ;;
+esac"""
+"""An srun whose training hangs, and whose verdict is VERDICT."""
+CALLS = """case "$1" in
+requeue | update) echo "$@" >>"$0.calls" ;;
+*) exec sh -c "$SCONTROL" "$0" "$@" ;;
+esac"""
+"""A scontrol that notes what it is told to do."""
+
+
+@pytest.mark.parametrize(
+    ("verdict", "code", "message", "told"),
+    [
+        ("finish|0||finished", 0, "start 1: finished: {run}", []),
+        ("stop|76||hung, and so on", 76, "hung, and so on; not started again", []),
+        ("requeue|75||saved step-1", 75, "saved step-1: the job is requeued\n", ["requeue 5"]),
+        (
+            "requeue|76|n1,n2|hung | $(touch {run}/made) `touch {run}/made`; touch {run}/made",
+            76,
+            "touch {run}/made: the job is requeued without n1, n2\n",
+            ["requeue 5", "update JobId=5 ExcNodeList=n1,n2"],
+        ),
+        ("Traceback", 76, "no verdict could be had on exit code 76; not started again", []),
+    ],
+)
+def test_bash_does_what_the_verdict_says_and_nothing_that_is_written_in_it(tmp_path, verdict, code, message, told):
+    programs = with_scontrol(tmp_path / "programs", RECORD="JobName=x")
+    fakes = {
+        "srun": STEPS,
+        "scontrol": CALLS,
+        "sinfo": "echo partition n1 idle",
+        "sleep": "exit 0 # nobody to wait for",
+    }
+    for name, script in fakes.items():
+        (tmp_path / "programs" / name).write_text(f"#!/bin/sh\n{script}\n")
+        (tmp_path / "programs" / name).chmod(0o755)
+    run = tmp_path / "run"
+    job = {"SLURM_JOB_ID": "5", "SLURM_JOB_NODELIST": "n1", "SLURM_JOB_NUM_NODES": "1", "SLURM_JOB_PARTITION": "gpu"}
+    given = {"SCONTROL": SCONTROL, "RUN": str(run), "VERDICT": verdict.format(run=run), "PREFLIGHT": "none"}
+    done = run_task("train.sbatch", "config.yaml", check=False, **programs, **job, **given)
+    assert done.returncode == code, done.stderr
+    assert message.format(run=run) in done.stdout + done.stderr
+    calls = tmp_path / "programs" / "scontrol.calls"
+    assert (calls.read_text().splitlines() if calls.exists() else []) == told
+    assert [file.name for file in run.iterdir()] == ["slurm"]
+    by_slurm = run / "slurm" / "5" / "0" / "slurm-nodes"
+    assert by_slurm.read_text() == "partition n1 idle\n"
+
+
+def test_a_limit_that_is_no_number_is_refused_before_anything_runs(tmp_path):
+    job = {"SLURM_JOB_ID": "5", "SLURM_JOB_NODELIST": "node1", "SLURM_JOB_NUM_NODES": "1"}
+    programs = with_scontrol(tmp_path / "programs", RECORD="JobName=x")
+    done = run_task("train.sbatch", "config.yaml", check=False, **programs, **job, MAX_RESTARTS="five")
+    assert done.returncode == 2
+    assert "error: MAX_RESTARTS is five; give a number" in done.stderr
+
+
 IMAGE, MOUNTS = "/images/rfft.sqsh", "/scratch:/scratch,/data:/data"
 
 
@@ -136,12 +196,17 @@ def container(tmp_path) -> dict[str, str]:
     return {"PATH": path, "CONTAINER": IMAGE, "CONTAINER_MOUNTS": MOUNTS, "PYTHON": "/not/in/the/image/python"}
 
 
-def steps_inside(folder: Path) -> list[list[str]]:
-    """The commands that ran in the container; each was given the image, the mounts and this folder."""
+def notes_of(folder: Path) -> list[dict]:
+    """What each step in the container was; all were given the image, the mounts and this folder."""
     notes = [json.loads(line) for line in (folder / "notes").read_text().splitlines()]
     given = {"container-image": IMAGE, "container-mounts": MOUNTS, "container-workdir": str(ROOT)}
     assert all({name: note[name] for name in given} == given for note in notes)
-    return [note["command"] for note in notes]
+    return notes
+
+
+def steps_inside(folder: Path) -> list[list[str]]:
+    """The commands that ran in the container."""
+    return [note["command"] for note in notes_of(folder)]
 
 
 def test_stages_run_in_the_container(container, small_data, tmp_path):
@@ -154,6 +219,30 @@ def test_stages_run_in_the_container(container, small_data, tmp_path):
     assert [command[0] for command in steps_inside(tmp_path)] == ["bash", "python"]
 
 
+@pytest.mark.parametrize(
+    ("given", "name", "unpacks", "left"),
+    [
+        ({}, "7_2", [True, False, False], ""),
+        ({"CONTAINER_UNPACK_AS": "mine"}, "mine", [True, False, False], "pyxis_mine"),
+        ({"CONTAINER_UNPACK_AS": "none"}, None, [True, True, True], None),
+    ],
+)
+def test_the_image_is_unpacked_once_and_removed_in_the_end(container, tmp_path, given, name, unpacks, left):
+    """Three steps of a job whose preflight fails: the config, the node and what it wrote."""
+    answers = f"""case "$*" in *preflight\\ config*) echo {tmp_path}/run ;; *preflight\\ compare*) exit 1 ;; esac"""
+    (tmp_path / "image" / "python").write_text(f"#!/bin/sh\n{answers}\n")
+    job = {"SLURM_JOB_ID": "7", "SLURM_RESTART_COUNT": "2", "SLURM_JOB_NODELIST": "n1", "SLURM_JOB_NUM_NODES": "1"}
+    job["SLURM_JOB_PARTITION"] = "gpu"
+    (tmp_path / "programs" / "sinfo").symlink_to("/bin/true")
+    done = run_task("train.sbatch", "run.yaml", check=False, **container, **job, **given, RECORD="Restarts=2")
+    assert (done.returncode, "no verdict could be had" in done.stderr) == (1, True), done.stderr
+    notes = notes_of(tmp_path)
+    assert {note["container-name"] for note in notes} == {name}
+    assert [note["unpacks"] for note in notes][:3] == unpacks
+    images = tmp_path / "notes.unpacked"
+    assert (images.read_text() if images.exists() else None) == left
+
+
 @pytest.mark.slow
 def test_training_runs_in_the_container(container, small_data, tmp_path):
     """All of train.sbatch on one node: preflight, launch and trainer inside, what asks Slurm outside."""
@@ -163,5 +252,5 @@ def test_training_runs_in_the_container(container, small_data, tmp_path):
     done = run_task("train.sbatch", tmp_path / "run.yaml", **container, **job)
     assert "finished" in done.stdout
     ran = [next(word for word in command if word.startswith("megatron_rfft")) for command in steps_inside(tmp_path)]
-    assert ran == [*3 * ["megatron_rfft.slurm.preflight"], "megatron_rfft.slurm.launch"]
+    assert ran == [*3 * ["megatron_rfft.slurm.preflight"], "megatron_rfft.slurm.launch", "megatron_rfft.slurm.verdict"]
     assert (tmp_path / "run" / "slurm" / "7" / "0" / f"finished-{host}").exists()

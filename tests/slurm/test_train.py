@@ -135,7 +135,7 @@ NO_GPU = "gpus: 0 GPUs are visible, 1 processes are to run"
 
 def test_the_job_goes_on_without_a_node_that_fails_the_preflight(cluster, small_data, tmp_path, smi_of_a_bad_node):
     run = Run(cluster, small_data.prefix, tmp_path, run={"steps": 4})
-    job = run.submit("--exclude=node1", PATH=smi_of_a_bad_node, MAX_EXCLUDED=1)
+    job = run.submit("--exclude=node1", PATH=smi_of_a_bad_node, MAX_EXCLUDED=1, PREFLIGHT="-pairs")
     assert run.wait() == "COMPLETED", run.log
     assert run.restarts() == 1
     assert "preflight: node2: the job is requeued without node1, node2" in run.log
@@ -166,6 +166,32 @@ def test_a_job_that_cannot_do_without_the_bad_node_fails_and_names_it(
     assert f"error: node2: {NO_GPU}" in run.log
     assert f"preflight: node2, and {why}" in run.log
     assert "error: node1: gpus" not in run.log
+
+
+def test_a_job_keeps_to_its_reservation(cluster, small_data, tmp_path, smi_of_a_bad_node):
+    """Outside it there are good nodes, which the job would wait for in vain."""
+    about = ("StartTime=now", "Duration=60", "Users=root", "Nodes=node[1-2]")
+    cluster.run("scontrol", "create", "reservation", "ReservationName=two", *about)
+    try:
+        run = Run(cluster, small_data.prefix, tmp_path)
+        run.submit("--reservation=two", PATH=smi_of_a_bad_node)
+        assert run.wait() == "FAILED"
+    finally:
+        cluster.run("scontrol", "delete", "ReservationName=two")
+    assert "preflight: node2, and its reservation has only 1 other nodes that are up; left out by" in run.log
+
+
+@pytest.mark.slow
+def test_nodes_measure_the_bandwidth_between_them_before_the_start(cluster, small_data, tmp_path, smi_of_a_bad_node):
+    """Over gloo, for the GPUs are only said to be there; a limit that none reaches stops the job."""
+    run = Run(cluster, small_data.prefix, tmp_path, run={"steps": 4})
+    run.submit("--nodelist=node[3-4]", PATH=smi_of_a_bad_node)
+    assert run.wait() == "COMPLETED", run.log
+    assert re.search(r"preflight: bandwidth between nodes: [\d.e+-]+ GB/s", run.log)
+    run.submit("--nodelist=node[3-4]", PATH=smi_of_a_bad_node, PAIR_BANDWIDTH=1e6)
+    assert run.wait() == "FAILED"
+    assert "error: pairs: node3 and node4:" in run.log
+    assert "preflight: see above; no single node is to blame; not started again" in run.log
 
 
 BREAKS_ON_NODE2 = """\
