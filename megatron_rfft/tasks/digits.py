@@ -10,8 +10,12 @@ def random_digits(rng: Random, length: int) -> str:
 
 
 def random_count(rng: Random, length: int) -> int:
-    """How many of ``length`` digits: every second time at most three, else any number of them."""
-    return rng.randint(0, rng.choice([min(3, length), length]))
+    """How many of ``length`` digits: half at most three, a quarter any number, a quarter all but at most three.
+
+    So a count tells nothing of the digits that are left, nor they of the count.
+    """
+    few, most = (0, min(3, length)), (max(0, length - 3), length)
+    return rng.randint(*rng.choice([few, few, (0, length), most]))
 
 
 def random_digits_pair(rng: Random, length: int) -> tuple[str, str]:
@@ -36,7 +40,7 @@ def random_digits_until(rng: Random, length: int, stop: str, from_end: bool = Fa
     num = random_digits(rng, length)
     if rng.random() < 0.7:
         num = num.replace(stop, str(int(stop) + 1))
-        if rng.random() < 0.6:
+        if rng.random() < 0.5:
             num = stop + num[1:] if from_end else num[:-1] + stop
     return num
 
@@ -55,3 +59,10 @@ def random_gap(rng: Random, most: int) -> tuple[int, int]:
     """A number up to 17, and one that is larger by at most ``most``."""
     low = rng.randint(0, 17)
     return low, low + rng.randint(0, most)
+
+
+def random_numbers_alike(rng: Random) -> tuple[int, int]:
+    """Two numbers up to 20: every second time the same, else near each other or anywhere."""
+    first = rng.randint(0, 20)
+    near = rng.choice([number for number in range(first - 3, first + 4) if 0 <= number <= 20])
+    return first, rng.choice([first, first, near, rng.randint(0, 20)])

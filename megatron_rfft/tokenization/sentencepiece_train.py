@@ -28,10 +28,8 @@ _STATEMENT = re.compile(r"^ +(\S.*\d.*\n)", re.MULTILINE)
 # ``count = 0`` is a statement, and also how a trace shows the value of count.
 _VALUE = re.compile(r"[\w, ]+ = [^a-z]*\n")
 _SHOWN = re.compile(r"^((?:now, )?[A-Za-z_]\w*\d\w* = '?)[^a-z\n]*$", re.MULTILINE)
-# A small number that a condition reads (``count = 12``) is one piece: two of them compare as two pieces do. But what
-# an update shows (``now, result = 12``) is digits: they count up beyond 9 and are copied into the answer.
-_READ = re.compile(r"^\w+ = (\d\d?)$", re.MULTILINE)
-_UPDATED = re.compile(r"^(now, \w+ = )\d+$", re.MULTILINE)
+# A small number that is a value by itself (``count = 12``) is one piece, so that two of them compare as two pieces do.
+_NUMBER = re.compile(r" = (\d\d?)$", re.MULTILINE)
 
 
 def train_tokenizer(corpora: Sequence[Path], vocab_size: int, max_records: int, output: Path) -> None:
@@ -45,7 +43,7 @@ def train_tokenizer(corpora: Sequence[Path], vocab_size: int, max_records: int, 
     if finished_manifest(manifest, "tokenizer", inputs):
         return
     records = [record for corpus in corpora for record in itertools.islice(read_records(corpus), max_records)]
-    symbols = numbered_statements(records, limit=max(0, vocab_size - _BASE) // 4) + numbers_read(records)
+    symbols = numbered_statements(records, limit=max(0, vocab_size - _BASE) // 4) + shown_numbers(records)
     texts = (record[key] for record in records for key in ("prompt", "response"))
     train_sentencepiece(texts, vocab_size, output, symbols)
     write_manifest(manifest, "tokenizer", [output], inputs=inputs)
@@ -65,17 +63,11 @@ def numbered_statements(records: Iterable[dict], limit: int) -> list[str]:
     return sorted(statement for statement, _ in sorted(recited.items(), key=lambda item: (-item[1], item[0]))[:limit])
 
 
-def numbers_read(records: Sequence[dict], share: float = 0.01) -> list[str]:
-    """What makes small numbers one piece where conditions read them, and digits where updates show them.
-
-    That is the numbers below 100, each from its space to its line's end, and ``now, result = `` with its space, if
-    ``share`` of ``records`` or more have them.
-    """
-    found = Counter()
-    for record in records:
-        found.update({f" {number}\n" for number in _READ.findall(record["response"])})
-        found.update(set(_UPDATED.findall(record["response"])))
-    return sorted(symbol for symbol, count in found.items() if count >= share * len(records))
+def shown_numbers(records: Sequence[dict], share: float = 0.01) -> list[str]:
+    """The numbers below 100 that ``share`` of ``records`` or more show as a value, each with its space and line end."""
+    shown = Counter(number for record in records for number in set(_NUMBER.findall(record["response"])))
+    common = [number for number, count in shown.items() if count >= share * len(records)]
+    return [f" {number}\n" for number in sorted(common, key=int)]
 
 
 def train_sentencepiece(texts: Iterator[str], vocab_size: int, output: Path, symbols: Sequence[str] = ()) -> None:

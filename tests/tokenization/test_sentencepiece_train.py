@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from megatron_rfft.tasks import load_task
-from megatron_rfft.tokenization.sentencepiece_train import numbered_statements, numbers_read, train_sentencepiece
+from megatron_rfft.tokenization.sentencepiece_train import numbered_statements, shown_numbers, train_sentencepiece
 
 TASKS = ("length_int", "move_zeroes", "get_digit_int", "coin_flip")
 
@@ -20,7 +20,7 @@ def records() -> list[dict]:
 def vocabulary(tmp_path_factory):
     output = tmp_path_factory.mktemp("vocabulary") / "tokenizer.model"
     texts = [record[key] for record in records() for key in ("prompt", "response")]
-    train_sentencepiece(iter(texts), 700, output, numbered_statements(records(), limit=40) + numbers_read(records()))
+    train_sentencepiece(iter(texts), 700, output, numbered_statements(records(), limit=40) + shown_numbers(records()))
     return sentencepiece.SentencePieceProcessor(model_file=str(output))
 
 
@@ -38,17 +38,17 @@ def test_a_statement_is_one_piece_and_a_value_single_digits(vocabulary):
     assert [piece for piece in text[2:] if any(map(str.isdigit, piece))] == ["4", "2", "0"]
 
 
-def test_small_numbers_that_conditions_read_are_found_by_how_often_they_are():
+def test_small_numbers_that_are_values_are_found_by_how_often_they_are_shown():
     shown = [{"response": f"count = {count % 3}\nnow, num = '7'\nat = 250\nwhile count < 5:\n"} for count in range(9)]
-    rare = {"response": "count = 12\nnow, total = 8\n"}
-    assert numbers_read([*shown, rare], share=0.2) == [" 0\n", " 1\n", " 2\n"]
-    assert numbers_read([*shown, rare], share=0.1) == [" 0\n", " 1\n", " 12\n", " 2\n", "now, total = "]
+    rare = {"response": "count = 12\n"}
+    assert shown_numbers([*shown, rare], share=0.2) == [" 0\n", " 1\n", " 2\n"]
+    assert shown_numbers([*shown, rare], share=0.1) == [" 0\n", " 1\n", " 2\n", " 12\n"]
 
 
-def test_a_number_that_is_read_is_one_piece_and_others_are_digits(vocabulary):
-    pieces = vocabulary.encode("count = 2\nnow, num = '203'\nnow, result = 2\nat 2 of 3", out_type=str)
+def test_a_small_value_is_one_piece_and_a_string_of_digits_single_ones(vocabulary):
+    pieces = vocabulary.encode("count = 2\nnow, num = '203'\nat 2 of 3", out_type=str)
     digits = [piece for piece in pieces if any(map(str.isdigit, piece))]
-    assert digits == ["▁2\n", "2", "0", "3", "2", "2", "3"]
+    assert digits == ["▁2\n", "2", "0", "3", "2", "3"]
 
 
 def test_names_with_digits_are_one_piece_with_what_stands_before_their_value():
