@@ -5,7 +5,7 @@ from pathlib import Path
 
 from megatron_rfft.common.cli import parse_lengths
 from megatron_rfft.common.errors import UserError
-from megatron_rfft.common.parts import Part
+from megatron_rfft.common.restart import Part
 from megatron_rfft.tasks import current_name, task_group, task_words
 
 TASKS_HELP = "names, with lengths of their own if wanted (a,b:1-5,8), or pretrain, held-out, extra, pretrain/code"

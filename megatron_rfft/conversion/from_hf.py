@@ -41,9 +41,9 @@ def from_hf(
     kept = target_dtype({weights.stored(name).dtype for name in weights.names}, dtype, source)
     job = {"source": _identity(weights), "model": model.as_dict(), "dtype": str(kept), "max_shard_gb": max_shard_gb}
     how = {"workers": default_workers() if workers is None else workers, "max_shard_gb": max_shard_gb}
-    with continued(output, job) as folder:
+    with continued(output, job) as work:
         rows = parameter_rows(weights, model, source)
-        write_imported(folder, model, kept, rows, lambda hf: copy_hf_files(source, hf), **how)
+        write_imported(work, model, kept, rows, lambda hf: copy_hf_files(source, hf), **how)
     return output
 
 

@@ -8,6 +8,7 @@ import torch
 
 from megatron_rfft.common.errors import UserError
 from megatron_rfft.common.files import read_json, sha256_file, write_json
+from megatron_rfft.common.restart import Work
 from megatron_rfft.conversion import parameter_mapping as table
 from megatron_rfft.conversion.checkpoint_weights import Reader, check_parameters, merged_reader
 from megatron_rfft.conversion.dtypes import HF_NAMES, target_dtype
@@ -51,10 +52,11 @@ def to_hf(
     shards = plan_shards(_hf_groups(reader, model, kept), max_shard_gb)
     checks = _begin_checks(chain, reader)
 
-    def fill(folder: Path) -> dict[Path, str]:
+    def fill(work: Work) -> dict[Path, str]:
+        folder = work.files
         writers = {name: partial(write_shard, groups=groups) for name, groups in shards.items()}
         count = default_workers() if workers is None else workers
-        pieces = write_pieces(folder, writers, count, checks)
+        pieces = write_pieces(work, writers, count, checks)
         if len(shards) > 1:
             write_json(folder / INDEX, shard_index(shards))
         config = read_json(folder / "config.json")

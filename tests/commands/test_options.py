@@ -4,7 +4,7 @@ import pytest
 
 from megatron_rfft.commands.options import read_shard, read_tasks
 from megatron_rfft.common.errors import UserError
-from megatron_rfft.common.parts import Part
+from megatron_rfft.common.restart import Part
 from megatron_rfft.tasks import list_tasks
 
 

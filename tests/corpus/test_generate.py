@@ -1,6 +1,5 @@
 """The generate command: the same bytes however it gets there, and clear refusals."""
 
-import fcntl
 import json
 import os
 import signal
@@ -15,6 +14,7 @@ import pytest
 
 from megatron_rfft.common.errors import UserError
 from megatron_rfft.common.manifest import verify_manifest
+from megatron_rfft.common.restart import Part, Work
 from megatron_rfft.corpus import (
     CorpusConfig,
     corpus_config,
@@ -128,22 +128,27 @@ def test_a_finished_corpus_is_left_alone_and_a_damaged_one_mended(tmp_path):
 
 
 def test_other_settings_are_refused(small, tmp_path):
-    with pytest.raises(UserError, match=r"holds a corpus with samples 40, not 50; give another --output"):
+    with pytest.raises(UserError, match=r"was begun with samples 40, this run has 50; give another --output"):
         generate_corpus(CorpusConfig(SMALL.lengths, samples=50, num_shards=3), small)
-    with pytest.raises(UserError, match="other tasks, other lengths"):
-        generate_corpus(CorpusConfig({"coin_flip": [1, 2]}, samples=40, num_shards=3), small)
-    (tmp_path / ".progress").mkdir()
-    (tmp_path / ".progress" / "settings.json").write_text(json.dumps({**SMALL.record(), "form": "lean"}))
-    with pytest.raises(UserError, match="form lean, not rule"):
-        generate_corpus(SMALL, tmp_path)
+    with pytest.raises(UserError, match=r"tasks\.coin_flip\.lengths \[1, 2, 3\], this run has \[1, 2\]"):
+        generate_corpus(CorpusConfig({**SMALL.lengths, "coin_flip": [1, 2]}, samples=40, num_shards=3), small)
+    assert generate_corpus(SMALL, tmp_path, part=Part(0, 2)) is None
+    with pytest.raises(UserError, match="form 'rule', this run has 'lean'; give another --output, or remove"):
+        generate_corpus(replace(SMALL, form="lean"), tmp_path)
+    assert generate_corpus(SMALL, tmp_path)["counts"]["records"] == 168
+
+
+def test_settings_that_led_nowhere_may_be_changed(tmp_path):
+    with pytest.raises(UserError, match="every example takes more than max_tokens 5; raise it"):
+        generate_corpus(replace(SMALL, max_tokens=5), tmp_path)
+    assert generate_corpus(replace(SMALL, max_tokens=5000), tmp_path)["counts"]["records"] == 168
 
 
 def test_two_runs_do_not_share_a_folder(tmp_path):
-    descriptor = os.open(tmp_path, os.O_RDONLY)
-    fcntl.flock(descriptor, fcntl.LOCK_EX)
-    with pytest.raises(UserError, match="another run is writing"):
-        generate_corpus(SMALL, tmp_path)
-    os.close(descriptor)
+    with Work(tmp_path, notes=tmp_path / ".progress", files=tmp_path).held():
+        for part in (None, Part(0, 2)):
+            with pytest.raises(UserError, match=f"another run is writing {tmp_path}; wait for it"):
+                generate_corpus(SMALL, tmp_path, part=part)
 
 
 def test_parse_tasks():

@@ -6,7 +6,7 @@ import shutil
 import pytest
 
 from megatron_rfft.common.errors import UserError
-from megatron_rfft.common.parts import Part
+from megatron_rfft.common.restart import Part
 from megatron_rfft.evaluation.engines import Completion, Engine, VllmOptions
 from megatron_rfft.evaluation.questions import draw_examples, token_budget
 from megatron_rfft.evaluation.run_folder import open_run_folder
@@ -156,7 +156,7 @@ def test_parts_of_another_run_or_at_work_are_not_joined(tiny_model, tmp_path, us
         evaluate(config(tiny_model), tmp_path / "run")
     part = tmp_path / "run/shards/00000-of-00002"
     settings = json.loads((part / "run.json").read_text())["settings"]
-    with open_run_folder(part, settings), pytest.raises(UserError, match="another evaluation"):
+    with open_run_folder(part, settings), pytest.raises(UserError, match="another run is writing"):
         evaluate(config(tiny_model, samples=5), tmp_path / "run")
 
 
@@ -197,13 +197,13 @@ def test_another_model_or_engine_is_refused(tiny_model, tmp_path, use_engine):
     other = shutil.copytree(tiny_model, tmp_path / "other")
     (other / "megatron_rfft.json").unlink()
     (other / "config.json").write_text((other / "config.json").read_text().replace("1024", "512"))
-    with pytest.raises(UserError, match="holds a run with model"):
+    with pytest.raises(UserError, match="was begun with model"):
         evaluate(config(other, form="direct"), tmp_path / "run")
     (tmp_path / "run/results.json").unlink()
     generations = tmp_path / "run/generations.jsonl"
     generations.write_bytes(generations.read_bytes().splitlines(keepends=True)[0])
     use_engine().version = "oracle 2"
-    with pytest.raises(UserError, match="'oracle 1', this one has 'oracle 2'"):
+    with pytest.raises(UserError, match="'oracle 1', this run has 'oracle 2'"):
         evaluate(config(tiny_model), tmp_path / "run")
 
 
@@ -233,7 +233,7 @@ def test_changed_answers_are_noticed(tiny_model, tmp_path, use_engine):
 
 def test_two_runs_at_once_in_one_folder_are_refused(tiny_model, tmp_path, use_engine):
     use_engine()
-    with open_run_folder(tmp_path / "run", {}), pytest.raises(UserError, match="another evaluation"):
+    with open_run_folder(tmp_path / "run", {}), pytest.raises(UserError, match="another run is writing"):
         evaluate(config(tiny_model), tmp_path / "run")
 
 

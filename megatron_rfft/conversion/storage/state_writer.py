@@ -25,6 +25,7 @@ from torch.distributed.checkpoint.metadata import (
 )
 
 from megatron_rfft.common.errors import UserError
+from megatron_rfft.common.restart import Work
 from megatron_rfft.conversion.storage.hashed_file import HashedFile
 from megatron_rfft.conversion.storage.pieces import Piece, write_pieces
 from megatron_rfft.conversion.storage.stored import Passing, Rows, contents
@@ -152,7 +153,7 @@ def _saved(value: Any) -> bytes:
 
 
 def write_state(
-    folder: Path,
+    work: Work,
     place: str,
     model: ModelConfig,
     dtype: torch.dtype,
@@ -164,9 +165,9 @@ def write_state(
     legacy: bool = False,
     prefix: str = "",
 ) -> dict[Path, str]:
-    """Write the state of ``model`` as ``folder/place``, in files of at most ``max_shard_gb`` (10^9 bytes).
+    """Write the state of ``model`` at ``place`` in ``work``, in files of at most ``max_shard_gb`` (10^9 bytes).
 
-    ``folder`` is one of ``continued``. ``order`` lists name and layer of each parameter. Names get ``prefix``;
+    ``work`` is one of ``continued``. ``order`` lists name and layer of each parameter. Names get ``prefix``;
     ``legacy`` keeps what is common to all ranks in the file ``common.pt``, where older versions of megatron-core look
     for it. Returns the checksums of the large files.
     """
@@ -176,6 +177,7 @@ def write_state(
     ranks = {parameter: rank for rank, parameter in enumerate(order)}
     plan.parameters.sort(key=lambda parameter: ranks[parameter.name, parameter.layer])
     files = plan.files(max_shard_gb * 1e9)
+    folder = work.files
     (folder / place).mkdir(exist_ok=True)
     if legacy:
         del plan.objects[_COMMON]
@@ -185,7 +187,7 @@ def write_state(
         for name, some in files.items()
     }
     writers[f"{place}/{OBJECTS}"] = partial(write_objects, plan=plan)
-    pieces = write_pieces(folder, writers, workers)
+    pieces = write_pieces(work, writers, workers)
     write_index(folder / place, plan, files, {name.rpartition("/")[2]: piece for name, piece in pieces.items()}, prefix)
     return {folder / name: piece.sha256 for name, piece in pieces.items()}
 
