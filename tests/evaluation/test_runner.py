@@ -7,6 +7,7 @@ import pytest
 
 from megatron_rfft.common.errors import UserError
 from megatron_rfft.common.restart import Part
+from megatron_rfft.corpus.plan import plan_cell
 from megatron_rfft.evaluation.engines import Completion, Engine, VllmOptions
 from megatron_rfft.evaluation.questions import draw_examples, token_budget
 from megatron_rfft.evaluation.run_folder import open_run_folder
@@ -246,9 +247,15 @@ def test_n_says_where_fewer_questions_exist(tiny_model, tmp_path, use_engine):
     assert task["left_out"] == [10**6]
 
 
-def test_questions_are_distinct():
-    examples = draw_examples(load_task("length_int"), 4, 100, "test", "direct")
-    assert len({example.arguments for example in examples}) == len(examples) == 100
+@pytest.mark.parametrize(
+    ("task", "length"), [("length_int", 4), ("length_int", 3), ("lc_2357", 3), ("lc_27+rename", 2)]
+)
+def test_questions_are_distinct_and_those_of_a_corpus(task, length):
+    """All that there are (4), not quite (3): a corpus of them has the same."""
+    examples = draw_examples(load_task(task), length, 100, "test", "direct")
+    assert len({repr(example.arguments) for example in examples}) == len(examples)
+    assert [example.index for example in examples] == plan_cell(task, length, 100, "test").indices.tolist()
+    assert [load_task(task).example(length, "test", example.index, "direct") for example in examples] == examples
 
 
 def test_the_models_context_caps_the_budget(tiny_model, tmp_path, use_engine):
