@@ -125,10 +125,12 @@ def first_difference(begun: Mapping[str, Any], wanted: Mapping[str, Any]) -> tup
     return None
 
 
-def require_same_inputs(output: Path, begun: Mapping[str, Any], wanted: Mapping[str, Any]) -> None:
+def require_same_inputs(
+    output: Path, begun: Mapping[str, Any], wanted: Mapping[str, Any], fix: str | None = None
+) -> None:
     """Raise UserError if what is at ``output`` was ``begun`` with other inputs (JSON values) than are ``wanted``."""
     if differing := _differing(begun, wanted):
-        raise UserError(_refusal(output, differing))
+        raise UserError(_refusal(output, differing, fix))
 
 
 def _differing(begun: Mapping[str, Any], wanted: Mapping[str, Any]) -> str | None:
@@ -138,8 +140,8 @@ def _differing(begun: Mapping[str, Any], wanted: Mapping[str, Any]) -> str | Non
     return None
 
 
-def _refusal(output: Path, differing: str) -> str:
-    return f"{output} was begun with {differing}; give another --output, or remove {output}"
+def _refusal(output: Path, differing: str, fix: str | None = None) -> str:
+    return f"{output} was begun with {differing}; {fix or f'give another --output, or remove {output}'}"
 
 
 def _shown(value: Any) -> str:

@@ -8,6 +8,7 @@ import torch
 
 from megatron_rfft.common.errors import UserError
 from megatron_rfft.common.files import read_json, sha256_file, write_json
+from megatron_rfft.common.manifest import file_problem
 from megatron_rfft.common.restart import Work
 from megatron_rfft.conversion import parameter_mapping as table
 from megatron_rfft.conversion.checkpoint_weights import Reader, check_parameters, merged_reader
@@ -104,11 +105,5 @@ def _begin_checks(chain: list[tuple[Path, dict]], reader: Reader) -> list[Callab
 
 
 def _check_file(checkpoint: Path, name: str, entry: dict, sha256: Callable[[Path], str]) -> None:
-    file = checkpoint / name
-    if not file.is_file():
-        problem = f"{file} is missing"
-    elif file.stat().st_size != entry["bytes"] or sha256(file) != entry["sha256"]:
-        problem = f"{file} is not the file that the manifest lists"
-    else:
-        return
-    raise UserError(f"checkpoint {checkpoint} is damaged: {problem}; use an older one")
+    if problem := file_problem(checkpoint / name, entry, sha256):
+        raise UserError(f"checkpoint {checkpoint} is damaged: {problem}; use an older one")

@@ -67,6 +67,6 @@ def test_a_changed_shard_is_not_passed_on(tmp_path):
     generate_corpus(config, tmp_path / "corpus")
     shard = tmp_path / "corpus/shard-00001-of-00002.jsonl"
     shard.write_text(shard.read_text().replace("heads", "herds", 1))
-    with pytest.raises(UserError, match=r"shard-00001-of-00002\.jsonl was changed after it was written"):
+    with pytest.raises(UserError, match=r"shard-00001-of-00002\.jsonl has another checksum"):
         export_corpora([tmp_path / "corpus"], tmp_path / "export")
     assert not (tmp_path / "export/manifest.json").exists()

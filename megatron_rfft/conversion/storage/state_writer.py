@@ -30,11 +30,11 @@ from megatron_rfft.conversion.storage.hashed_file import HashedFile
 from megatron_rfft.conversion.storage.pieces import Piece, write_pieces
 from megatron_rfft.conversion.storage.stored import Passing, Rows, contents
 from megatron_rfft.conversion.storage.tensor_file import write_tensor
-from megatron_rfft.mcore import dist_checkpointing, parallel_state, tensor_parallel
+from megatron_rfft.mcore import dist_checkpointing
 from megatron_rfft.models.build import build_model, transformer_config
 from megatron_rfft.models.config import ModelConfig
 from megatron_rfft.training.checkpoint import content_metadata, model_state
-from megatron_rfft.training.layout import destroy_parallel, start_process_group
+from megatron_rfft.training.layout import single_rank
 
 sharded = dist_checkpointing.mapping
 ParameterRows = Callable[[str, int | None, tuple[int, ...]], list[Rows]]
@@ -101,17 +101,12 @@ class StatePlan:
 
 def plan_state(model: ModelConfig, dtype: torch.dtype) -> StatePlan:
     """What megatron-core stores of ``model``. Must be called without a process group; leaves none."""
-    start_process_group(1)
-    parallel_state.initialize_model_parallel(create_gloo_process_groups=False)
-    tensor_parallel.model_parallel_cuda_manual_seed(0)
-    try:
+    with single_rank():
         single = dataclasses.replace(model, num_layers=1)
         (stage,) = build_model(single, transformer_config(single, dtype=dtype))
         state = model_state([stage])
         sharded.apply_factories(state)
         return _expand(list(dist_checkpointing.dict_utils.nested_values(state)), model.num_layers, dtype)
-    finally:
-        destroy_parallel()
 
 
 def _expand(single: list[Any], num_layers: int, dtype: torch.dtype) -> StatePlan:
