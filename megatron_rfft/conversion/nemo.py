@@ -25,7 +25,7 @@ from megatron_rfft.conversion.dtypes import HF_NAMES, target_dtype
 from megatron_rfft.conversion.export_folder import export_source
 from megatron_rfft.conversion.imported import copy_hf_files, write_imported
 from megatron_rfft.conversion.parameter_mapping import export_order, mappings
-from megatron_rfft.conversion.storage.pieces import continued, default_workers
+from megatron_rfft.conversion.storage.pieces import continued
 from megatron_rfft.conversion.storage.safetensors_io import MAX_SHARD_GB
 from megatron_rfft.conversion.storage.state_reader import ShardedStateReader
 from megatron_rfft.conversion.storage.stored import Rows, padded
@@ -94,7 +94,7 @@ def to_nemo(
     config = nemo_config(model, kept)
     from megatron_rfft.conversion.storage.state_writer import write_state
 
-    how = {"workers": default_workers() if workers is None else workers, "max_shard_gb": max_shard_gb}
+    how = {"workers": workers, "max_shard_gb": max_shard_gb}
     job = {"source": export_source(chain[0][1]), "dtype": str(kept), "max_shard_gb": max_shard_gb}
     unpacked = output.with_name(f"{output.name}.unpacked")
     with continued(unpacked, job) as work:
@@ -165,7 +165,7 @@ def from_nemo(
     require_file(archive, "give a .nemo file")
     stat = archive.stat()
     job = {"source": [str(archive.resolve()), stat.st_size, stat.st_mtime_ns], "dtype": dtype, "gb": max_shard_gb}
-    how = {"workers": default_workers() if workers is None else workers, "max_shard_gb": max_shard_gb}
+    how = {"workers": workers, "max_shard_gb": max_shard_gb}
     with continued(output, job) as work:
         unpacked = work.files / "unpacked"
         if not unpacked.is_dir():

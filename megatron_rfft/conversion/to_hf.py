@@ -14,7 +14,7 @@ from megatron_rfft.conversion import parameter_mapping as table
 from megatron_rfft.conversion.checkpoint_weights import Reader, check_parameters, merged_reader
 from megatron_rfft.conversion.dtypes import HF_NAMES, target_dtype
 from megatron_rfft.conversion.export_folder import export_source, write_export
-from megatron_rfft.conversion.storage.pieces import default_workers, write_pieces
+from megatron_rfft.conversion.storage.pieces import write_pieces
 from megatron_rfft.conversion.storage.safetensors_io import (
     MAX_SHARD_GB,
     TensorGroup,
@@ -56,8 +56,7 @@ def to_hf(
     def fill(work: Work) -> dict[Path, str]:
         folder = work.files
         writers = {name: partial(write_shard, groups=groups) for name, groups in shards.items()}
-        count = default_workers() if workers is None else workers
-        pieces = write_pieces(work, writers, count, checks)
+        pieces = write_pieces(work, writers, workers, checks)
         if len(shards) > 1:
             write_json(folder / INDEX, shard_index(shards))
         config = read_json(folder / "config.json")

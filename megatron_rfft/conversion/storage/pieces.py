@@ -5,13 +5,13 @@ is written.
 """
 
 import os
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import FIRST_EXCEPTION, ThreadPoolExecutor, wait
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import torch
 
@@ -19,6 +19,8 @@ from megatron_rfft.common.errors import UserError
 from megatron_rfft.common.files import full_disk_reported, remove_unfinished, sync_directory
 from megatron_rfft.common.restart import Work
 from megatron_rfft.conversion.storage.hashed_file import HashedFile, hashed_file
+
+Item = TypeVar("Item")
 
 
 @dataclass(frozen=True)
@@ -38,6 +40,21 @@ def work_on(output: Path) -> Work:
     """The work that ``continued`` does for the folder ``output``."""
     notes = output.with_name(f".{output.name}.tmp")
     return Work(output, notes, files=notes / "files")
+
+
+def in_files(items: Iterable[Item], size: Callable[[Item], int], max_shard_gb: float) -> list[list[Item]]:
+    """What goes into each file, in order: at most ``max_shard_gb`` (10^9 bytes), unless an item alone is larger."""
+    if max_shard_gb <= 0:
+        raise UserError(f"--max-shard-gb is {max_shard_gb}; it must be above 0")
+    files: list[list[Item]] = []
+    room = 0.0
+    for item in items:
+        if not files or size(item) > room:
+            files.append([])
+            room = max_shard_gb * 1e9
+        files[-1].append(item)
+        room -= size(item)
+    return files
 
 
 @contextmanager
@@ -67,14 +84,15 @@ def continued(output: Path, job: Mapping[str, Any]) -> Iterator[Work]:
 def write_pieces(
     work: Work,
     writers: Mapping[str, Callable[[HashedFile], Any]],
-    workers: int,
+    workers: int | None = None,
     checks: Sequence[Callable[[], None]] = (),
 ) -> dict[str, Piece]:
     """Write each file (named as below the ``files`` of ``work``) by its writer, which returns JSON facts.
 
-    Proven ones are kept. ``checks`` run when all are written. The first exception is raised when the running ones have
-    ended.
+    Proven ones are kept. ``workers`` None: as many threads as pay. ``checks`` run when all are written. The first
+    exception is raised when the running ones have ended.
     """
+    workers = default_workers() if workers is None else workers
     if workers < 1:
         raise UserError(f"--workers is {workers}; give 1 or more")
     with ThreadPoolExecutor(workers, initializer=torch.set_num_threads, initargs=(1,)) as pool:

@@ -24,10 +24,9 @@ from torch.distributed.checkpoint.metadata import (
     TensorStorageMetadata,
 )
 
-from megatron_rfft.common.errors import UserError
 from megatron_rfft.common.restart import Work
 from megatron_rfft.conversion.storage.hashed_file import HashedFile
-from megatron_rfft.conversion.storage.pieces import Piece, write_pieces
+from megatron_rfft.conversion.storage.pieces import Piece, in_files, write_pieces
 from megatron_rfft.conversion.storage.stored import Passing, Rows, contents
 from megatron_rfft.conversion.storage.tensor_file import write_tensor
 from megatron_rfft.mcore import dist_checkpointing
@@ -85,17 +84,9 @@ class StatePlan:
     objects: dict[str, bytes]
     """What is not a tensor, as torch.save writes it."""
 
-    def files(self, max_bytes: float) -> dict[str, list[Parameter]]:
-        """File names and what is in each: at most ``max_bytes``, unless a parameter alone is larger."""
-        files: list[list[Parameter]] = []
-        room = 0.0
-        for parameter in self.parameters:
-            size = parameter.numel * self.dtype.itemsize
-            if not files or size > room:
-                files.append([])
-                room = max_bytes
-            files[-1].append(parameter)
-            room -= size
+    def files(self, max_shard_gb: float) -> dict[str, list[Parameter]]:
+        """File names and what is in each: at most ``max_shard_gb`` (10^9 bytes), unless a parameter alone is larger."""
+        files = in_files(self.parameters, lambda parameter: parameter.numel * self.dtype.itemsize, max_shard_gb)
         return {f"__0_{number}.distcp": parameters for number, parameters in enumerate(files)}
 
 
@@ -155,7 +146,7 @@ def write_state(
     rows: ParameterRows,
     order: Sequence[tuple[str, int | None]],
     *,
-    workers: int,
+    workers: int | None,
     max_shard_gb: float,
     legacy: bool = False,
     prefix: str = "",
@@ -166,12 +157,10 @@ def write_state(
     ``legacy`` keeps what is common to all ranks in the file ``common.pt``, where older versions of megatron-core look
     for it. Returns the checksums of the large files.
     """
-    if max_shard_gb <= 0:
-        raise UserError(f"--max-shard-gb is {max_shard_gb}; it must be above 0")
     plan = plan_state(model, dtype)
     ranks = {parameter: rank for rank, parameter in enumerate(order)}
     plan.parameters.sort(key=lambda parameter: ranks[parameter.name, parameter.layer])
-    files = plan.files(max_shard_gb * 1e9)
+    files = plan.files(max_shard_gb)
     folder = work.files
     (folder / place).mkdir(exist_ok=True)
     if legacy:
