@@ -7,6 +7,7 @@ Several runs may share the work, each with a part of it: the one that is last wr
 
 import glob
 import json
+import os
 import shutil
 import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -15,7 +16,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from filelock import FileLock, Timeout
+from filelock import FileLock, Timeout, lock_descriptor
 
 from megatron_rfft.common.errors import UserError
 from megatron_rfft.common.files import read_json, sha256_file, write_json
@@ -75,14 +76,13 @@ def in_turn(path: Path) -> Iterator[None]:
 
 
 def is_held(path: Path) -> bool:
-    """Whether a process holds the file ``path``."""
-    if not path.is_file():
-        return False
+    """Whether a process holds the file ``path``: to read it is enough."""
+    mode = "r+b" if os.access(path, os.W_OK) else "rb"  # over NFS only who may write can lock
     try:
-        with FileLock(path, blocking=False):
-            return False
-    except Timeout:
-        return True
+        with open(path, mode) as file:
+            return not lock_descriptor(file.fileno(), blocking=False)
+    except FileNotFoundError:
+        return False
 
 
 @contextmanager
