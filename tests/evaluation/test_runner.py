@@ -248,7 +248,13 @@ def test_n_says_where_fewer_questions_exist(tiny_model, tmp_path, use_engine):
 
 
 @pytest.mark.parametrize(
-    ("task", "length"), [("length_int", 4), ("length_int", 3), ("lc_2357", 3), ("lc_27+rename", 2)]
+    ("task", "length"),
+    [
+        ("length_int", 4),
+        ("length_int", 3),
+        ("make_array_zero_by_subtracting_equal_amounts", 3),
+        ("remove_element+rename", 2),
+    ],
 )
 def test_questions_are_distinct_and_those_of_a_corpus(task, length):
     """All that there are (4), not quite (3): a corpus of them has the same."""

@@ -104,7 +104,9 @@ def test_a_sampler_that_ends_up_in_one_split_is_reported():
 
 @settings(deadline=None, max_examples=40)
 @given(
-    st.sampled_from(["length_int", "lc_2357", "get_digit_int", "lc_27+rename"]),
+    st.sampled_from(
+        ["length_int", "make_array_zero_by_subtracting_equal_amounts", "get_digit_int", "remove_element+rename"]
+    ),
     st.sampled_from([1, 2, 3, 4, 20]),
     st.sampled_from(SPLITS),
     st.integers(1, 60),
