@@ -25,6 +25,7 @@ setup(
         # PyPI's wheels exist for 3.11 but declare 3.12; tools/setup_cpu.sh installs one there.
         "megatron-core>=0.19.2,<0.20; python_version>='3.12'",
         "fastokens>=0.3.5,<0.4",
+        "filelock>=4.2",
         "jinja2>=3.1",
         "markupsafe>=2.1",
         "msgspec>=0.19",

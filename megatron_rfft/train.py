@@ -12,6 +12,7 @@ import yaml
 
 from megatron_rfft.common.cli import EXIT_OK, EXIT_STOPPED, make_parser, run_command
 from megatron_rfft.common.files import require_writable
+from megatron_rfft.common.restart import hold
 from megatron_rfft.data.dataset import PackedDataset
 from megatron_rfft.data.splits import warnings_of_training
 from megatron_rfft.tokenization.integrity import TokensCheck, check_small_files
@@ -73,13 +74,14 @@ def train(config: TrainConfig) -> int:
         for line in warnings_of_training(dataset.parts):
             print(line, file=sys.stderr)
     # Imported late: a wrong config is answered in a second, without loading megatron-core.
-    from megatron_rfft.training.callbacks import StopOnSignal, run_lock
+    from megatron_rfft.training.callbacks import StopOnSignal
     from megatron_rfft.training.layout import abandon_parallel, destroy_parallel, initialize_parallel
     from megatron_rfft.training.precision import check_precision, describe_fp8
     from megatron_rfft.training.trainer import Trainer
 
     check_precision(config)
-    with run_lock(output) if first_rank else contextlib.nullcontext():
+    busy = f"another run is writing {output}; wait for it, or give another --run.output"
+    with hold(output / ".lock", busy) if first_rank else contextlib.nullcontext():
         if first_rank:
             write_run_config(config, read)
         try:

@@ -26,7 +26,7 @@ from itertools import count
 from pathlib import Path
 from unittest import mock
 
-from megatron_rfft.commands.options import read_tasks
+from megatron_rfft.commands.options import read_lengths
 from megatron_rfft.common.cli import make_parser, run_command
 from megatron_rfft.common.errors import CommandFailed, UserError
 from megatron_rfft.common.files import write_json
@@ -45,7 +45,7 @@ Round = Callable[[], dict[str, float]]
 
 def make_rounds(side: str, options: argparse.Namespace, folder: Path) -> Round:
     """What one round of ``side`` is, "ours" or "bare"; the model is loaded."""
-    lengths = read_tasks(options.tasks, options.lengths)
+    lengths = read_lengths(options.tasks, options.lengths)
     config = runner.EvaluationConfig(
         options.model,
         tuple(lengths),

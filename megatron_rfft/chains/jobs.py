@@ -14,7 +14,7 @@ from megatron_rfft.chains.chain import ROOT, Chain
 from megatron_rfft.chains.stage import Stage
 from megatron_rfft.common.errors import UserError
 from megatron_rfft.common.files import atomic_write, read_json, write_json
-from megatron_rfft.common.parts import held
+from megatron_rfft.common.restart import hold
 from megatron_rfft.slurm.scheduler import ACTIVE, find_job, job_states, submit_job
 
 STATE, LOCK = "chain.json", ".submit.lock"
@@ -122,7 +122,7 @@ def submit_chain(chain: Chain, config_file: Path, *, dry_run: bool = False) -> l
 def submission_lock(run: Path) -> AbstractContextManager[None]:
     """Held while jobs of ``run`` are submitted; the kernel frees it when the process ends, however that ends."""
     busy = f"another process is submitting jobs of {run}; wait until it has, then run this again"
-    return held(run / LOCK, shared=False, output=run, busy=busy)
+    return hold(run / LOCK, busy)
 
 
 def _submit_stage(

@@ -15,7 +15,7 @@ import yaml
 
 from megatron_rfft.chains.jobs import LOCK, STATE, read_state
 from megatron_rfft.common.files import read_json, require_file
-from megatron_rfft.common.parts import is_held
+from megatron_rfft.common.restart import is_held
 from megatron_rfft.common.table import format_table
 from megatron_rfft.slurm.scheduler import ACTIVE, Task, job_states
 

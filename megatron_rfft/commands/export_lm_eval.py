@@ -4,7 +4,7 @@ import json
 from argparse import Namespace
 from pathlib import Path
 
-from megatron_rfft.commands.options import add_json, add_task_file, add_tasks, read_tasks
+from megatron_rfft.commands.options import add_json, add_task_file, add_tasks, read_lengths
 from megatron_rfft.common.cli import make_parser
 from megatron_rfft.evaluation.lm_eval_tasks import LmEvalConfig, write_lm_eval_tasks
 from megatron_rfft.tasks import FORMS, SPLITS, load_task_files
@@ -40,7 +40,7 @@ def parse_arguments(arguments: list[str] | None) -> Namespace:
 def main(arguments: list[str] | None = None) -> None:
     options = parse_arguments(arguments)
     load_task_files(options.task_file)
-    lengths = read_tasks(options.tasks, options.lengths)
+    lengths = read_lengths(options.tasks, options.lengths)
     config = LmEvalConfig(
         tasks=tuple(lengths),
         lengths=lengths,

@@ -3,10 +3,8 @@
 from argparse import ArgumentParser
 from pathlib import Path
 
-from megatron_rfft.common.cli import parse_lengths
-from megatron_rfft.common.errors import UserError
-from megatron_rfft.common.parts import Part
-from megatron_rfft.tasks import current_name, task_group, task_words
+from megatron_rfft.common.restart import Part
+from megatron_rfft.tasks import read_tasks
 
 TASKS_HELP = "names, with lengths of their own if wanted (a,b:1-5,8), or pretrain, held-out, extra, pretrain/code"
 LENGTHS_HELP = "lengths of the tasks given without: 1-10, 2-30:2 or 1-5,10"
@@ -24,25 +22,14 @@ def add_task_file(parser: ArgumentParser, use: str = "to know") -> None:
 
 
 def add_tasks(parser: ArgumentParser) -> None:
-    """``--tasks`` and ``--lengths``, as ``read_tasks`` takes them."""
+    """``--tasks`` and ``--lengths``, as ``read_lengths`` takes them."""
     parser.add_argument("--tasks", required=True, help=TASKS_HELP)
     parser.add_argument("--lengths", help=LENGTHS_HELP)
 
 
-def read_tasks(tasks: str, lengths: str | None) -> dict[str, tuple[int, ...]]:
-    """The lengths asked of each task. Raises UserError for a task without any, or named twice."""
-    default = tuple(parse_lengths(lengths)) if lengths else ()
-    found: dict[str, tuple[int, ...]] = {}
-    for word in task_words(tasks):
-        name, _, own = word.partition(":")
-        asked = tuple(parse_lengths(own)) if own else default
-        if not asked:
-            raise UserError(f"task {name} has no lengths; give --lengths, or write {name}:1-10")
-        for each in task_group(name) or [current_name(name)]:
-            if each in found:
-                raise UserError(f"task {each} is named twice in {tasks!r}; give all its lengths at once: {each}:1-5,8")
-            found[each] = asked
-    return found
+def read_lengths(tasks: str, lengths: str | None) -> dict[str, tuple[int, ...]]:
+    """The lengths asked of each task, whether it has them or not. Raises UserError as ``tasks.read_tasks`` does."""
+    return {name: asked.plain() for name, asked in read_tasks(tasks, lengths).items()}
 
 
 def add_shard(parser: ArgumentParser, text: str) -> None:

@@ -4,6 +4,7 @@ import errno
 import hashlib
 import json
 import os
+import shutil
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -34,6 +35,12 @@ def atomic_write(path: Path | str, mode: str = "w", durable: bool = True) -> Ite
             sync_directory(path.parent)
     finally:
         temporary.unlink(missing_ok=True)
+
+
+def remove_unfinished(folder: Path, name: str = "*") -> None:
+    """Remove what killed processes have left of ``atomic_write`` in ``folder``: of all files, or those of a pattern."""
+    for leftover in folder.glob(f".{name}.*.tmp"):
+        shutil.rmtree(leftover) if leftover.is_dir() else leftover.unlink(missing_ok=True)
 
 
 def sync_directory(path: Path) -> None:

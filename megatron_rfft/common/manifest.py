@@ -3,7 +3,7 @@
 A manifest holds no time stamps and no absolute paths, so that equal inputs give equal bytes.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -64,36 +64,25 @@ def _is_entry(entry: Any) -> bool:
     return isinstance(entry, dict) and isinstance(entry.get("bytes"), int) and isinstance(entry.get("sha256"), str)
 
 
-def finished_manifest(path: Path | str, kind: str, inputs: dict[str, Any]) -> dict | None:
-    """The manifest of an artifact that is already there, made from the same ``inputs`` and whole; else None.
+def verify_manifest(path: Path | str, kind: str, hashed: bool = True) -> list[str]:
+    """Check every file of a manifest; return one line per problem, none if the artifact is whole.
 
-    Raises UserError if the artifact was made from other inputs: it is not overwritten. Where the manifest is damaged,
-    nobody knows what it was made from.
+    Without ``hashed`` the files are not read: what counts is that they are there, and their sizes.
     """
     path = Path(path)
-    if not path.is_file():
-        return None
-    try:
-        manifest = read_manifest(path, kind)
-    except DamagedManifest:
-        return None
-    if manifest.get("inputs") is None:
-        return None
-    if manifest["inputs"] != inputs:
-        raise UserError(f"{path} is of a {kind} made from other inputs; give another --output or remove it")
-    return None if verify_manifest(path, kind) else manifest
+    sha256 = sha256_file if hashed else None
+    entries = read_manifest(path, kind)["files"].items()
+    return [problem for name, entry in entries if (problem := file_problem(path.parent / name, entry, sha256))]
 
 
-def verify_manifest(path: Path | str, kind: str) -> list[str]:
-    """Check every file of a manifest; return one line per problem, none if the artifact is whole."""
-    path = Path(path)
-    problems = []
-    for name, entry in read_manifest(path, kind)["files"].items():
-        file = path.parent / name
-        if not file.is_file():
-            problems.append(f"{file} is missing")
-        elif file.stat().st_size != entry["bytes"]:
-            problems.append(f"{file} has {file.stat().st_size} bytes, the manifest says {entry['bytes']}")
-        elif sha256_file(file) != entry["sha256"]:
-            problems.append(f"{file} has another checksum than the manifest")
-    return problems
+def file_problem(
+    file: Path, entry: Mapping[str, Any], sha256: Callable[[Path], str] | None = sha256_file
+) -> str | None:
+    """What tells ``file`` from the one of its manifest's ``entry``; None: nothing. ``sha256`` None: its size counts."""
+    if not file.is_file():
+        return f"{file} is missing"
+    if (size := file.stat().st_size) != entry["bytes"]:
+        return f"{file} has {size} bytes, the manifest says {entry['bytes']}"
+    if sha256 and sha256(file) != entry["sha256"]:
+        return f"{file} has another checksum than the manifest"
+    return None

@@ -95,18 +95,12 @@ def logits_difference(folder: Path, checkpoint: Path, base: Path | None = None) 
 
 
 def _megatron_logits(reader: Reader, model: ModelConfig, tokens: torch.Tensor) -> torch.Tensor:
-    from megatron_rfft.mcore import parallel_state, tensor_parallel
     from megatron_rfft.models.build import build_model, transformer_config
     from megatron_rfft.models.initialize import fill_parameters
-    from megatron_rfft.training.layout import destroy_parallel, start_process_group
+    from megatron_rfft.training.layout import single_rank
 
-    start_process_group(1)
-    parallel_state.initialize_model_parallel(create_gloo_process_groups=False)
-    tensor_parallel.model_parallel_cuda_manual_seed(0)
-    try:
+    with single_rank():
         (stage,) = build_model(model, transformer_config(model, dtype=torch.float32))
         fill_parameters(stage, lambda name, layer, shape: reader.read(name, layer))
         positions = torch.arange(tokens.shape[1], device=tokens.device).expand_as(tokens)
         return stage.eval()(tokens, positions, None)[..., : model.vocab_size]
-    finally:
-        destroy_parallel()

@@ -8,8 +8,9 @@ from pathlib import Path
 from typing import Any
 
 from megatron_rfft.common.errors import UserError
-from megatron_rfft.common.manifest import read_manifest, verify_manifest, write_manifest
-from megatron_rfft.conversion.storage.pieces import continued
+from megatron_rfft.common.manifest import read_manifest, write_manifest
+from megatron_rfft.common.restart import Work, finished_manifest
+from megatron_rfft.conversion.storage.pieces import continued, work_on
 from megatron_rfft.training.checkpoint_files import HF, MODEL_KIND, MODEL_MANIFEST, STATE
 
 
@@ -23,7 +24,7 @@ def export_source(manifest: dict, **how: str) -> dict:
 
 
 def write_export(
-    checkpoint: Path, output: Path, source: dict, fill: Callable[[Path], Mapping[Path, str]], **how: Any
+    checkpoint: Path, output: Path, source: dict, fill: Callable[[Work], Mapping[Path, str]], **how: Any
 ) -> Path:
     """Make the folder ``output`` of the checkpoint's ``hf/``, what ``fill`` does there, and a manifest; atomic.
 
@@ -31,14 +32,14 @@ def write_export(
     when it begins.
     """
     if output.exists():
-        if _is_export_of(output, source):
+        if finished_manifest(output / MODEL_MANIFEST, MODEL_KIND, source, section="source", output=output):
+            work_on(output).end()  # a killed run may have come this far
             return output
-        raise UserError(
-            f"{output} exists and is not such an export of {checkpoint}; remove it or give another --output"
-        )
-    with continued(output, {"source": source, **how}) as folder:
+        raise UserError(f"{output} exists and is not a whole export; remove it or give another --output")
+    with continued(output, {"source": source, **how}) as work:
+        folder = work.files
         shutil.copytree(checkpoint / HF, folder, dirs_exist_ok=True)
-        known = fill(folder)
+        known = fill(work)
         model_file = folder / MODEL_MANIFEST
         trained = read_manifest(model_file, MODEL_KIND) if model_file.is_file() else {}
         told = ("form", "chat", "bos_id", "trained_lengths", "training", "data")
@@ -46,10 +47,3 @@ def write_export(
         files = [path for path in folder.iterdir() if path != model_file and not path.name.startswith(".")]
         write_manifest(model_file, MODEL_KIND, files, known, **sections, source=source)
     return output
-
-
-def _is_export_of(output: Path, source: dict) -> bool:
-    file = output / MODEL_MANIFEST
-    if not file.is_file() or read_manifest(file, MODEL_KIND).get("source") != source:
-        return False
-    return not verify_manifest(file, MODEL_KIND)

@@ -8,7 +8,7 @@ from megatron_rfft.common.files import require_directory
 from megatron_rfft.conversion.dtypes import target_dtype
 from megatron_rfft.conversion.imported import copy_hf_files, write_imported
 from megatron_rfft.conversion.parameter_mapping import hf_names, mappings, parameters
-from megatron_rfft.conversion.storage.pieces import continued, default_workers
+from megatron_rfft.conversion.storage.pieces import continued
 from megatron_rfft.conversion.storage.safetensors_io import MAX_SHARD_GB, HFWeights
 from megatron_rfft.conversion.storage.stored import Rows, padded
 from megatron_rfft.models.config import ModelConfig
@@ -40,10 +40,10 @@ def from_hf(
     check_names(weights, model, source)
     kept = target_dtype({weights.stored(name).dtype for name in weights.names}, dtype, source)
     job = {"source": _identity(weights), "model": model.as_dict(), "dtype": str(kept), "max_shard_gb": max_shard_gb}
-    how = {"workers": default_workers() if workers is None else workers, "max_shard_gb": max_shard_gb}
-    with continued(output, job) as folder:
+    how = {"workers": workers, "max_shard_gb": max_shard_gb}
+    with continued(output, job) as work:
         rows = parameter_rows(weights, model, source)
-        write_imported(folder, model, kept, rows, lambda hf: copy_hf_files(source, hf), **how)
+        write_imported(work, model, kept, rows, lambda hf: copy_hf_files(source, hf), **how)
     return output
 
 

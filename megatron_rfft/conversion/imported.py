@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import torch
 
 from megatron_rfft.common.manifest import write_manifest
+from megatron_rfft.common.restart import Work
 from megatron_rfft.conversion.parameter_mapping import export_order
 from megatron_rfft.models.config import ModelConfig
 from megatron_rfft.training.checkpoint_files import CHECKPOINT_KIND, HF, MANIFEST, STATE
@@ -17,18 +18,19 @@ if TYPE_CHECKING:
 
 
 def write_imported(
-    folder: Path,
+    work: Work,
     model: ModelConfig,
     dtype: torch.dtype,
     rows: "ParameterRows",
     write_hf: Callable[[Path], None],
     **how: Any,
 ) -> None:
-    """Make ``folder`` (of ``continued``) a checkpoint at step 0; ``how`` is what write_state takes besides."""
+    """Make ``work`` (of ``continued``) a checkpoint at step 0; ``how`` is what write_state takes besides."""
     # Imported late: a wrong source is answered at once, without loading megatron-core.
     from megatron_rfft.conversion.storage.state_writer import write_state
 
-    known = write_state(folder, STATE, model, dtype, rows, export_order(model), **how)
+    folder = work.files
+    known = write_state(work, STATE, model, dtype, rows, export_order(model), **how)
     shutil.rmtree(folder / HF, ignore_errors=True)
     (folder / HF).mkdir()
     write_hf(folder / HF)

@@ -25,7 +25,7 @@ from megatron_rfft.conversion.dtypes import HF_NAMES, target_dtype
 from megatron_rfft.conversion.export_folder import export_source
 from megatron_rfft.conversion.imported import copy_hf_files, write_imported
 from megatron_rfft.conversion.parameter_mapping import export_order, mappings
-from megatron_rfft.conversion.storage.pieces import continued, default_workers
+from megatron_rfft.conversion.storage.pieces import continued
 from megatron_rfft.conversion.storage.safetensors_io import MAX_SHARD_GB
 from megatron_rfft.conversion.storage.state_reader import ShardedStateReader
 from megatron_rfft.conversion.storage.stored import Rows, padded
@@ -94,12 +94,13 @@ def to_nemo(
     config = nemo_config(model, kept)
     from megatron_rfft.conversion.storage.state_writer import write_state
 
-    how = {"workers": default_workers() if workers is None else workers, "max_shard_gb": max_shard_gb}
+    how = {"workers": workers, "max_shard_gb": max_shard_gb}
     job = {"source": export_source(chain[0][1]), "dtype": str(kept), "max_shard_gb": max_shard_gb}
     unpacked = output.with_name(f"{output.name}.unpacked")
-    with continued(unpacked, job) as folder:
+    with continued(unpacked, job) as work:
+        folder = work.files
         rows = lambda name, layer, shape: [(reader.stored(name, layer), 0, shape[0])]  # noqa: E731
-        write_state(folder, WEIGHTS, model, kept, rows, export_order(model), legacy=True, prefix=_PREFIX, **how)
+        write_state(work, WEIGHTS, model, kept, rows, export_order(model), legacy=True, prefix=_PREFIX, **how)
         (folder / TOKENIZER).mkdir(exist_ok=True)
         copy_hf_files(checkpoint / HF, folder / TOKENIZER)
         (folder / TOKENIZER / MODEL_MANIFEST).unlink(missing_ok=True)
@@ -107,8 +108,7 @@ def to_nemo(
         (folder / CONFIG).write_text(yaml.safe_dump(config, sort_keys=False), encoding="utf-8")
         with atomic_write(output, "wb") as handle, tarfile.open(fileobj=handle, mode="w:") as archive:
             for path in sorted(folder.iterdir()):
-                if not path.name.startswith("."):  # the notes of what is done
-                    archive.add(path, arcname=f"./{path.name}")
+                archive.add(path, arcname=f"./{path.name}")
     shutil.rmtree(unpacked)
     return output
 
@@ -165,12 +165,12 @@ def from_nemo(
     require_file(archive, "give a .nemo file")
     stat = archive.stat()
     job = {"source": [str(archive.resolve()), stat.st_size, stat.st_mtime_ns], "dtype": dtype, "gb": max_shard_gb}
-    how = {"workers": default_workers() if workers is None else workers, "max_shard_gb": max_shard_gb}
-    with continued(output, job) as folder:
-        unpacked = folder / "unpacked"
+    how = {"workers": workers, "max_shard_gb": max_shard_gb}
+    with continued(output, job) as work:
+        unpacked = work.files / "unpacked"
         if not unpacked.is_dir():
-            unpack(archive, folder / "unpacking")
-            (folder / "unpacking").rename(unpacked)
+            unpack(archive, work.files / "unpacking")
+            (work.files / "unpacking").rename(unpacked)
         config = yaml.safe_load(require_file(unpacked / CONFIG, f"{archive} is not a .nemo file").read_bytes())
         if not (unpacked / WEIGHTS / ".metadata").is_file():
             raise UserError(f"{archive} holds no {WEIGHTS}/.metadata; save it as a distributed (torch_dist) checkpoint")
@@ -186,7 +186,7 @@ def from_nemo(
                 raise UserError(f"{archive}: {name} is {stored.shape}, its config says {shape}")
             return padded([(stored, 0, shape[0] if stored.shape == shape else model.vocab_size)], shape[0])
 
-        write_imported(folder, model, kept, rows, lambda hf: _write_hf(unpacked, model, kept, hf), **how)
+        write_imported(work, model, kept, rows, lambda hf: _write_hf(unpacked, model, kept, hf), **how)
         shutil.rmtree(unpacked)
     return output
 

@@ -8,11 +8,13 @@ import torch
 
 from megatron_rfft.common.errors import UserError
 from megatron_rfft.common.files import read_json, sha256_file, write_json
+from megatron_rfft.common.manifest import file_problem
+from megatron_rfft.common.restart import Work
 from megatron_rfft.conversion import parameter_mapping as table
 from megatron_rfft.conversion.checkpoint_weights import Reader, check_parameters, merged_reader
 from megatron_rfft.conversion.dtypes import HF_NAMES, target_dtype
 from megatron_rfft.conversion.export_folder import export_source, write_export
-from megatron_rfft.conversion.storage.pieces import default_workers, write_pieces
+from megatron_rfft.conversion.storage.pieces import write_pieces
 from megatron_rfft.conversion.storage.safetensors_io import (
     MAX_SHARD_GB,
     TensorGroup,
@@ -51,10 +53,10 @@ def to_hf(
     shards = plan_shards(_hf_groups(reader, model, kept), max_shard_gb)
     checks = _begin_checks(chain, reader)
 
-    def fill(folder: Path) -> dict[Path, str]:
+    def fill(work: Work) -> dict[Path, str]:
+        folder = work.files
         writers = {name: partial(write_shard, groups=groups) for name, groups in shards.items()}
-        count = default_workers() if workers is None else workers
-        pieces = write_pieces(folder, writers, count, checks)
+        pieces = write_pieces(work, writers, workers, checks)
         if len(shards) > 1:
             write_json(folder / INDEX, shard_index(shards))
         config = read_json(folder / "config.json")
@@ -102,11 +104,5 @@ def _begin_checks(chain: list[tuple[Path, dict]], reader: Reader) -> list[Callab
 
 
 def _check_file(checkpoint: Path, name: str, entry: dict, sha256: Callable[[Path], str]) -> None:
-    file = checkpoint / name
-    if not file.is_file():
-        problem = f"{file} is missing"
-    elif file.stat().st_size != entry["bytes"] or sha256(file) != entry["sha256"]:
-        problem = f"{file} is not the file that the manifest lists"
-    else:
-        return
-    raise UserError(f"checkpoint {checkpoint} is damaged: {problem}; use an older one")
+    if problem := file_problem(checkpoint / name, entry, sha256):
+        raise UserError(f"checkpoint {checkpoint} is damaged: {problem}; use an older one")

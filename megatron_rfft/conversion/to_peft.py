@@ -9,6 +9,7 @@ from torch import Tensor
 
 from megatron_rfft.common.errors import UserError
 from megatron_rfft.common.files import write_json
+from megatron_rfft.common.restart import Work
 from megatron_rfft.conversion.checkpoint_weights import AdapterReader
 from megatron_rfft.conversion.export_folder import export_source, write_export
 from megatron_rfft.conversion.parameter_mapping import hf_names, mappings
@@ -27,7 +28,8 @@ def to_peft(checkpoint: Path, output: Path) -> Path:
         raise UserError(f"{checkpoint} holds whole weights, no adapters; leave --adapter out")
     adapters = AdapterReader(checkpoint, manifest)
 
-    def fill(folder: Path) -> dict[Path, str]:
+    def fill(work: Work) -> dict[Path, str]:
+        folder = work.files
         for name in ("config.json", "generation_config.json"):  # the base's
             (folder / name).unlink(missing_ok=True)
         save_file(_tensors(adapters), folder / "adapter_model.safetensors", metadata={"format": "pt"})

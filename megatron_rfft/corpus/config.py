@@ -4,7 +4,6 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from megatron_rfft.common.cli import parse_length_shares
 from megatron_rfft.common.errors import UserError
 from megatron_rfft.common.files import sha256_file
 from megatron_rfft.tasks import (
@@ -12,14 +11,11 @@ from megatron_rfft.tasks import (
     NEAR_TWINS,
     RANDOM_LISTS,
     SPLITS,
-    Task,
     current_name,
     load_task,
-    task_group,
-    task_words,
+    read_tasks,
 )
 from megatron_rfft.tasks.random_tasks import RandomTask
-from megatron_rfft.tasks.renamed_tasks import renamed
 from megatron_rfft.tasks.task import describe_lengths
 
 RECORDS_PER_SHARD = 10_000
@@ -139,39 +135,22 @@ def _spread(total: int, weights: Sequence[float]) -> list[int]:
 def parse_tasks(
     tasks: str | Sequence[str], default_lengths: str | None, rename: bool = False
 ) -> dict[str, Sequence[int] | Mapping[int, float]]:
-    """The lengths of each task, from ``"coin_flip,last_letter"``, ``"coin_flip:1-10,last_letter:1-5,8"`` or roles.
+    """The lengths of each task for a corpus, as ``tasks.read_tasks`` reads them.
 
-    A role of tasks (one of ROLES), or one family of it (pretrain/code), stands for all of its tasks. Lengths given
-    with a task have to be valid ones; of ``default_lengths`` a task leaves out those that it lacks; of a role, a task
-    may be left with none. Raises UserError for unknown tasks, invalid lengths, and named tasks left with none.
+    Lengths given with a task's own name have to be valid ones. Of others, a task leaves out those that it lacks; of a
+    group, it may be left with none. Raises UserError as that does, and for named tasks left with none.
 
     Lengths with shares (``parse_length_shares``) give a mapping: a length's weight stays as asked for where a task
-    lacks others. With ``rename``, the tasks come as those whose examples have names of their own.
+    lacks others.
     """
-    parts = task_words(tasks) if isinstance(tasks, str) else list(tasks)
-    groups = {part: task_group(part) for part in parts}
-    in_groups = {name for group in groups.values() for name in group or ()}
     chosen: dict[str, Sequence[int] | Mapping[int, float]] = {}
-    for part in (name for word in parts for name in groups[word] or [word]):
-        name, _, own = part.partition(":")
-        name = current_name(name)
-        if rename and isinstance(load_task(name), Task):
-            name = renamed(name)
-        if name in chosen:
-            raise UserError(f"task {name} is named twice in {tasks!r}; give all its lengths at once: {name}:1-5,8")
+    for name, asked in read_tasks(tasks, default_lengths, rename).items():
         valid = load_task(name).valid_lengths
-        if own:
-            chosen[name] = _plain_if_even(parse_length_shares(own))
-        elif default_lengths:
-            asked = parse_length_shares(default_lengths)
-            chosen[name] = _plain_if_even({length: weight for length, weight in asked.items() if length in valid})
-            if not chosen[name] and part not in in_groups:
-                described = describe_lengths(valid)
-                raise UserError(
-                    f"task {name} has none of the lengths {default_lengths}; its valid_lengths: {described}"
-                )
-        else:
-            raise UserError(f"task {name} has no lengths; give --lengths, or write {name}:1-10")
+        weights = {length: weight for length, weight in asked.weights.items() if asked.is_own or length in valid}
+        if asked.is_named and not weights:
+            described = describe_lengths(valid)
+            raise UserError(f"task {name} has none of the lengths {default_lengths}; its valid_lengths: {described}")
+        chosen[name] = _plain_if_even(weights)
     return chosen
 
 

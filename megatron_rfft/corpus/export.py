@@ -10,8 +10,9 @@ from typing import Any
 
 from megatron_rfft.common.errors import UserError
 from megatron_rfft.common.files import atomic_write, sha256_file
-from megatron_rfft.common.manifest import finished_manifest, write_manifest
+from megatron_rfft.common.manifest import write_manifest
 from megatron_rfft.common.progress import progress_bar
+from megatron_rfft.common.restart import finished_manifest
 from megatron_rfft.corpus.card import dataset_card
 from megatron_rfft.corpus.read import corpus_manifest, read_shard
 

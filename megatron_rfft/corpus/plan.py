@@ -11,12 +11,12 @@ from typing import Any
 import numpy as np
 
 from megatron_rfft.corpus.tokens import estimate_tokens
-from megatron_rfft.tasks import STYLE_OF_FORM, NoInstanceError, load_task
+from megatron_rfft.tasks import STYLE_OF_FORM, load_task
 from megatron_rfft.tasks.gate import prove_rule
+from megatron_rfft.tasks.instances import DistinctInstances
 
 TOKEN_SAMPLES = 2  # examples of a cell whose tokens are estimated for the manifest's statistics
 KEPT_BYTES = 128 << 20  # of draws, for a whole plan: 600,000 examples of the paper's tasks
-_TRIES = 4  # indices looked at for each sample asked for, before a cell stays smaller
 _GOLDEN_RATIO = 0.6180339887498949
 
 
@@ -47,22 +47,11 @@ def plan_cell(
     first one answers differently in a trace and when it is run.
     """
     task = load_task(task_name)
-    seen: set[int] = set()
+    instances = DistinctInstances(task, split, length, samples)
     indices = array("L")
     draws: list[bytes] = []
     room = KEPT_BYTES
-    num_duplicates = 0
-    for index in range(_TRIES * samples):
-        if len(indices) == samples:
-            break
-        try:
-            key, drawn = task.look(split, length, index)
-        except NoInstanceError:
-            break
-        if key in seen:
-            num_duplicates += 1
-            continue
-        seen.add(key)
+    for index, drawn in instances:
         indices.append(index)
         room -= sys.getsizeof(drawn)
         if drawn is not None and room >= 0:
@@ -81,7 +70,7 @@ def plan_cell(
     most_tokens = max(map(sum, pairs), default=0)
     if max_tokens and most_tokens > max_tokens:
         indices, kept = array("L"), None
-    return Cell(task_name, length, samples, indices, num_duplicates, means, most_tokens, kept)
+    return Cell(task_name, length, samples, indices, instances.num_duplicates, means, most_tokens, kept)
 
 
 class CorpusPlan:

@@ -51,10 +51,6 @@ class DatasetPaths:
         return with_suffix(self.prefix, ".parts")
 
     @property
-    def lock(self) -> Path:
-        return self.prefix.with_name(f".{self.prefix.name}.lock")
-
-    @property
     def binaries(self) -> list[Path]:
         return [with_suffix(self.prefix, ".bin"), with_suffix(self.prefix, ".idx"), self.documents]
 

@@ -13,11 +13,11 @@ from typing import Any
 
 from megatron_rfft.common.errors import UserError
 from megatron_rfft.common.files import atomic_write, read_json, require_directory, require_file, sha256_file, write_json
-from megatron_rfft.common.manifest import read_manifest, verify_manifest, write_manifest
-from megatron_rfft.common.parts import held
+from megatron_rfft.common.manifest import read_manifest, write_manifest
+from megatron_rfft.common.restart import Work, finished_manifest
 from megatron_rfft.common.table import format_table
 from megatron_rfft.evaluation.model import ModelFolder, open_model
-from megatron_rfft.evaluation.run_folder import RESULTS, require_no_stranger, require_same_run
+from megatron_rfft.evaluation.run_folder import RESULTS, require_no_stranger
 from megatron_rfft.tokenization.tokenizers import load_tokenizer
 
 KIND = "general results"
@@ -68,20 +68,24 @@ def evaluate_general(config: GeneralConfig, output: Path | str) -> dict[str, Any
     model = open_model(config.model)
     chat = bool(load_tokenizer(config.model).chat_template) if config.chat is None else config.chat
     settings = _settings(config, model, chat)
-    output.mkdir(parents=True, exist_ok=True)
-    busy = f"another evaluation is writing to {output}; wait for it or give another --output"
-    with held(output, shared=False, output=output, busy=busy):
-        _claim(output, settings)
-        if (output / RESULTS).is_file() and not verify_manifest(output / RESULTS, KIND):
-            return read_manifest(output / RESULTS, KIND)
-        files = {name: output / "tasks" / f"{name}.json" for name in config.tasks}
-        if missing := [name for name, file in files.items() if not file.is_file()]:
+    work = Work(output, notes=output / ".progress", files=output)
+    with work.held():
+        if results := finished_manifest(output / RESULTS, KIND, settings, section="settings", output=output):
+            work.end()
+            return results
+        if not (output / RESULTS).is_file() and not work.notes.is_dir():
+            require_no_stranger(output, (), "run of this kind")
+        work.begin(settings)
+        if missing := [name for name in config.tasks if not work.proof(name)]:
             for name, found in _ask(config, chat, missing):
-                _keep(output, name, found)
+                _keep(work, name, found)
+        files = {name: _scores_file(output, name) for name in config.tasks}
         tasks = {name: read_json(file) for name, file in files.items()}
         samples = sorted((output / "samples").glob("*.jsonl"))
         sections = {"settings": settings, "model": model.describe(), "tasks": tasks}
-        return write_manifest(output / RESULTS, KIND, [*files.values(), *samples], **sections)
+        results = write_manifest(output / RESULTS, KIND, [*files.values(), *samples], **sections)
+        work.end()
+        return results
 
 
 def _settings(config: GeneralConfig, model: ModelFolder, chat: bool) -> dict[str, Any]:
@@ -108,15 +112,6 @@ def _version() -> str:
         return version("lm_eval")
     except PackageNotFoundError as error:
         raise UserError("lm-eval is not installed; install it with: pip install -e .[lm-eval]") from error
-
-
-def _claim(output: Path, settings: dict[str, Any]) -> None:
-    """Note the settings in the folder. Raises UserError if it was begun with others, or holds something else."""
-    file = output / "run.json"
-    if not file.is_file():
-        require_no_stranger(output, (), "run of this kind")
-        write_json(file, settings)
-    require_same_run(output, read_json(file), settings)
 
 
 def _ask(config: GeneralConfig, chat: bool, names: list[str]) -> Iterator[tuple[str, dict[str, Any]]]:
@@ -174,11 +169,14 @@ def _load(config: GeneralConfig) -> Any:
     return get_model(config.engine)(**arguments)
 
 
-def _keep(output: Path, name: str, found: dict[str, Any]) -> None:
-    """Write a task's questions and answers, then its scores: where these are, the task is done."""
+def _scores_file(output: Path, name: str) -> Path:
+    return output / "tasks" / f"{name}.json"
+
+
+def _keep(work: Work, name: str, found: dict[str, Any]) -> None:
+    """Write a task's questions and answers, then its scores, and prove these."""
     for member, samples in found["samples"].items():
-        (output / "samples").mkdir(exist_ok=True)
-        with atomic_write(output / "samples" / f"{member}.jsonl") as handle:
+        with atomic_write(work.files / "samples" / f"{member}.jsonl") as handle:
             handle.writelines(json.dumps(sample, default=str, ensure_ascii=False) + "\n" for sample in samples)
     scores = found["results"][name]
     metrics = {}
@@ -192,7 +190,9 @@ def _keep(output: Path, name: str, found: dict[str, Any]) -> None:
         metrics[label] = {"value": float(value), "stderr": float(stderr) if known else None}
     questions = sum(count["effective"] for count in found["n-samples"].values())
     kept = {"metrics": metrics, "questions": questions, "version": found["versions"].get(name)}
-    write_json(output / "tasks" / f"{name}.json", kept)
+    file = _scores_file(work.files, name)
+    write_json(file, kept)
+    work.prove(name, {file.relative_to(work.files).as_posix(): sha256_file(file)})
 
 
 def load_general(folder: Path | str) -> dict[str, Any]:

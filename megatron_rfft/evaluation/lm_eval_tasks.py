@@ -13,7 +13,8 @@ from pathlib import Path
 from typing import Any
 
 from megatron_rfft.common.files import atomic_write, sha256_file
-from megatron_rfft.common.manifest import finished_manifest, write_manifest
+from megatron_rfft.common.manifest import write_manifest
+from megatron_rfft.common.restart import finished_manifest
 from megatron_rfft.evaluation.questions import (
     Lengths,
     Question,

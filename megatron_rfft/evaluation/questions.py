@@ -6,11 +6,11 @@ from dataclasses import dataclass
 
 from megatron_rfft.common.errors import UserError
 from megatron_rfft.evaluation.engines import Request
-from megatron_rfft.tasks import Example, NoInstanceError, Task
+from megatron_rfft.tasks import Example, Task
+from megatron_rfft.tasks.instances import DistinctInstances
 from megatron_rfft.tasks.task import describe_lengths
 from megatron_rfft.tokenization.tokenizers import Tokenizer
 
-MAX_DRAWS_PER_SAMPLE = 10
 BUDGET_FACTOR, BUDGET_MARGIN = 1.5, 32
 THINKING_BUDGET = 24_000  # paper, section 4: what DeepSeek-R1 and QwQ were given
 
@@ -43,17 +43,9 @@ class Question:
 
 
 def draw_examples(task: Task, length: int, samples: int, split: str, form: str) -> list[Example]:
-    """The first ``samples`` examples with distinct arguments; fewer where a short length has no more."""
-    found: dict[str, Example] = {}
-    for index in range(MAX_DRAWS_PER_SAMPLE * samples):
-        try:
-            example = task.example(length=length, split=split, index=index, form=form)
-        except NoInstanceError:
-            break
-        found.setdefault(repr(example.arguments), example)
-        if len(found) == samples:
-            break
-    return list(found.values())
+    """The first ``samples`` examples with different instances; fewer where a short length has no more."""
+    instances = DistinctInstances(task, split, length, samples)
+    return [task.example(length, split, index, form, kept) for index, kept in instances]
 
 
 def draw_cells(task: Task, lengths: Sequence[int], samples: int, split: str, form: str) -> dict[int, list[Example]]:

@@ -8,8 +8,8 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from megatron_rfft.common.errors import CommandFailed, UserError
-from megatron_rfft.common.parts import Part
 from megatron_rfft.common.processes import end_with_parent
+from megatron_rfft.common.restart import Part
 from megatron_rfft.evaluation.run_folder import shard_path
 
 

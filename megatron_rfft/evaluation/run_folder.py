@@ -1,9 +1,7 @@
 """A run on disk: its settings, the generations as they arrive, and at the end the results."""
 
-import fcntl
 import json
-import os
-from collections.abc import Collection, Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -11,7 +9,7 @@ from typing import Any
 from megatron_rfft.common.errors import UserError
 from megatron_rfft.common.files import atomic_write, read_json, write_json
 from megatron_rfft.common.manifest import read_manifest, verify_manifest, write_manifest
-from megatron_rfft.common.parts import Part
+from megatron_rfft.common.restart import Part, held, require_same_inputs
 from megatron_rfft.tasks import current_name
 
 RESULTS = "results.json"
@@ -32,7 +30,7 @@ class RunFolder:
         if self._generations.is_file() and self._generations.stat().st_size:
             self._run = read_json(self._run_file)
             self._run["settings"] = _with_current_names(self._run["settings"])
-            require_same_run(self.path, self._run["settings"], settings)
+            require_same_inputs(self.path, self._run["settings"], settings)
         else:  # nothing answered yet, so nothing to mix up
             require_no_stranger(self.path, {self._run_file.name, self._generations.name, SHARDS}, "answers of a run")
             self._run = {"settings": settings, "engine": None}
@@ -74,7 +72,7 @@ class RunFolder:
         if self._run["engine"] is not None:
             both = self._run["engine"].keys() & engine.keys()
             begun, wanted = ({key: each[key] for key in both} for each in (self._run["engine"], engine))
-            require_same_run(self.path, begun, wanted)
+            require_same_inputs(self.path, begun, wanted)
         self._run["engine"] = engine
         write_json(self._run_file, self._run)
 
@@ -130,16 +128,6 @@ def require_no_stranger(folder: Path, own: Collection[str], what: str) -> None:
             raise UserError(f"{folder} holds {entry.name} but no {what}; give another --output")
 
 
-def require_same_run(folder: Path, begun: Mapping[str, Any], wanted: Mapping[str, Any]) -> None:
-    """Raise UserError if the run in the folder was begun with other values than are ``wanted``."""
-    for key in sorted(begun.keys() | wanted.keys()):
-        if begun.get(key) != wanted.get(key):
-            raise UserError(
-                f"{folder} holds a run with {key} {begun.get(key)!r}, this one has {wanted.get(key)!r}; "
-                "give another --output or delete that folder"
-            )
-
-
 def shard_path(output: Path | str, shard: Part) -> Path:
     """The folder of one part of a run, within the run's own."""
     return Path(output) / SHARDS / f"{shard.number:05}-of-{shard.count:05}"
@@ -152,16 +140,8 @@ def open_run_folder(path: Path | str, settings: dict[str, Any]) -> Iterator[RunF
     Raises UserError if the folder holds a run with other settings or something else, or if another process has it.
     """
     path = Path(path)
-    path.mkdir(parents=True, exist_ok=True)
-    descriptor = os.open(path, os.O_RDONLY)
-    try:
-        try:
-            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)  # ends with the process, however that ends
-        except BlockingIOError as error:
-            raise UserError(f"another evaluation is writing to {path}; wait for it or give another --output") from error
+    with held(path / ".lock", path):
         yield RunFolder(path, settings)
-    finally:
-        os.close(descriptor)
 
 
 def format_record(record: dict[str, Any]) -> str:

@@ -11,8 +11,8 @@ from typing import Any
 
 from megatron_rfft.common.errors import CommandFailed, UserError
 from megatron_rfft.common.number_formats import NUMBER_FORMATS
-from megatron_rfft.common.parts import Part
 from megatron_rfft.common.progress import progress_bar
+from megatron_rfft.common.restart import Part
 from megatron_rfft.evaluation.engines import (
     DTYPES,
     Completion,

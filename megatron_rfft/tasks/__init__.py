@@ -3,6 +3,7 @@
 A task is a rule, a sampler of instances, question wordings and an independent reference solution.
 """
 
+from megatron_rfft.tasks.asked import read_tasks, task_names
 from megatron_rfft.tasks.held_out import HELD_OUT, NEAR_TWINS
 from megatron_rfft.tasks.instances import SPLITS, NoInstanceError
 from megatron_rfft.tasks.names import ROLES, current_name
@@ -16,9 +17,6 @@ from megatron_rfft.tasks.registry import (
     load_task_files,
     own_task_files,
     register,
-    task_group,
-    task_names,
-    task_words,
 )
 from megatron_rfft.tasks.task import Example, Task
 
@@ -40,8 +38,7 @@ __all__ = [
     "load_task_file",
     "load_task_files",
     "own_task_files",
+    "read_tasks",
     "register",
-    "task_group",
     "task_names",
-    "task_words",
 ]

@@ -9,7 +9,8 @@ hashes and dealt out in the same shares, at least one to each split while they l
 index is a place in the split's list: no two are equal, and an index beyond the last raises NoInstanceError.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from hashlib import blake2b
 from math import ceil, log
 from random import Random
@@ -29,6 +30,7 @@ FEW = 500  # distinct instances that are listed rather than hashed
 _SCREENING = 128  # draws; seven repetitions at most among them show that there are many, of FEW there would be sixteen
 _MOST_REPETITIONS = 7
 _SPLIT_OF_DIGIT = ("test", "validation", *["train"] * 8)
+_TRIES = 4  # indices looked at for each sample asked for
 _MAX_DRAWS = 1_000  # a split holds at least 10 %, so that this many misses mean a sampler with a fault
 
 Arguments = tuple[Any, ...]
@@ -36,6 +38,37 @@ Arguments = tuple[Any, ...]
 
 class NoInstanceError(UserError):
     """The task has fewer distinct instances of this length in this split."""
+
+
+@dataclass
+class DistinctInstances:
+    """The first ``samples`` indices of (task, split, length) with different instances, each with what ``look`` kept.
+
+    Fewer where the task has no more of them, or where four times as many indices as asked for show no more. A corpus
+    and an evaluation ask the same instances: both take them from here.
+    """
+
+    task: "AnyTask"
+    split: str
+    length: int
+    samples: int
+    num_duplicates: int = 0
+    """Indices passed over so far, because an earlier one has the same instance."""
+
+    def __iter__(self) -> Iterator[tuple[int, bytes | None]]:
+        seen: set[int] = set()
+        for index in range(_TRIES * self.samples):
+            if len(seen) == self.samples:
+                return
+            try:
+                number, kept = self.task.look(self.split, self.length, index)
+            except NoInstanceError:
+                return
+            if number in seen:
+                self.num_duplicates += 1
+                continue
+            seen.add(number)
+            yield index, kept
 
 
 _SMALL = 2**32

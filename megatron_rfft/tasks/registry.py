@@ -7,7 +7,6 @@ package names its module as an entry point of the group ``megatron_rfft.tasks``,
 import difflib
 import importlib.util
 import inspect
-import re
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from functools import cache
@@ -21,7 +20,6 @@ from megatron_rfft.common.errors import UserError
 from megatron_rfft.common.files import require_file
 from megatron_rfft.rules import Rule
 from megatron_rfft.tasks.gate import check_lengths, check_wordings, prove_apart
-from megatron_rfft.tasks.held_out import CROSS_DOMAIN
 from megatron_rfft.tasks.instances import in_one_order
 from megatron_rfft.tasks.names import ROLES, current_name, role_of
 from megatron_rfft.tasks.random_strings import RANDOM_STRINGS, random_strings
@@ -194,32 +192,6 @@ def list_tasks(role: str | None = None, family: str | None = None) -> list[str]:
             raise UserError(f"{value!r} is unknown; choose one of {', '.join(choices)}")
     tasks = map(load_task, sorted({*_task_files(), *_entry_points(), *_tasks}))
     return [task.name for task in tasks if role in (None, task.role) and family in (None, task.family)]
-
-
-def task_group(word: str) -> list[str] | None:
-    """The tasks that a role (``pretrain``), the family of a role (``pretrain/code``) or ``cross-domain`` stands for.
-
-    The last is the second held-out set. None for other words. Raises UserError for an unknown family.
-    """
-    if word == "cross-domain":
-        return list(CROSS_DOMAIN)
-    name, slash, family = word.partition("/")
-    role = role_of(name)
-    return None if role is None else list_tasks(role, family if slash else None)
-
-
-def task_words(text: str) -> list[str]:
-    """The tasks of ``"coin_flip:1-4,8,last_letter"`` with their lengths: a comma parts lengths too, before a digit."""
-    return [part.strip() for part in re.split(r",(?!\s*\d)", text)]
-
-
-def task_names(text: str) -> list[str]:
-    """The names in ``"add_int,coin_flip"``; roles (``held-out``), or ``held-out/code``, stand for many."""
-    names = []
-    for part in task_words(text):
-        group = task_group(part)
-        names += [part] if group is None else group
-    return names
 
 
 _PACKAGE = Path(__file__).parent

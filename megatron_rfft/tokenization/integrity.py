@@ -8,7 +8,7 @@ from typing import Any
 
 from megatron_rfft.common.errors import UserError
 from megatron_rfft.common.files import sha256_file
-from megatron_rfft.common.manifest import finished_manifest
+from megatron_rfft.common.restart import finished_manifest
 from megatron_rfft.data.documents import MANIFEST_KIND, DatasetPaths, Documents
 from megatron_rfft.tokenization.tokenizers import load_tokenizer
 

@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 
 from megatron_rfft.common.errors import CommandFailed, UserError
-from megatron_rfft.common.files import atomic_write, read_json
+from megatron_rfft.common.files import atomic_write
 from megatron_rfft.common.manifest import write_manifest
 from megatron_rfft.data.documents import DOCUMENT_DTYPE, MANIFEST_KIND, DatasetPaths
 from megatron_rfft.data.indexed import with_suffix, write_index
@@ -29,22 +29,26 @@ COUNTS = ("documents", "tokens", "target_tokens")
 
 @dataclass(frozen=True)
 class PartFiles:
-    """What is kept of a finished part."""
+    """What is kept of a finished part, called ``name``."""
 
+    name: str
     tokens: Path
     rows: Path
     """PART_DTYPE, bare."""
-    proof: Path
 
     @classmethod
     def of(cls, folder: Path, number: int) -> "PartFiles":
         """The files of part ``number`` in ``folder``."""
-        stem = f"part-{number:06d}"
-        return cls(folder / f"{stem}.bin", folder / f"{stem}.rows", folder / f"{stem}.json")
+        name = f"part-{number:06d}"
+        return cls(name, folder / f"{name}.bin", folder / f"{name}.rows")
+
+
+Proven = tuple[PartFiles, dict[str, Any]]
+"""A part and its proof."""
 
 
 def join_parts(
-    paths: DatasetPaths, parts: Iterable[PartFiles], encoding: Encoding, inputs: dict[str, Any], check: bool = False
+    paths: DatasetPaths, parts: Iterable[Proven], encoding: Encoding, inputs: dict[str, Any], check: bool = False
 ) -> dict[str, Any]:
     """Write the files of the data set from its parts and return the manifest, which is last.
 
@@ -101,11 +105,10 @@ class _Joined:
         self.skipped = Skipped()
         self.form: str | None = None
 
-    def look_at(self, parts: Iterable[PartFiles]) -> Iterator[tuple[PartFiles, dict[str, Any]]]:
+    def look_at(self, parts: Iterable[Proven]) -> Iterator[Proven]:
         found = False
         tasks: set[str] = set()
-        for part in parts:
-            proof = read_json(part.proof)
+        for part, proof in parts:
             self.parts.append(part)
             self.proofs.append(proof)
             self.skipped.add(Skipped(**proof["skipped"]))
@@ -130,7 +133,7 @@ def _blocks(rows_file: Path) -> Iterator[np.ndarray]:
             yield block
 
 
-def _join_tokens(path: Path, parts: Iterable[tuple[PartFiles, dict[str, Any]]], check: bool) -> str:
+def _join_tokens(path: Path, parts: Iterable[Proven], check: bool) -> str:
     """Append the tokens of all parts; the checksum of the whole."""
     whole = hashlib.sha256()
     with atomic_write(path, "wb") as joined, ThreadPoolExecutor(1) as background:

@@ -8,7 +8,8 @@ from pathlib import Path
 
 from megatron_rfft.common.errors import UserError
 from megatron_rfft.common.files import atomic_write, require_file, sha256_file
-from megatron_rfft.common.manifest import finished_manifest, write_manifest
+from megatron_rfft.common.manifest import write_manifest
+from megatron_rfft.common.restart import finished_manifest
 from megatron_rfft.corpus.read import read_records
 
 _MAX_PIECE_LENGTH = 96

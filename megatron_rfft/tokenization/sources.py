@@ -16,7 +16,7 @@ from megatron_rfft.common.errors import UserError
 from megatron_rfft.common.files import sha256_file
 from megatron_rfft.corpus.config import CorpusConfig
 from megatron_rfft.corpus.generate import plan_corpus
-from megatron_rfft.corpus.read import corpus_manifest, require_size, require_unchanged
+from megatron_rfft.corpus.read import corpus_manifest, require_shard
 from megatron_rfft.tokenization.chunks import Chunk, CompressedChunk, LinesChunk, ParquetChunk, PresetChunk
 from megatron_rfft.tokenization.records import Document, Fields, Skipped, read_documents
 from megatron_rfft.tokenization.tokenizers import Prompt
@@ -56,16 +56,16 @@ def open_inputs(inputs: Sequence[Path | str], num_threads: int = 1) -> Source:
     """
     entries: list[dict[str, Any]] = []
     files: list[Path] = []
-    stated: list[str | None] = []
+    stated: list[dict[str, Any] | None] = []
     forms: dict[str, str] = {}
     for item in inputs:
         if Path(item).is_dir():
             manifest = corpus_manifest(item)
             forms.setdefault(manifest["config"]["form"], str(item))
             for name, entry in manifest["files"].items():
-                files.append(require_size(Path(item) / name, entry))
+                files.append(require_shard(Path(item) / name, entry, sha256=None))
                 entries.append({"name": name})
-                stated.append(entry["sha256"])
+                stated.append(entry)
         else:
             for path in _expand(item):
                 files.append(path)
@@ -75,10 +75,11 @@ def open_inputs(inputs: Sequence[Path | str], num_threads: int = 1) -> Source:
         (form, first), (other, second) = list(forms.items())[:2]
         raise UserError(f"{second} has form {other!r}, {first} has {form!r}; make one data set a form")
     with ThreadPoolExecutor(num_threads) as threads:
-        for entry, file, wanted, found in zip(entries, files, stated, threads.map(sha256_file, files), strict=True):
-            if wanted is not None:
-                require_unchanged(file, wanted, found)
-            entry["sha256"] = found
+        found = dict(zip(files, threads.map(sha256_file, files), strict=True))
+    for entry, file, wanted in zip(entries, files, stated, strict=True):
+        if wanted is not None:
+            require_shard(file, wanted, found.__getitem__)
+        entry["sha256"] = found[file]
     return Source({"files": entries}, tuple(files))
 
 

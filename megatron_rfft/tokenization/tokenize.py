@@ -17,17 +17,17 @@ from pathlib import Path
 from typing import Any
 
 from megatron_rfft.common.errors import UserError
-from megatron_rfft.common.files import atomic_write, full_disk_reported, read_json, write_json
+from megatron_rfft.common.files import atomic_write, full_disk_reported, read_json, remove_unfinished, write_json
 from megatron_rfft.common.manifest import read_manifest
-from megatron_rfft.common.parts import Part, held, in_turn, read_proof, write_proof
 from megatron_rfft.common.progress import progress_bar
+from megatron_rfft.common.restart import Part, Work
 from megatron_rfft.corpus.workers import worker_map
 from megatron_rfft.data.documents import MANIFEST_KIND, DatasetPaths
 from megatron_rfft.tokenization.chunks import Chunk
 from megatron_rfft.tokenization.encode import ChunkSummary, Encoding, encode_chunk, written_token
 from megatron_rfft.tokenization.engines import ENGINES, warm_up, why_not_fast
 from megatron_rfft.tokenization.integrity import finished_dataset
-from megatron_rfft.tokenization.join import PartFiles, join_parts
+from megatron_rfft.tokenization.join import PartFiles, Proven, join_parts
 from megatron_rfft.tokenization.records import Fields
 from megatron_rfft.tokenization.sources import CHUNK_BYTES, Source, open_inputs, sample_documents
 from megatron_rfft.tokenization.tokenizers import HFTokenizer, Tokenizer, load_tokenizer
@@ -144,71 +144,38 @@ def tokenize(
     if num_workers < 1:
         raise UserError(f"the number of workers is {num_workers}; ask for at least 1")
     paths = DatasetPaths(Path(prefix))
+    work = Work(paths.prefix, notes=paths.parts, files=paths.parts, part=part)
     with worker_map(num_workers) as parallel_map, full_disk_reported(paths.prefix.parent):
         if (file := options.fast_file) and not paths.manifest.exists():
             # Both take a second to load a large vocabulary: the workers fastokens, meanwhile this process tokenizers.
             parallel_map(warm_up, [file] * num_workers)
         tokenizer = options.load()
         inputs = options.inputs(source, tokenizer)
-        settings = {**inputs, "chunk_bytes": chunk_bytes, "proofs": _PROOFS}
-        paths.prefix.parent.mkdir(parents=True, exist_ok=True)
-        _discard_others(paths, settings)
-        with held(paths.lock, part is not None, paths.prefix):
+        with work.held():
             if finished := finished_dataset(paths, inputs):
-                clean_up(paths)
+                work.end()
                 return finished
-            _open_folder(paths, settings, alone=part is None)
+            # Anew, so that the command may be given again with another option, or for input that was fixed meanwhile.
+            work.begin({**inputs, "chunk_bytes": chunk_bytes, "proofs": _PROOFS}, anew=True)
+            if part is None:  # no other run is at work
+                _remove_leftovers(paths)
             chunks = source.chunks(options.fields, parallel_map, chunk_bytes)
             engine = _settle(paths, chunks, options, tokenizer, num_workers, parallel_map)
             encoding = options.encoding(tokenizer, engine)
-            parts = _write_parts(paths, chunks, encoding, part or Part(), parallel_map)
+            parts = _write_parts(work, chunks, encoding, parallel_map)
             if part is None:
                 manifest = join_parts(paths, parts, encoding, inputs)
-                clean_up(paths)
+                work.end()
                 return manifest
             for _ in parts:
                 pass
-            return _finish(paths, len(chunks), encoding, inputs)
+            return _finish(work, paths, len(chunks), encoding, inputs)
 
 
-def _discard_others(paths: DatasetPaths, settings: dict[str, Any]) -> None:
-    """Remove the beginning of a data set with other settings or of other input, unless a run is at work on it.
-
-    So the same command may be given again after the input was fixed, or with another option that an error named.
-    """
-    while differing := _differing(paths, settings):
-        try:
-            with held(paths.lock, False, paths.prefix):
-                if differing := _differing(paths, settings):
-                    print(
-                        f"note: {paths.parts} held the beginning of a data set with another {differing}; starting anew",
-                        file=sys.stderr,
-                    )
-                    shutil.rmtree(paths.parts)
-        except UserError:
-            if _differing(paths, settings):  # else a run like this one was faster
-                raise
-
-
-def _differing(paths: DatasetPaths, settings: dict[str, Any]) -> str | None:
-    """A setting that the folder of parts was begun with and these are not; None if there is none."""
-    try:
-        found = read_json(paths.parts / "settings.json")
-    except UserError:  # it is not there
-        return None
-    return next((key for key in {**found, **settings} if found.get(key) != settings.get(key)), None)
-
-
-def _open_folder(paths: DatasetPaths, settings: dict[str, Any], alone: bool) -> None:
-    """Prepare the folder of parts for these settings. Raises UserError if a run with others was faster."""
-    if alone:  # we hold the lock: what is temporary is of a killed run
-        names = [glob.escape(f".{file.name}") + ".*.tmp" for file in (*paths.binaries, paths.manifest)]
-        for leftover in (*paths.parts.glob(".*.tmp"), *(f for name in names for f in paths.prefix.parent.glob(name))):
-            shutil.rmtree(leftover) if leftover.is_dir() else leftover.unlink()
-    if differing := _differing(paths, settings):
-        raise UserError(f"another run is making {paths.prefix} with another {differing}; give another --output")
-    if not (paths.parts / "settings.json").exists():
-        write_json(paths.parts / "settings.json", settings)
+def _remove_leftovers(paths: DatasetPaths) -> None:
+    remove_unfinished(paths.parts)
+    for file in (*paths.binaries, paths.manifest):
+        remove_unfinished(file.parent, glob.escape(file.name))
 
 
 def _settle(
@@ -304,22 +271,21 @@ def _save_tokenizer(folder: Path, tokenizer: Tokenizer, sample: Sequence[str]) -
         shutil.rmtree(temporary)
 
 
-def _write_parts(
-    paths: DatasetPaths, chunks: Sequence[Chunk], encoding: Encoding, part: Part, parallel_map: Callable
-) -> Iterator[PartFiles]:
+def _write_parts(work: Work, chunks: Sequence[Chunk], encoding: Encoding, parallel_map: Callable) -> Iterator[Proven]:
     """Make the run's share of the parts, and yield each, in their order, as soon as it is there."""
+    part = work.part or Part()
     numbers = range(part.number, len(chunks), part.count)
     mine = [chunks[number] for number in numbers]
-    with progress_bar(len(mine), f"tokenize {paths.prefix.name}", "parts") as bar:
-        for files in parallel_map(_write_part, repeat(paths.parts), numbers, mine, repeat(encoding)):
+    with progress_bar(len(mine), f"tokenize {work.output.name}", "parts") as bar:
+        for files in parallel_map(_write_part, repeat(work), numbers, mine, repeat(encoding)):
             bar.update(1)
-            yield files
+            yield files, work.proof(files.name, hashed=False)
 
 
-def _write_part(folder: Path, number: int, chunk: Chunk, encoding: Encoding) -> PartFiles:
+def _write_part(work: Work, number: int, chunk: Chunk, encoding: Encoding) -> PartFiles:
     """Write the files of one part unless they are there and proven."""
-    files = PartFiles.of(folder, number)
-    if read_proof(files.proof, folder, hashed=True):
+    files = PartFiles.of(work.files, number)
+    if work.proof(files.name):
         return files
     summary, digests = ChunkSummary(), (hashlib.sha256(), hashlib.sha256())
     # Not durable: a power loss costs the latest parts, which their proofs then show to be damaged.
@@ -329,27 +295,17 @@ def _write_part(folder: Path, number: int, chunk: Chunk, encoding: Encoding) -> 
                 handle.write(array)
                 digest.update(array)
     checksums = {f.name: digest.hexdigest() for f, digest in zip((files.tokens, files.rows), digests, strict=True)}
-    write_proof(files.proof, checksums, **summary.facts())
+    work.prove(files.name, checksums, **summary.facts())
     return files
 
 
-def _finish(paths: DatasetPaths, num_parts: int, encoding: Encoding, inputs: dict[str, Any]) -> dict[str, Any] | None:
+def _finish(
+    work: Work, paths: DatasetPaths, num_parts: int, encoding: Encoding, inputs: dict[str, Any]
+) -> dict[str, Any] | None:
     """Join the parts once all are there, whichever run that falls to; None if some are missing."""
-    if paths.manifest.exists() and not paths.parts.exists():  # another run has joined them meanwhile
-        return read_manifest(paths.manifest, MANIFEST_KIND)
-    with in_turn(paths.lock.with_suffix(".join")):
-        if not paths.parts.exists():
-            return read_manifest(paths.manifest, MANIFEST_KIND)
-        parts = [PartFiles.of(paths.parts, number) for number in range(num_parts)]
-        if not all(read_proof(part.proof, paths.parts, hashed=False) for part in parts):
-            return None
-        manifest = join_parts(paths, parts, encoding, inputs, check=True)
-        clean_up(paths)
-    return manifest
-
-
-def clean_up(paths: DatasetPaths) -> None:
-    """Remove what only runs under way need."""
-    shutil.rmtree(paths.parts, ignore_errors=True)
-    paths.lock.with_suffix(".join").unlink(missing_ok=True)
-    paths.lock.unlink(missing_ok=True)
+    parts = [PartFiles.of(work.files, number) for number in range(num_parts)]
+    return work.finish(
+        [part.name for part in parts],
+        make=lambda proofs: join_parts(paths, zip(parts, proofs, strict=True), encoding, inputs, check=True),
+        made=lambda: read_manifest(paths.manifest, MANIFEST_KIND),
+    )

@@ -12,6 +12,7 @@ import numpy as np
 from megatron_rfft.common.errors import UserError
 from megatron_rfft.common.manifest import verify_manifest
 from megatron_rfft.common.progress import progress_bar
+from megatron_rfft.common.restart import require_same_inputs
 from megatron_rfft.data.documents import MANIFEST_KIND, DatasetPaths, Documents, describe_wrong, read_dataset_manifest
 from megatron_rfft.tokenization.encode import ChunkSummary, encode_chunk
 from megatron_rfft.tokenization.engines import load_engine
@@ -50,7 +51,11 @@ def verify_dataset(
     if not problems and source is not None:
         options = _options(manifest, tokenizer)
         loaded = options.load()
-        _require_same_inputs(manifest, options.inputs(source, loaded), prefix)
+        inputs = options.inputs(source, loaded)
+        stated = manifest["inputs"]  # by an older version, perhaps, without a key of today
+        require_same_inputs(
+            paths.prefix, stated, {key: inputs.get(key) for key in stated}, "give what it was made from"
+        )
         chosen = set(Random(seed).sample(range(len(documents)), min(samples, len(documents))))
         rederived = len(chosen)
         problems += _retokenize(documents, source, options, loaded, chosen)
@@ -135,12 +140,6 @@ def _options(manifest: dict[str, Any], tokenizer: Path | None) -> Options:
         fields=Fields(**inputs["fields"]),
         engine="tokenizers" if manifest["engine"] == "tokenizers" else "auto",
     )
-
-
-def _require_same_inputs(manifest: dict[str, Any], inputs: dict[str, Any], prefix: Path | str) -> None:
-    stated = manifest["inputs"]
-    if differing := [key for key in stated if inputs.get(key) != stated[key]]:
-        raise UserError(f"{prefix} was made with another {differing[0]} than this; give what it was made from")
 
 
 def _retokenize(

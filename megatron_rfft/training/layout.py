@@ -1,6 +1,8 @@
 """Process groups and parallel state."""
 
 import os
+from collections.abc import Iterator
+from contextlib import contextmanager
 from datetime import timedelta
 
 import torch
@@ -55,6 +57,18 @@ def start_process_group(world_size: int, hang_timeout: float = 0.0) -> None:
         # torchrun --max-restarts keeps its store: addresses of the processes before must not be found there.
         store = torch.distributed.PrefixStore(os.environ.get("TORCHELASTIC_RESTART_COUNT", "0"), store)
     torch.distributed.init_process_group(backend, store=store, rank=rank, world_size=world_size, timeout=timeout)
+
+
+@contextmanager
+def single_rank() -> Iterator[None]:
+    """Process group and parallel state of this process alone, to build a model without a run; none is left."""
+    start_process_group(1)
+    parallel_state.initialize_model_parallel(create_gloo_process_groups=False)
+    tensor_parallel.model_parallel_cuda_manual_seed(0)
+    try:
+        yield
+    finally:
+        destroy_parallel()
 
 
 def collective_timeout(hang_timeout: float) -> timedelta:

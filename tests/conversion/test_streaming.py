@@ -8,6 +8,7 @@ import signal
 import subprocess
 import sys
 import time
+from pathlib import Path
 
 import pytest
 import torch
@@ -18,6 +19,7 @@ from megatron_rfft.common.errors import UserError
 from megatron_rfft.common.files import sha256_file
 from megatron_rfft.conversion.compare_models import first_difference, logits_difference
 from megatron_rfft.conversion.from_hf import from_hf
+from megatron_rfft.conversion.storage.pieces import work_on
 from megatron_rfft.conversion.to_hf import to_hf
 from tests.conftest import ROOT, peak_mib, run_python
 from tests.conversion.test_convert import make_hf_model
@@ -58,39 +60,70 @@ def test_a_killed_conversion_continues_to_the_same_bytes(many_files, verb, tmp_p
         "from-hf": (("--model", original), checkpoint),
         "to-hf": (("--checkpoint", checkpoint), back),
     }[verb]
-    output, proofs = tmp_path / "output", tmp_path / ".output.tmp/.proofs"
+    output, unfinished = tmp_path / "output", tmp_path / ".output.tmp"
+
+    def proven() -> list[Path]:
+        return sorted(file for file in unfinished.glob("*.json") if file.name != "settings.json")
+
     command = [sys.executable, "tools/convert.py", verb, *source, "--output", output, "--max-shard-gb", "2e-5"]
     environment = {**os.environ, "PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1"}
     process = subprocess.Popen([*map(str, command), "--workers", "1"], cwd=ROOT, env=environment)
     deadline = time.monotonic() + 120
-    while len(list(proofs.glob("*.json"))) < 3 and process.poll() is None and time.monotonic() < deadline:
+    while len(proven()) < 3 and process.poll() is None and time.monotonic() < deadline:
         time.sleep(0.002)
     process.send_signal(signal.SIGKILL)
     process.wait()
     assert not output.exists()
-    finished = {path.name for path in proofs.glob("*.json")}
+    finished = proven()
     assert 3 <= len(finished) < len(list(expected.rglob("*.distcp" if verb == "from-hf" else "*.safetensors")))
-    first = tmp_path / ".output.tmp" / json.loads((proofs / sorted(finished)[0]).read_text())["sha256"].popitem()[0]
+    first = unfinished / "files" / json.loads(finished[0].read_text())["sha256"].popitem()[0]
     written = first.stat().st_ino, first.stat().st_mtime_ns
     convert = {"from-hf": from_hf, "to-hf": to_hf}[verb]
     convert(source[1], output, max_shard_gb=2e-5)
-    kept = output / first.relative_to(tmp_path / ".output.tmp")
+    kept = output / first.relative_to(unfinished / "files")
     assert (kept.stat().st_ino, kept.stat().st_mtime_ns) == written, "what was done is done again"
     assert bytes_of(output) == bytes_of(expected)
+    assert [path.name for path in tmp_path.iterdir()] == ["output"]
 
 
-def test_what_was_left_of_another_conversion_is_not_continued(small, tmp_path):
+def test_what_was_left_of_another_conversion_is_not_continued(small, tmp_path, capsys):
     """Same output, another number format: a half-written fp32 export must not end up in the bf16 one."""
     _, checkpoint, _ = small
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr("megatron_rfft.conversion.to_hf.write_json", lambda *_: (_ for _ in ()).throw(OSError("gone")))
         with pytest.raises(OSError, match="gone"):
             to_hf(checkpoint, tmp_path / "hf", max_shard_gb=SMALL_SHARD)
-    assert list((tmp_path / ".hf.tmp/.proofs").iterdir())
+    assert list((tmp_path / ".hf.tmp").glob("model-*.json"))
     to_hf(checkpoint, tmp_path / "hf", dtype="bf16", max_shard_gb=SMALL_SHARD)
+    assert "source.dtype None, this run has 'bf16'; starting anew" in capsys.readouterr().err
     assert {
         tensor.dtype for path in (tmp_path / "hf").glob("*.safetensors") for tensor in load_file(path).values()
     } == {torch.bfloat16}
+
+
+def test_what_an_older_version_left_is_not_continued(small, tmp_path, capsys):
+    _, checkpoint, back = small
+    (tmp_path / ".hf.tmp/.proofs").mkdir(parents=True)
+    (tmp_path / ".hf.tmp/.job.json").write_text("{}")
+    (tmp_path / ".hf.tmp/model-00009.safetensors").touch()
+    to_hf(checkpoint, tmp_path / "hf", max_shard_gb=SMALL_SHARD)
+    assert "begun with inputs that nobody noted; starting anew" in capsys.readouterr().err
+    assert bytes_of(tmp_path / "hf") == bytes_of(back)
+
+
+def test_one_conversion_at_a_time_and_none_over_what_is_there(small, tmp_path):
+    _, checkpoint, back = small
+    with work_on(tmp_path / "hf").held(), pytest.raises(UserError, match=r"another run is writing .*/hf; wait for it"):
+        to_hf(checkpoint, tmp_path / "hf")
+    shutil.copytree(back, tmp_path / "hf")
+    work_on(tmp_path / "hf").notes.mkdir()  # of a run that was killed when all was done
+    to_hf(checkpoint, tmp_path / "hf")
+    assert [path.name for path in tmp_path.iterdir()] == ["hf"]
+    with pytest.raises(UserError, match="was begun with dtype None, this run has 'bf16'; give another --output"):
+        to_hf(checkpoint, tmp_path / "hf", dtype="bf16")
+    (tmp_path / "hf/config.json").write_text("{}")
+    with pytest.raises(UserError, match="exists and is not a whole export; remove it or give another --output"):
+        to_hf(checkpoint, tmp_path / "hf")
 
 
 def test_an_export_reads_what_was_imported_once(small, tmp_path, monkeypatch):

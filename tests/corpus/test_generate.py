@@ -1,6 +1,5 @@
 """The generate command: the same bytes however it gets there, and clear refusals."""
 
-import fcntl
 import json
 import os
 import signal
@@ -15,6 +14,7 @@ import pytest
 
 from megatron_rfft.common.errors import UserError
 from megatron_rfft.common.manifest import verify_manifest
+from megatron_rfft.common.restart import Part, Work
 from megatron_rfft.corpus import (
     CorpusConfig,
     corpus_config,
@@ -128,43 +128,43 @@ def test_a_finished_corpus_is_left_alone_and_a_damaged_one_mended(tmp_path):
 
 
 def test_other_settings_are_refused(small, tmp_path):
-    with pytest.raises(UserError, match=r"holds a corpus with samples 40, not 50; give another --output"):
+    with pytest.raises(UserError, match=r"was begun with samples 40, this run has 50; give another --output"):
         generate_corpus(CorpusConfig(SMALL.lengths, samples=50, num_shards=3), small)
-    with pytest.raises(UserError, match="other tasks, other lengths"):
-        generate_corpus(CorpusConfig({"coin_flip": [1, 2]}, samples=40, num_shards=3), small)
-    (tmp_path / ".progress").mkdir()
-    (tmp_path / ".progress" / "settings.json").write_text(json.dumps({**SMALL.record(), "form": "lean"}))
-    with pytest.raises(UserError, match="form lean, not rule"):
-        generate_corpus(SMALL, tmp_path)
+    with pytest.raises(UserError, match=r"tasks\.coin_flip\.lengths \[1, 2, 3\], this run has \[1, 2\]"):
+        generate_corpus(CorpusConfig({**SMALL.lengths, "coin_flip": [1, 2]}, samples=40, num_shards=3), small)
+    assert generate_corpus(SMALL, tmp_path, part=Part(0, 2)) is None
+    with pytest.raises(UserError, match="form 'rule', this run has 'lean'; give another --output, or remove"):
+        generate_corpus(replace(SMALL, form="lean"), tmp_path)
+    assert generate_corpus(SMALL, tmp_path)["counts"]["records"] == 168
+
+
+def test_settings_that_led_nowhere_may_be_changed(tmp_path):
+    with pytest.raises(UserError, match="every example takes more than max_tokens 5; raise it"):
+        generate_corpus(replace(SMALL, max_tokens=5), tmp_path)
+    assert generate_corpus(replace(SMALL, max_tokens=5000), tmp_path)["counts"]["records"] == 168
 
 
 def test_two_runs_do_not_share_a_folder(tmp_path):
-    descriptor = os.open(tmp_path, os.O_RDONLY)
-    fcntl.flock(descriptor, fcntl.LOCK_EX)
-    with pytest.raises(UserError, match="another run is writing"):
-        generate_corpus(SMALL, tmp_path)
-    os.close(descriptor)
+    with Work(tmp_path, notes=tmp_path / ".progress", files=tmp_path).held():
+        for part in (None, Part(0, 2)):
+            with pytest.raises(UserError, match=f"another run is writing {tmp_path}; wait for it"):
+                generate_corpus(SMALL, tmp_path, part=part)
 
 
 def test_parse_tasks():
-    assert parse_tasks("coin_flip, last_letter", "1-3") == {"coin_flip": [1, 2, 3], "last_letter": [1, 2, 3]}
-    assert parse_tasks("coin_flip:2-6:2,9,last_letter:4", None) == {"coin_flip": [2, 4, 6, 9], "last_letter": [4]}
+    """Lengths that a task lacks are left out, unless they were given with its own name."""
+    tic_tac_toe = "find_winner_on_tic_tac_toe"  # has 1-9
+    chosen = parse_tasks("train:8-11", None)
+    assert (chosen["coin_flip"], chosen[tic_tac_toe]) == ([8, 9, 10, 11], [8, 9])
+    assert parse_tasks("train", "10")[tic_tac_toe] == []
+    with pytest.raises(UserError, match="has no length"):
+        CorpusConfig(parse_tasks(f"{tic_tac_toe}:9,10", None), samples=3)
     assert parse_tasks("coin_flip:5,last_letter", "58-65") == {"coin_flip": [5], "last_letter": [58, 59, 60]}
 
 
-@pytest.mark.parametrize(
-    ("tasks", "lengths", "message"),
-    [
-        ("coin_flipp", "1", "no task is called 'coin_flipp'; did you mean coin_flip"),
-        ("coin_flip", None, "coin_flip has no lengths; give --lengths, or write coin_flip:1-10"),
-        ("coin_flip", "70-80", "coin_flip has none of the lengths 70-80; its valid_lengths: 1-60"),
-        ("coin_flip:1,coin_flip:2", None, "coin_flip is named twice"),
-        ("coin_flip:x", None, "'x' is not a range; write for example"),
-    ],
-)
-def test_wrong_tasks(tasks, lengths, message):
-    with pytest.raises(UserError, match=message):
-        parse_tasks(tasks, lengths)
+def test_a_named_task_without_a_length_is_refused():
+    with pytest.raises(UserError, match="coin_flip has none of the lengths 70-80; its valid_lengths: 1-60"):
+        parse_tasks("coin_flip", "70-80")
 
 
 @pytest.mark.parametrize(
@@ -199,13 +199,13 @@ def test_reading_names_what_is_wrong(tmp_path):
     path = tmp_path / "shard-00001-of-00003.jsonl"
     whole = path.read_text()
     path.write_text(whole[:-10])
-    with pytest.raises(UserError, match=r"shard-00001-of-00003\.jsonl has \d+ bytes, its manifest says \d+; generate"):
+    with pytest.raises(UserError, match=r"shard-00001-of-00003\.jsonl has \d+ bytes, the manifest says \d+; generate"):
         list(read_records(tmp_path))
     path.write_text(whole.replace("1", "2", 1))
-    with pytest.raises(UserError, match=r"shard-00001-of-00003\.jsonl was changed after it was written"):
+    with pytest.raises(UserError, match=r"00001-of-00003\.jsonl has another checksum than the manifest; generate"):
         list(read_records(tmp_path))
     path.unlink()
-    with pytest.raises(UserError, match="is missing from its corpus; generate it again"):
+    with pytest.raises(UserError, match="is missing; generate the corpus again"):
         list(read_records(tmp_path))
 
 

@@ -1,5 +1,6 @@
 """General tasks in lm-eval: its scores, kept task by task, beside those of an earlier model."""
 
+import itertools
 import json
 import random
 import string
@@ -13,7 +14,7 @@ from transformers import AutoModelForCausalLM
 
 from megatron_rfft.common.errors import UserError
 from megatron_rfft.common.manifest import verify_manifest
-from megatron_rfft.evaluation.general import GeneralConfig, evaluate_general, format_general, general_rows
+from megatron_rfft.evaluation.general import GeneralConfig, _ask, evaluate_general, format_general, general_rows
 from megatron_rfft.tokenization.tokenizers import load_tokenizer
 from tests.conftest import ROOT, run_python
 from tests.evaluation.made_up import LM_EVAL_TASK
@@ -58,19 +59,22 @@ def test_scores_are_those_of_the_model_and_what_is_finished_is_kept(tiny_model, 
     assert verify_manifest(tmp_path / "run/results.json", "general results") == []
     assert len((tmp_path / "run/samples/letters.jsonl").read_text().splitlines()) == 20
 
-    # Killed before the second task was there: the first one is not asked again.
-    (tmp_path / "run/results.json").unlink()
-    (tmp_path / "run/tasks/capitals.json").unlink()
-    kept = json.loads((tmp_path / "run/tasks/letters.json").read_text())
-    kept["version"] = "kept"
-    (tmp_path / "run/tasks/letters.json").write_text(json.dumps(kept))
-    again = evaluate_general(config, tmp_path / "run")
-    assert again["tasks"] == {"letters": kept, "capitals": results["tasks"]["capitals"]}
+    with monkeypatch.context() as patch:  # killed before the second task was there: the first one is not asked again
+        patch.setattr("megatron_rfft.evaluation.general._ask", lambda *_: itertools.islice(_ask(*_), 1))
+        with pytest.raises(UserError, match=r"no such file: .*capitals\.json"):
+            evaluate_general(config, tmp_path / "killed")
+        kept = (tmp_path / "killed/tasks/letters.json").stat().st_mtime_ns
+    assert evaluate_general(config, tmp_path / "killed")["tasks"] == results["tasks"]
+    assert (tmp_path / "killed/tasks/letters.json").stat().st_mtime_ns == kept
     with monkeypatch.context() as patch:
         patch.setattr("megatron_rfft.evaluation.general._ask", lambda *_: pytest.fail("asked again"))
-        assert evaluate_general(config, tmp_path / "run") == again
-    with pytest.raises(UserError, match=r"holds a run with limit None, this one has 3; give another --output"):
+        assert evaluate_general(config, tmp_path / "killed")["tasks"] == results["tasks"]
+    with pytest.raises(UserError, match=r"was begun with limit None, this run has 3; give another --output"):
         evaluate_general(GeneralConfig(tiny_model, config.tasks, own_tasks, engine="hf", limit=3), tmp_path / "run")
+    (tmp_path / "notes").mkdir()
+    (tmp_path / "notes/notes.txt").touch()
+    with pytest.raises(UserError, match=r"notes holds notes\.txt but no run of this kind; give another --output"):
+        evaluate_general(config, tmp_path / "notes")
     only_own = partial(TaskManager, include_path=str(own_tasks), include_defaults=False)
     monkeypatch.setattr("lm_eval.tasks.TaskManager", lambda **_: only_own())  # its own tasks take 10 s to read
     with pytest.raises(UserError, match="lm-eval has no task 'unheard_of'"):

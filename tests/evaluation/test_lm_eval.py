@@ -98,7 +98,7 @@ def test_the_folder_holds_the_questions_of_an_evaluation(tmp_path):
     examples = draw_examples(load_task("coin_flip"), 4, 5, "test", "lean")
     assert [json.loads(line)["prompt"] for line in lines] == [example.prompt for example in examples]
     assert [json.loads(line)["answer"] for line in lines] == [example.answer for example in examples]
-    with pytest.raises(UserError, match="made from other inputs"):
+    with pytest.raises(UserError, match="was begun with samples 5, this run has 6; give another --output"):
         write_lm_eval_tasks(LmEvalConfig(TASKS, LENGTHS, "lean", samples=6), tmp_path / "tasks")
     with pytest.raises(UserError, match="valid_lengths are"):
         write_lm_eval_tasks(LmEvalConfig(TASKS, (10**6,), "lean"), tmp_path / "other")

@@ -6,7 +6,8 @@ import shutil
 import pytest
 
 from megatron_rfft.common.errors import UserError
-from megatron_rfft.common.parts import Part
+from megatron_rfft.common.restart import Part
+from megatron_rfft.corpus.plan import plan_cell
 from megatron_rfft.evaluation.engines import Completion, Engine, VllmOptions
 from megatron_rfft.evaluation.questions import draw_examples, token_budget
 from megatron_rfft.evaluation.run_folder import open_run_folder
@@ -156,7 +157,7 @@ def test_parts_of_another_run_or_at_work_are_not_joined(tiny_model, tmp_path, us
         evaluate(config(tiny_model), tmp_path / "run")
     part = tmp_path / "run/shards/00000-of-00002"
     settings = json.loads((part / "run.json").read_text())["settings"]
-    with open_run_folder(part, settings), pytest.raises(UserError, match="another evaluation"):
+    with open_run_folder(part, settings), pytest.raises(UserError, match="another run is writing"):
         evaluate(config(tiny_model, samples=5), tmp_path / "run")
 
 
@@ -197,13 +198,13 @@ def test_another_model_or_engine_is_refused(tiny_model, tmp_path, use_engine):
     other = shutil.copytree(tiny_model, tmp_path / "other")
     (other / "megatron_rfft.json").unlink()
     (other / "config.json").write_text((other / "config.json").read_text().replace("1024", "512"))
-    with pytest.raises(UserError, match="holds a run with model"):
+    with pytest.raises(UserError, match="was begun with model"):
         evaluate(config(other, form="direct"), tmp_path / "run")
     (tmp_path / "run/results.json").unlink()
     generations = tmp_path / "run/generations.jsonl"
     generations.write_bytes(generations.read_bytes().splitlines(keepends=True)[0])
     use_engine().version = "oracle 2"
-    with pytest.raises(UserError, match="'oracle 1', this one has 'oracle 2'"):
+    with pytest.raises(UserError, match="'oracle 1', this run has 'oracle 2'"):
         evaluate(config(tiny_model), tmp_path / "run")
 
 
@@ -233,7 +234,7 @@ def test_changed_answers_are_noticed(tiny_model, tmp_path, use_engine):
 
 def test_two_runs_at_once_in_one_folder_are_refused(tiny_model, tmp_path, use_engine):
     use_engine()
-    with open_run_folder(tmp_path / "run", {}), pytest.raises(UserError, match="another evaluation"):
+    with open_run_folder(tmp_path / "run", {}), pytest.raises(UserError, match="another run is writing"):
         evaluate(config(tiny_model), tmp_path / "run")
 
 
@@ -246,9 +247,21 @@ def test_n_says_where_fewer_questions_exist(tiny_model, tmp_path, use_engine):
     assert task["left_out"] == [10**6]
 
 
-def test_questions_are_distinct():
-    examples = draw_examples(load_task("length_int"), 4, 100, "test", "direct")
-    assert len({example.arguments for example in examples}) == len(examples) == 100
+@pytest.mark.parametrize(
+    ("task", "length"),
+    [
+        ("length_int", 4),
+        ("length_int", 3),
+        ("make_array_zero_by_subtracting_equal_amounts", 3),
+        ("remove_element+rename", 2),
+    ],
+)
+def test_questions_are_distinct_and_those_of_a_corpus(task, length):
+    """All that there are (4), not quite (3): a corpus of them has the same."""
+    examples = draw_examples(load_task(task), length, 100, "test", "direct")
+    assert len({repr(example.arguments) for example in examples}) == len(examples)
+    assert [example.index for example in examples] == plan_cell(task, length, 100, "test").indices.tolist()
+    assert [load_task(task).example(length, "test", example.index, "direct") for example in examples] == examples
 
 
 def test_the_models_context_caps_the_budget(tiny_model, tmp_path, use_engine):

@@ -4,9 +4,11 @@ from dataclasses import replace
 from random import Random
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from megatron_rfft.tasks import NoInstanceError, load_task
-from megatron_rfft.tasks.instances import FEW, SPLITS, Draws, instance_key, list_if_few
+from megatron_rfft.tasks.instances import FEW, SPLITS, DistinctInstances, Draws, instance_key, list_if_few
 
 LENGTH_INT = load_task("length_int")
 
@@ -98,6 +100,35 @@ def test_a_sampler_that_ends_up_in_one_split_is_reported():
         pass
     with pytest.raises(NoInstanceError, match=r"draws no \w+ instance of length 1; fix its sampler"):
         [task.example(1, split) for split in SPLITS]
+
+
+@settings(deadline=None, max_examples=40)
+@given(
+    st.sampled_from(
+        ["length_int", "make_array_zero_by_subtracting_equal_amounts", "get_digit_int", "remove_element+rename"]
+    ),
+    st.sampled_from([1, 2, 3, 4, 20]),
+    st.sampled_from(SPLITS),
+    st.integers(1, 60),
+)
+def test_the_first_distinct_instances(name, length, split, samples):
+    """By hand: every index in turn, each problem once, up to as many as asked for or four times as many looked at."""
+    task, seen, expected, looked = load_task(name), set(), [], 0
+    while len(expected) < samples and looked < 4 * samples:
+        try:
+            problem, _ = task.draw(split, length, looked)
+        except NoInstanceError:
+            break
+        if repr(problem.arguments) not in seen:
+            expected.append(looked)
+            seen.add(repr(problem.arguments))
+        looked += 1
+    found = DistinctInstances(task, split, length, samples)
+    drawn = list(found)
+    assert [index for index, _ in drawn] == expected
+    assert found.num_duplicates == looked - len(expected)
+    for index, kept in drawn[:3]:
+        assert task.example(length, split, index, "direct", kept) == task.example(length, split, index, "direct")
 
 
 def test_no_instance_has_two_lengths():

@@ -17,7 +17,6 @@ from megatron_rfft.tasks import (
     load_task_files,
     own_task_files,
     registry,
-    task_names,
 )
 from tests.conftest import ROOT, run_python
 
@@ -133,12 +132,6 @@ def test_the_example_is_short_and_sound():
         for index in range(20):
             example = task.example(length, "train", index)
             assert example.answer == str(task.reference(*example.arguments))
-
-
-def test_task_names():
-    assert task_names("add_int, coin_flip") == ["add_int", "coin_flip"]
-    assert task_names("held-out") == task_names("test") == list_tasks(role="held-out")
-    assert task_names("pretrain/logic") == task_names("train/logic") == list_tasks(role="pretrain", family="logic")
 
 
 def test_a_role_under_its_old_name(tmp_path):

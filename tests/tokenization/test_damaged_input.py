@@ -9,7 +9,7 @@ import pytest
 import zstandard
 
 from megatron_rfft.common.errors import UserError
-from megatron_rfft.common.parts import Part, held
+from megatron_rfft.common.restart import Part, Work
 from megatron_rfft.corpus import CorpusConfig, generate_corpus
 from megatron_rfft.data.documents import DatasetPaths
 from megatron_rfft.tokenization.records import Fields
@@ -111,7 +111,7 @@ def test_a_shard_that_was_changed_is_not_tokenized(small_data, tmp_path):
     generate_corpus(CorpusConfig({"coin_flip": [2, 3]}, samples=20, form="lean", num_shards=2), tmp_path / "corpus")
     shard = sorted((tmp_path / "corpus").glob("*.jsonl"))[1]
     shard.write_bytes(shard.read_bytes().replace(b"coin", b"coim", 1))
-    refused = pytest.raises(UserError, match=r"00001.* was changed after it was written: .* generate the corpus again")
+    refused = pytest.raises(UserError, match=r"00001.* has another checksum .* generate the corpus again")
     with refused:
         open_inputs([tmp_path / "corpus"])
     with refused:  # nor is a vocabulary made of it
@@ -139,7 +139,7 @@ def test_the_advice_of_an_error_works(small_data, tmp_path):
     with pytest.raises(UserError, match="raise --max-tokens"):
         again(max_tokens=60)
     assert again(max_tokens=60, skip_too_long=True) == 1
-    with pytest.raises(UserError, match="made from other inputs"):
+    with pytest.raises(UserError, match="was begun with max_tokens 60, this run has 200"):
         again(max_tokens=200)
 
 
@@ -148,7 +148,11 @@ def test_parts_of_a_run_that_is_at_work_are_left_alone(small_data, tmp_path):
     assert tokenize(source, Options(small_data.tokenizer), prefix, part=Part(0, 2), chunk_bytes=20_000) is None
     parts = sorted(DatasetPaths(prefix).parts.iterdir())
     other = Options(small_data.tokenizer, max_tokens=900)
-    with held(DatasetPaths(prefix).lock, True, prefix), pytest.raises(UserError, match="another run is writing"):
+    at_work = Work(prefix, notes=DatasetPaths(prefix).parts, files=DatasetPaths(prefix).parts, part=Part(2, 3))
+    with (
+        at_work.held(),
+        pytest.raises(UserError, match=r"another run is writing .* with max_tokens None"),
+    ):
         tokenize(source, other, prefix, part=Part(1, 2), chunk_bytes=20_000)
     assert sorted(DatasetPaths(prefix).parts.iterdir()) == parts
     assert tokenize(source, other, prefix, chunk_bytes=20_000)["inputs"]["max_tokens"] == 900

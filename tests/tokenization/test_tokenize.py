@@ -15,7 +15,7 @@ import pytest
 import zstandard
 
 from megatron_rfft.common.errors import CommandFailed, UserError
-from megatron_rfft.common.parts import Part
+from megatron_rfft.common.restart import Part
 from megatron_rfft.corpus import CorpusConfig, generate_corpus, read_records
 from megatron_rfft.data.documents import Documents
 from megatron_rfft.tokenization.records import Fields

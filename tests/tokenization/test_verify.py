@@ -155,7 +155,7 @@ def test_records_that_were_left_out_are_counted_again(small_data, tmp_path):
 def test_other_sources_are_refused(prefix, small_data, tmp_path):
     other = tmp_path / "other.jsonl"
     other.write_text('{"prompt": "a", "response": "b"}\n')
-    with pytest.raises(UserError, match="was made with another source"):
+    with pytest.raises(UserError, match=r"was begun with source\.files .*; give what it was made from"):
         verify_dataset(prefix, open_inputs([other]), small_data.tokenizer)
     with pytest.raises(UserError, match="give --tokenizer"):
         verify_dataset(prefix, open_inputs([other]))

@@ -1,27 +1,26 @@
 """Large folders written file by file, by several threads: a killed run continues with the first file that it lacks.
 
-The folder grows under a hidden name beside ``output``, with a proof (its checksum) of every finished file; checksums
-are taken while writing.
+The folder grows in a hidden one beside ``output``, where every finished file has a proof: its checksum, taken while it
+is written.
 """
 
 import os
-import shutil
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import FIRST_EXCEPTION, ThreadPoolExecutor, wait
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import torch
 
 from megatron_rfft.common.errors import UserError
-from megatron_rfft.common.files import full_disk_reported, read_json, sync_directory, write_json
-from megatron_rfft.common.parts import held, read_proof, write_proof
+from megatron_rfft.common.files import full_disk_reported, remove_unfinished, sync_directory
+from megatron_rfft.common.restart import Work
 from megatron_rfft.conversion.storage.hashed_file import HashedFile, hashed_file
 
-_JOB, _PROOFS = ".job.json", ".proofs"
+Item = TypeVar("Item")
 
 
 @dataclass(frozen=True)
@@ -37,48 +36,67 @@ def default_workers() -> int:
     return min(4, len(os.sched_getaffinity(0)))
 
 
-@contextmanager
-def continued(output: Path, job: Mapping[str, Any]) -> Iterator[Path]:
-    """The hidden folder that becomes ``output`` on a clean exit, with what an earlier run for the same ``job`` left.
+def work_on(output: Path) -> Work:
+    """The work that ``continued`` does for the folder ``output``."""
+    notes = output.with_name(f".{output.name}.tmp")
+    return Work(output, notes, files=notes / "files")
 
-    Raises UserError if ``output`` exists or another run is writing it. What a UserError ends is not continued.
+
+def in_files(items: Iterable[Item], size: Callable[[Item], int], max_shard_gb: float) -> list[list[Item]]:
+    """What goes into each file, in order: at most ``max_shard_gb`` (10^9 bytes), unless an item alone is larger."""
+    if max_shard_gb <= 0:
+        raise UserError(f"--max-shard-gb is {max_shard_gb}; it must be above 0")
+    files: list[list[Item]] = []
+    room = 0.0
+    for item in items:
+        if not files or size(item) > room:
+            files.append([])
+            room = max_shard_gb * 1e9
+        files[-1].append(item)
+        room -= size(item)
+    return files
+
+
+@contextmanager
+def continued(output: Path, job: Mapping[str, Any]) -> Iterator[Work]:
+    """The work that becomes the folder ``output`` on a clean exit, with what an earlier run for the same ``job`` left.
+
+    Its ``files`` are that folder. Raises UserError if ``output`` exists or another run is writing it. What a UserError
+    ends is not continued.
     """
-    temporary = output.with_name(f".{output.name}.tmp")
-    temporary.mkdir(parents=True, exist_ok=True)
-    with held(temporary, shared=False, output=output), full_disk_reported(output.parent):
+    work = work_on(output)
+    with work.held(), full_disk_reported(output.parent):
         try:
             if output.exists():
                 raise UserError(f"{output} exists; remove it or give another --output")
-            if not (temporary / _JOB).is_file() or read_json(temporary / _JOB) != job:
-                shutil.rmtree(temporary / _PROOFS, ignore_errors=True)
-                for path in temporary.iterdir():
-                    shutil.rmtree(path) if path.is_dir() else path.unlink()
-                write_json(temporary / _JOB, job)
-            yield temporary
+            work.begin(job, anew=True)
+            work.files.mkdir(exist_ok=True)
+            remove_unfinished(work.files)
+            yield work
         except UserError:
-            shutil.rmtree(temporary)
+            work.end()
             raise
-        shutil.rmtree(temporary / _PROOFS, ignore_errors=True)
-        (temporary / _JOB).unlink()
-        temporary.rename(output)
+        work.files.rename(output)
         sync_directory(output.parent)
+        work.end()
 
 
 def write_pieces(
-    folder: Path,
+    work: Work,
     writers: Mapping[str, Callable[[HashedFile], Any]],
-    workers: int,
+    workers: int | None = None,
     checks: Sequence[Callable[[], None]] = (),
 ) -> dict[str, Piece]:
-    """Write each file (named as below ``folder``) by its writer, which returns JSON facts; proven ones are kept.
+    """Write each file (named as below the ``files`` of ``work``) by its writer, which returns JSON facts.
 
-    ``checks`` run when all are written. The first exception is raised when the running ones have ended.
+    Proven ones are kept. ``workers`` None: as many threads as pay. ``checks`` run when all are written. The first
+    exception is raised when the running ones have ended.
     """
+    workers = default_workers() if workers is None else workers
     if workers < 1:
         raise UserError(f"--workers is {workers}; give 1 or more")
-    (folder / _PROOFS).mkdir(exist_ok=True)
     with ThreadPoolExecutor(workers, initializer=torch.set_num_threads, initargs=(1,)) as pool:
-        pieces = _all_of(pool, [partial(_write_piece, folder, name, writer) for name, writer in writers.items()])
+        pieces = _all_of(pool, [partial(_write_piece, work, name, writer) for name, writer in writers.items()])
         _all_of(pool, checks)
     return dict(zip(writers, pieces, strict=True))
 
@@ -92,13 +110,13 @@ def _all_of(pool: ThreadPoolExecutor, calls: Sequence[Callable[[], Any]]) -> lis
     return [future.result() for future in futures if not future.cancelled()]
 
 
-def _write_piece(folder: Path, name: str, writer: Callable[[HashedFile], Any]) -> Piece:
-    proof = folder / _PROOFS / f"{name.replace('/', '+')}.json"
-    if found := read_proof(proof, folder, hashed=True):
+def _write_piece(work: Work, name: str, writer: Callable[[HashedFile], Any]) -> Piece:
+    part = name.replace("/", "+")
+    if found := work.proof(part):
         return Piece(found["sha256"][name], found["facts"])
-    unfinished = folder / f"{name}.partial"
+    unfinished = work.files / f"{name}.partial"
     with hashed_file(unfinished) as file:
         facts = writer(file)
-    unfinished.rename(folder / name)
-    write_proof(proof, {name: file.sha256}, facts=facts)
+    unfinished.rename(work.files / name)
+    work.prove(part, {name: file.sha256}, facts=facts)
     return Piece(file.sha256, facts)

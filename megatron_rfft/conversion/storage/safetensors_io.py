@@ -15,6 +15,7 @@ import torch
 
 from megatron_rfft.common.errors import UserError
 from megatron_rfft.conversion.storage.hashed_file import HashedFile
+from megatron_rfft.conversion.storage.pieces import in_files
 from megatron_rfft.conversion.storage.stored import SourceFile, Span, Stored
 from megatron_rfft.conversion.storage.weight_files import Place, same_tensor, weight_files
 
@@ -40,16 +41,7 @@ class TensorGroup:
 
 def plan_shards(groups: Iterable[TensorGroup], max_shard_gb: float) -> dict[str, list[TensorGroup]]:
     """File names and what is in each: at most ``max_shard_gb`` (10^9 bytes), unless a group alone is larger."""
-    if max_shard_gb <= 0:
-        raise UserError(f"--max-shard-gb is {max_shard_gb}; it must be above 0")
-    shards: list[list[TensorGroup]] = []
-    room = 0.0
-    for group in groups:
-        if not shards or group.nbytes > room:
-            shards.append([])
-            room = max_shard_gb * 1e9
-        shards[-1].append(group)
-        room -= group.nbytes
+    shards = in_files(groups, lambda group: group.nbytes, max_shard_gb)
     if len(shards) == 1:
         return {"model.safetensors": shards[0]}
     return {f"model-{n + 1:05d}-of-{len(shards):05d}.safetensors": shard for n, shard in enumerate(shards)}

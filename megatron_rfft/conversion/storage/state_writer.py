@@ -24,16 +24,16 @@ from torch.distributed.checkpoint.metadata import (
     TensorStorageMetadata,
 )
 
-from megatron_rfft.common.errors import UserError
+from megatron_rfft.common.restart import Work
 from megatron_rfft.conversion.storage.hashed_file import HashedFile
-from megatron_rfft.conversion.storage.pieces import Piece, write_pieces
+from megatron_rfft.conversion.storage.pieces import Piece, in_files, write_pieces
 from megatron_rfft.conversion.storage.stored import Passing, Rows, contents
 from megatron_rfft.conversion.storage.tensor_file import write_tensor
-from megatron_rfft.mcore import dist_checkpointing, parallel_state, tensor_parallel
+from megatron_rfft.mcore import dist_checkpointing
 from megatron_rfft.models.build import build_model, transformer_config
 from megatron_rfft.models.config import ModelConfig
 from megatron_rfft.training.checkpoint import content_metadata, model_state
-from megatron_rfft.training.layout import destroy_parallel, start_process_group
+from megatron_rfft.training.layout import single_rank
 
 sharded = dist_checkpointing.mapping
 ParameterRows = Callable[[str, int | None, tuple[int, ...]], list[Rows]]
@@ -84,33 +84,20 @@ class StatePlan:
     objects: dict[str, bytes]
     """What is not a tensor, as torch.save writes it."""
 
-    def files(self, max_bytes: float) -> dict[str, list[Parameter]]:
-        """File names and what is in each: at most ``max_bytes``, unless a parameter alone is larger."""
-        files: list[list[Parameter]] = []
-        room = 0.0
-        for parameter in self.parameters:
-            size = parameter.numel * self.dtype.itemsize
-            if not files or size > room:
-                files.append([])
-                room = max_bytes
-            files[-1].append(parameter)
-            room -= size
+    def files(self, max_shard_gb: float) -> dict[str, list[Parameter]]:
+        """File names and what is in each: at most ``max_shard_gb`` (10^9 bytes), unless a parameter alone is larger."""
+        files = in_files(self.parameters, lambda parameter: parameter.numel * self.dtype.itemsize, max_shard_gb)
         return {f"__0_{number}.distcp": parameters for number, parameters in enumerate(files)}
 
 
 def plan_state(model: ModelConfig, dtype: torch.dtype) -> StatePlan:
     """What megatron-core stores of ``model``. Must be called without a process group; leaves none."""
-    start_process_group(1)
-    parallel_state.initialize_model_parallel(create_gloo_process_groups=False)
-    tensor_parallel.model_parallel_cuda_manual_seed(0)
-    try:
+    with single_rank():
         single = dataclasses.replace(model, num_layers=1)
         (stage,) = build_model(single, transformer_config(single, dtype=dtype))
         state = model_state([stage])
         sharded.apply_factories(state)
         return _expand(list(dist_checkpointing.dict_utils.nested_values(state)), model.num_layers, dtype)
-    finally:
-        destroy_parallel()
 
 
 def _expand(single: list[Any], num_layers: int, dtype: torch.dtype) -> StatePlan:
@@ -152,30 +139,29 @@ def _saved(value: Any) -> bytes:
 
 
 def write_state(
-    folder: Path,
+    work: Work,
     place: str,
     model: ModelConfig,
     dtype: torch.dtype,
     rows: ParameterRows,
     order: Sequence[tuple[str, int | None]],
     *,
-    workers: int,
+    workers: int | None,
     max_shard_gb: float,
     legacy: bool = False,
     prefix: str = "",
 ) -> dict[Path, str]:
-    """Write the state of ``model`` as ``folder/place``, in files of at most ``max_shard_gb`` (10^9 bytes).
+    """Write the state of ``model`` at ``place`` in ``work``, in files of at most ``max_shard_gb`` (10^9 bytes).
 
-    ``folder`` is one of ``continued``. ``order`` lists name and layer of each parameter. Names get ``prefix``;
+    ``work`` is one of ``continued``. ``order`` lists name and layer of each parameter. Names get ``prefix``;
     ``legacy`` keeps what is common to all ranks in the file ``common.pt``, where older versions of megatron-core look
     for it. Returns the checksums of the large files.
     """
-    if max_shard_gb <= 0:
-        raise UserError(f"--max-shard-gb is {max_shard_gb}; it must be above 0")
     plan = plan_state(model, dtype)
     ranks = {parameter: rank for rank, parameter in enumerate(order)}
     plan.parameters.sort(key=lambda parameter: ranks[parameter.name, parameter.layer])
-    files = plan.files(max_shard_gb * 1e9)
+    files = plan.files(max_shard_gb)
+    folder = work.files
     (folder / place).mkdir(exist_ok=True)
     if legacy:
         del plan.objects[_COMMON]
@@ -185,7 +171,7 @@ def write_state(
         for name, some in files.items()
     }
     writers[f"{place}/{OBJECTS}"] = partial(write_objects, plan=plan)
-    pieces = write_pieces(folder, writers, workers)
+    pieces = write_pieces(work, writers, workers)
     write_index(folder / place, plan, files, {name.rpartition("/")[2]: piece for name, piece in pieces.items()}, prefix)
     return {folder / name: piece.sha256 for name, piece in pieces.items()}
 

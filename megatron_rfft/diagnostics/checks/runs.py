@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 from unittest import mock
 
-from megatron_rfft.common.parts import in_turn
+from megatron_rfft.common.restart import in_turn
 from megatron_rfft.corpus import CorpusConfig, generate_corpus, read_records
 from megatron_rfft.diagnostics.checks.settings import Settings, run_config, trainer_of
 from megatron_rfft.tokenization.sentencepiece_train import train_sentencepiece

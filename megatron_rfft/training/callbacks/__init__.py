@@ -1,6 +1,6 @@
 """What happens around the loop, one concern a file; ``megatron_rfft/train.py`` puts them together."""
 
-from megatron_rfft.training.callbacks.checkpointing import Checkpointing, run_lock
+from megatron_rfft.training.callbacks.checkpointing import Checkpointing
 from megatron_rfft.training.callbacks.export import Export
 from megatron_rfft.training.callbacks.guard import Guard
 from megatron_rfft.training.callbacks.metrics import Metrics
@@ -22,5 +22,4 @@ __all__ = [
     "StopOnSignal",
     "Validation",
     "Watchdog",
-    "run_lock",
 ]

@@ -1,9 +1,6 @@
-"""Saving, resuming, and the lock that keeps a run folder to one run."""
+"""Saving and resuming."""
 
-import contextlib
-import fcntl
-import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 
 import torch
@@ -87,18 +84,3 @@ class Checkpointing(Callback):
             if self._best is not None:
                 mark_best(self.folder, self._best)
             prune_checkpoints(self.folder, self.keep, self.at)
-
-
-@contextlib.contextmanager
-def run_lock(folder: Path) -> Iterator[None]:
-    """Hold the run folder: a second launch into it is refused while the first is alive (the kernel drops the lock)."""
-    folder.mkdir(parents=True, exist_ok=True)
-    descriptor = os.open(folder / ".lock", os.O_CREAT | os.O_RDWR)
-    try:
-        try:
-            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError as error:
-            raise UserError(f"{folder} is in use by another process; wait for it or set another run.output") from error
-        yield
-    finally:
-        os.close(descriptor)
