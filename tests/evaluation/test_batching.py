@@ -77,7 +77,7 @@ def test_a_run_says_how_it_was_batched_and_is_continued_in_no_other_way(tmp_path
     with open_run_folder(tmp_path / "run", {}) as folder:
         folder.set_engine(noted)  # as earlier versions did
         folder.set_engine({**noted, "prefix_caching": True, "batch_invariant": False})
-        with pytest.raises(UserError, match="a run with prefix_caching True, this one has False"):
+        with pytest.raises(UserError, match="begun with prefix_caching True, this run has False"):
             folder.set_engine({**noted, "prefix_caching": False, "batch_invariant": False})
 
 
