@@ -16,8 +16,8 @@ from megatron_rfft.common.processes import end_with_parent
 
 ROUNDS = 3
 """Partners that a node is measured with: one slow link does not look like a slow node."""
-SECONDS = 120.0
-"""A measurement that takes longer has failed; most of its usual ten seconds are spent loading torch."""
+SECONDS = 240.0
+"""A measurement that takes longer has failed; loading torch from a busy file system may take most of it."""
 _MIB = {"nccl": 512, "gloo": 8}
 _REPETITIONS = {"nccl": 20, "gloo": 3}
 
