@@ -12,9 +12,9 @@ from megatron_rfft.common.files import require_directory
 from megatron_rfft.conversion.checkpoint_weights import Reader, check_parameters, merged_reader
 from megatron_rfft.conversion.from_hf import tie_problem
 from megatron_rfft.conversion.parameter_mapping import ParameterMapping, hf_names, parameters
-from megatron_rfft.conversion.storage.pieces import default_workers
 from megatron_rfft.conversion.storage.safetensors_io import HFWeights
 from megatron_rfft.conversion.storage.stored import Passing, contents
+from megatron_rfft.conversion.storage.written_files import default_workers
 from megatron_rfft.models.config import ModelConfig
 from megatron_rfft.training.checkpoint_files import weights_chain
 

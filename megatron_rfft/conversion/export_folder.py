@@ -10,7 +10,7 @@ from typing import Any
 from megatron_rfft.common.errors import UserError
 from megatron_rfft.common.manifest import read_manifest, write_manifest
 from megatron_rfft.common.restart import Work, finished_manifest
-from megatron_rfft.conversion.storage.pieces import continued, work_on
+from megatron_rfft.conversion.storage.written_files import continued, work_on
 from megatron_rfft.training.checkpoint_files import HF, MODEL_KIND, MODEL_MANIFEST, STATE
 
 

@@ -8,9 +8,9 @@ from megatron_rfft.common.files import require_directory
 from megatron_rfft.conversion.dtypes import target_dtype
 from megatron_rfft.conversion.imported import copy_hf_files, write_imported
 from megatron_rfft.conversion.parameter_mapping import hf_names, mappings, parameters
-from megatron_rfft.conversion.storage.pieces import continued
 from megatron_rfft.conversion.storage.safetensors_io import MAX_SHARD_GB, HFWeights
 from megatron_rfft.conversion.storage.stored import Rows, padded
+from megatron_rfft.conversion.storage.written_files import continued
 from megatron_rfft.models.config import ModelConfig
 
 if TYPE_CHECKING:

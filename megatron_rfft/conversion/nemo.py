@@ -25,10 +25,10 @@ from megatron_rfft.conversion.dtypes import HF_NAMES, target_dtype
 from megatron_rfft.conversion.export_folder import export_source
 from megatron_rfft.conversion.imported import copy_hf_files, write_imported
 from megatron_rfft.conversion.parameter_mapping import export_order, mappings
-from megatron_rfft.conversion.storage.pieces import continued
 from megatron_rfft.conversion.storage.safetensors_io import MAX_SHARD_GB
 from megatron_rfft.conversion.storage.state_reader import ShardedStateReader
 from megatron_rfft.conversion.storage.stored import Rows, padded
+from megatron_rfft.conversion.storage.written_files import continued
 from megatron_rfft.models.config import VOCAB_MULTIPLE, ModelConfig
 from megatron_rfft.training.checkpoint_files import HF, MODEL_MANIFEST, weights_chain
 

@@ -14,7 +14,6 @@ from megatron_rfft.conversion import parameter_mapping as table
 from megatron_rfft.conversion.checkpoint_weights import Reader, check_parameters, merged_reader
 from megatron_rfft.conversion.dtypes import HF_NAMES, target_dtype
 from megatron_rfft.conversion.export_folder import export_source, write_export
-from megatron_rfft.conversion.storage.pieces import write_pieces
 from megatron_rfft.conversion.storage.safetensors_io import (
     MAX_SHARD_GB,
     TensorGroup,
@@ -24,6 +23,7 @@ from megatron_rfft.conversion.storage.safetensors_io import (
 )
 from megatron_rfft.conversion.storage.stored import SourceFile, contents
 from megatron_rfft.conversion.storage.weight_files import INDEX
+from megatron_rfft.conversion.storage.written_files import write_files
 from megatron_rfft.models.config import ModelConfig
 from megatron_rfft.training.checkpoint_files import read_checkpoint_manifest, weights_chain
 
@@ -56,12 +56,12 @@ def to_hf(
     def fill(work: Work) -> dict[Path, str]:
         folder = work.files
         writers = {name: partial(write_shard, groups=groups) for name, groups in shards.items()}
-        pieces = write_pieces(work, writers, workers, checks)
+        written = write_files(work, writers, workers, checks)
         if len(shards) > 1:
             write_json(folder / INDEX, shard_index(shards))
         config = read_json(folder / "config.json")
         write_json(folder / "config.json", {**config, "dtype": HF_NAMES[kept]})
-        return {folder / name: piece.sha256 for name, piece in pieces.items()}
+        return {folder / name: each.sha256 for name, each in written.items()}
 
     how = {} if dtype == "keep" else {"dtype": dtype}
     return write_export(checkpoint, output, export_source(manifest, **how), fill, max_shard_gb=max_shard_gb)

@@ -19,7 +19,7 @@ from megatron_rfft.common.errors import UserError
 from megatron_rfft.common.files import sha256_file
 from megatron_rfft.conversion.compare_models import first_difference, logits_difference
 from megatron_rfft.conversion.from_hf import from_hf
-from megatron_rfft.conversion.storage.pieces import work_on
+from megatron_rfft.conversion.storage.written_files import work_on
 from megatron_rfft.conversion.to_hf import to_hf
 from tests.conftest import ROOT, peak_mib, run_python
 from tests.conversion.test_convert import make_hf_model

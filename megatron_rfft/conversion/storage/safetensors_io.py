@@ -15,9 +15,9 @@ import torch
 
 from megatron_rfft.common.errors import UserError
 from megatron_rfft.conversion.storage.hashed_file import HashedFile
-from megatron_rfft.conversion.storage.pieces import in_files
 from megatron_rfft.conversion.storage.stored import SourceFile, Span, Stored
 from megatron_rfft.conversion.storage.weight_files import Place, same_tensor, weight_files
+from megatron_rfft.conversion.storage.written_files import in_files
 
 MAX_SHARD_GB = 2.0
 _DTYPES = {"F64": torch.float64, "F32": torch.float32, "F16": torch.float16, "BF16": torch.bfloat16}

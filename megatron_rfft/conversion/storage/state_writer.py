@@ -26,9 +26,9 @@ from torch.distributed.checkpoint.metadata import (
 
 from megatron_rfft.common.restart import Work
 from megatron_rfft.conversion.storage.hashed_file import HashedFile
-from megatron_rfft.conversion.storage.pieces import Piece, in_files, write_pieces
 from megatron_rfft.conversion.storage.stored import Passing, Rows, contents
 from megatron_rfft.conversion.storage.tensor_file import write_tensor
+from megatron_rfft.conversion.storage.written_files import WrittenFile, in_files, write_files
 from megatron_rfft.mcore import dist_checkpointing
 from megatron_rfft.models.build import build_model, transformer_config
 from megatron_rfft.models.config import ModelConfig
@@ -171,9 +171,9 @@ def write_state(
         for name, some in files.items()
     }
     writers[f"{place}/{OBJECTS}"] = partial(write_objects, plan=plan)
-    pieces = write_pieces(work, writers, workers)
-    write_index(folder / place, plan, files, {name.rpartition("/")[2]: piece for name, piece in pieces.items()}, prefix)
-    return {folder / name: piece.sha256 for name, piece in pieces.items()}
+    written = write_files(work, writers, workers)
+    write_index(folder / place, plan, files, {name.rpartition("/")[2]: each for name, each in written.items()}, prefix)
+    return {folder / name: each.sha256 for name, each in written.items()}
 
 
 def write_parameters(
@@ -203,7 +203,7 @@ def write_objects(file: HashedFile, plan: StatePlan) -> list[list[int]]:
 
 
 def write_index(
-    folder: Path, plan: StatePlan, files: dict[str, list[Parameter]], pieces: dict[str, Piece], prefix: str
+    folder: Path, plan: StatePlan, files: dict[str, list[Parameter]], written: dict[str, WrittenFile], prefix: str
 ) -> None:
     """Write ``.metadata`` and ``metadata.json`` over the finished files: equal plans give equal bytes."""
     tensors: dict[str, Any] = {
@@ -213,11 +213,11 @@ def write_index(
     storage = {}
     for file, parameters in files.items():
         chunks = [(prefix + parameter.name, chunk) for parameter in parameters for chunk in parameter.chunks]
-        for (name, chunk), place in zip(chunks, pieces[file].facts, strict=True):
+        for (name, chunk), place in zip(chunks, written[file].facts, strict=True):
             offsets = torch.Size(chunk.offsets)
             tensors[name].chunks.append(ChunkStorageMetadata(offsets, torch.Size(chunk.sizes)))
             storage[MetadataIndex(name, offsets)] = _StorageInfo(file, *place)
-    for bare, place in zip(plan.objects, pieces[OBJECTS].facts, strict=True):
+    for bare, place in zip(plan.objects, written[OBJECTS].facts, strict=True):
         name = bare if bare == _COMMON else prefix + bare
         tensors[name] = BytesStorageMetadata()
         storage[MetadataIndex(name)] = _StorageInfo(OBJECTS, *place)

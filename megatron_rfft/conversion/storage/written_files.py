@@ -24,7 +24,7 @@ Item = TypeVar("Item")
 
 
 @dataclass(frozen=True)
-class Piece:
+class WrittenFile:
     """A finished file: its checksum, and what its writer returned."""
 
     sha256: str
@@ -81,12 +81,12 @@ def continued(output: Path, job: Mapping[str, Any]) -> Iterator[Work]:
         work.end()
 
 
-def write_pieces(
+def write_files(
     work: Work,
     writers: Mapping[str, Callable[[HashedFile], Any]],
     workers: int | None = None,
     checks: Sequence[Callable[[], None]] = (),
-) -> dict[str, Piece]:
+) -> dict[str, WrittenFile]:
     """Write each file (named as below the ``files`` of ``work``) by its writer, which returns JSON facts.
 
     Proven ones are kept. ``workers`` None: as many threads as pay. ``checks`` run when all are written. The first
@@ -96,9 +96,9 @@ def write_pieces(
     if workers < 1:
         raise UserError(f"--workers is {workers}; give 1 or more")
     with ThreadPoolExecutor(workers, initializer=torch.set_num_threads, initargs=(1,)) as pool:
-        pieces = _all_of(pool, [partial(_write_piece, work, name, writer) for name, writer in writers.items()])
+        written = _all_of(pool, [partial(_write_file, work, name, writer) for name, writer in writers.items()])
         _all_of(pool, checks)
-    return dict(zip(writers, pieces, strict=True))
+    return dict(zip(writers, written, strict=True))
 
 
 def _all_of(pool: ThreadPoolExecutor, calls: Sequence[Callable[[], Any]]) -> list[Any]:
@@ -110,13 +110,13 @@ def _all_of(pool: ThreadPoolExecutor, calls: Sequence[Callable[[], Any]]) -> lis
     return [future.result() for future in futures if not future.cancelled()]
 
 
-def _write_piece(work: Work, name: str, writer: Callable[[HashedFile], Any]) -> Piece:
+def _write_file(work: Work, name: str, writer: Callable[[HashedFile], Any]) -> WrittenFile:
     part = name.replace("/", "+")
     if found := work.proof(part):
-        return Piece(found["sha256"][name], found["facts"])
+        return WrittenFile(found["sha256"][name], found["facts"])
     unfinished = work.files / f"{name}.partial"
     with hashed_file(unfinished) as file:
         facts = writer(file)
     unfinished.rename(work.files / name)
     work.prove(part, {name: file.sha256}, facts=facts)
-    return Piece(file.sha256, facts)
+    return WrittenFile(file.sha256, facts)
