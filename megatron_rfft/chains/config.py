@@ -1,15 +1,25 @@
 """A chain's configuration: nested dataclasses, one YAML file, unknown keys refused."""
 
-import math
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any, Literal
+
+from annotated_types import MinLen
 
 from megatron_rfft.common.cli import parse_lengths
 from megatron_rfft.common.errors import UserError
-from megatron_rfft.common.yaml_config import build_config, read_yaml
+from megatron_rfft.common.yaml_config import (
+    AboveZero,
+    ListOf,
+    Natural,
+    Positive,
+    Section,
+    TextLoader,
+    build_config,
+    read_yaml,
+)
 from megatron_rfft.tasks import FORMS, load_task, task_names
 
 STAGES = (
@@ -26,61 +36,63 @@ STAGES = (
     "report",
 )
 """Of a chain, in order; one that has nothing to do is left out."""
+Stage = Literal[*STAGES]
+Engine = Literal["vllm", "hf"]
 BASE, PRETRAIN = "base", "pretrain"
 """Where an arm may start: the chain's model (or random weights), the RF-pretrained one, or a variant by its name."""
 
 
 @dataclass(frozen=True)
-class CorpusSection:
+class CorpusSection(Section):
     """What RF-pretraining reads."""
 
     preset: str = "rf-pretrain"
     """Preset of rfft generate, or a YAML file of that form."""
-    options: list[str] = field(default_factory=list)
+    options: ListOf[str] = field(default_factory=list)
     """More options of rfft generate, such as [--form, lean]."""
-    parts: int = 4
+    parts: Positive = 4
     """Tasks that share the tokenizing of it."""
     validation: str | None = "validation"
     """Preset of the validation data; null: the config's own validation section stands."""
-    tokenize: list[str] = field(default_factory=list)
+    tokenize: ListOf[str] = field(default_factory=list)
     """More options of rfft tokenize for every data set, such as [--chat]."""
 
 
 @dataclass(frozen=True)
-class VocabularySection:
+class VocabularySection(Section):
     """A tokenizer of the chain's own (rfft train-tokenizer), from the corpus of RF-pretraining.
 
     Without RF-pretraining it is made from the data of all adaptations."""
 
-    size: int = 1024
+    size: Positive = 1024
     """Pieces in all."""
-    max_records: int = 20000
+    max_records: Positive = 20000
     """Records read from the corpus, from its start."""
 
 
 @dataclass(frozen=True)
-class TrainSection:
+class TrainSection(Section):
     """A training stage."""
 
     config: str | None = None
     """The run's YAML file; null: the stage is left out."""
-    nodes: int = 1
+    nodes: Positive = 1
     """Nodes of a Slurm job."""
-    options: list[str] = field(default_factory=list)
+    options: ListOf[str] = field(default_factory=list)
     """Keys to change, such as [--run.steps, "100"]. Output, data, starting weights and seeds are the chain's."""
 
 
 @dataclass(frozen=True)
-class VariantSection:
+class VariantSection(Section):
     """Another RF-pretraining, for arms of its own. What is not set is as in corpus and pretrain."""
 
     preset: str | None = None
     """Preset of its corpus."""
-    corpus: list[str] = field(default_factory=list)
+    corpus: ListOf[str] = field(default_factory=list)
     """Options of rfft generate that come after (and so win over) corpus.options."""
     config: str | None = None
     """The run's YAML file."""
-    options: list[str] = field(default_factory=list)
+    options: ListOf[str] = field(default_factory=list)
     """Keys to change after pretrain.options."""
 
 
@@ -96,20 +108,20 @@ class PretrainSection(TrainSection):
 class AdaptSection(TrainSection):
     """Adaptation: for each arm a run for each task."""
 
-    tasks: list[str] = field(default_factory=list)
+    tasks: ListOf[str] = field(default_factory=list)
     """Names, or [test] for all that are held out."""
     together: bool = False
     """One run on all tasks at once instead of one for each."""
     preset: str = "adapt"
     """Preset of their data."""
-    preset_options: list[str] = field(default_factory=list)
+    preset_options: ListOf[str] = field(default_factory=list)
     """Options that change it, such as [--form, lean, --samples, "50"]."""
-    checkpoints: list[int] = field(default_factory=list)
+    checkpoints: ListOf[Natural] = field(default_factory=list)
     """Steps after which the model is measured too, besides the last; 0: the model that the run starts from."""
 
 
 @dataclass(frozen=True)
-class ArmSection:
+class ArmSection(Section):
     """A way to a model that answers. What is not set is as in adapt; the arms that the paper knows have a start and a
     form of their own (see KNOWN_ARMS)."""
 
@@ -123,17 +135,17 @@ class ArmSection:
     """base (the chain's model, or random weights), pretrain, or a name of pretrain.variants."""
     adapted: bool | None = None
     """false: the model that it starts from is asked as it is."""
-    form: str | None = None
+    form: Literal[*FORMS] | None = None
     """Form of its data and questions; null: the preset's, and the one that the model was trained in."""
     preset: str | None = None
     """Preset of its data."""
-    preset_options: list[str] = field(default_factory=list)
+    preset_options: ListOf[str] = field(default_factory=list)
     """Options after adapt.preset_options."""
     config: str | None = None
     """YAML file of its runs."""
-    options: list[str] = field(default_factory=list)
+    options: ListOf[str] = field(default_factory=list)
     """Keys to change after adapt.options."""
-    checkpoints: list[int] | None = None
+    checkpoints: ListOf[Natural] | None = None
     """Instead of adapt.checkpoints."""
     seeds: list[int] | None = None
     """Some of the chain's seeds, such as [1] for an ablation; null: all of them."""
@@ -151,102 +163,102 @@ KNOWN_ARMS = {
 
 
 @dataclass(frozen=True)
-class EvaluateSection:
+class EvaluateSection(Section):
     """What is asked in the end."""
 
     lengths: str = "2-30:2"
     """Lengths of the questions."""
-    samples: int = 100
+    samples: Positive = 100
     """Questions of each task and length."""
-    tasks: list[str] = field(default_factory=list)
+    tasks: ListOf[str] = field(default_factory=list)
     """What models are asked that are not adapted; none: the tasks that others are adapted to."""
-    engine: str = "vllm"
-    """vllm or hf."""
-    tensor_parallel: int = 1
+    engine: Engine = "vllm"
+    """What generates the answers."""
+    tensor_parallel: Positive = 1
     """GPUs that vLLM splits a model over."""
-    replicas: int = 1
+    replicas: Positive = 1
     """Processes that share the questions of a model, on tensor_parallel GPUs of their own each."""
-    options: list[str] = field(default_factory=list)
+    options: ListOf[str] = field(default_factory=list)
     """More options of rfft evaluate."""
 
 
 @dataclass(frozen=True)
-class GeneralSection:
+class GeneralSection(Section):
     """Conversations that are mixed into training, so that general ability is kept (paper, section 5)."""
 
     path: str
     """JSONL (plain, .gz, .zst) or Parquet of {"messages": [{"role": ..., "content": ...}, ...]}."""
-    weight: float = 1.0
+    weight: AboveZero = 1.0
     """How often its documents appear in an epoch (data.train)."""
-    stages: list[str] = field(default_factory=lambda: ["pretrain"])
-    """What it is mixed into: pretrain, adapt or both."""
-    tokenize: list[str] = field(default_factory=list)
+    stages: Annotated[ListOf[Literal["pretrain", "adapt"]], MinLen(1)] = field(default_factory=lambda: ["pretrain"])
+    """What it is mixed into."""
+    tokenize: ListOf[str] = field(default_factory=list)
     """More options of rfft tokenize, such as [--on-bad, skip]."""
 
 
 @dataclass(frozen=True)
-class EvaluateGeneralSection:
+class EvaluateGeneralSection(Section):
     """Tasks of lm-evaluation-harness, asked of the chain's model and of the trained ones, by evaluate's engine."""
 
-    tasks: list[str] = field(default_factory=list)
+    tasks: ListOf[str] = field(default_factory=list)
     """Names, such as [gsm8k, arc_challenge]; none: nothing is asked."""
     include_path: str | None = None
     """Folder with tasks of one's own."""
     adapted: bool = False
     """Ask the adapted models too, not only those that are evaluated without adaptation (zero-shot)."""
-    options: list[str] = field(default_factory=list)
+    options: ListOf[str] = field(default_factory=list)
     """More options of rfft evaluate-general, such as [--limit, "200"]."""
 
 
 @dataclass(frozen=True)
-class ReportSection:
+class ReportSection(Section):
     """What the page in the end says of itself."""
 
     title: str | None = None
     """Heading of the page and the plots; null: that of rfft report."""
-    options: list[str] = field(default_factory=list)
+    options: ListOf[str] = field(default_factory=list)
     """More options of rfft report."""
     curves: dict[str, dict[str, dict[str, str]]] = field(default_factory=dict)
     """Plots against what was varied: {title: {line: {value: arm}}}. Checkpoints of adaptation have theirs anyway."""
 
 
 @dataclass(frozen=True)
-class SlurmSection:
+class SlurmSection(Section):
     """Options of sbatch, which come after (and so win over) those of the template."""
 
-    all: list[str] = field(default_factory=list)
+    all: ListOf[str] = field(default_factory=list)
     """For every job, such as [--partition=gpu, --account=lab]."""
-    stages: dict[str, list[str]] = field(default_factory=dict)
+    stages: dict[Stage, ListOf[str]] = field(default_factory=dict)
     """For the jobs of a stage (see STAGES): generate, tokenize, data, pretrain, adapt, convert, evaluate, ..."""
     variables: dict[str, str] = field(default_factory=dict)
     """For every job: PYTHON or CONTAINER, CONTAINER_MOUNTS, PROCESSES_PER_NODE, MAX_RESTARTS, PREFLIGHT, ..."""
-    stage_variables: dict[str, dict[str, str]] = field(default_factory=dict)
+    stage_variables: dict[Stage, dict[str, str]] = field(default_factory=dict)
     """For the jobs of a stage: evaluate wants a CONTAINER or PYTHON of its own where vLLM needs another torch."""
 
 
 @dataclass(frozen=True)
-class LocalSection:
+class LocalSection(Section):
     """How one machine runs the chain (rfft submit --local)."""
 
-    cores: int | None = None
+    cores: Positive | None = None
     """Cores that the tasks share; null: all of this process."""
-    gpus: int | None = None
+    gpus: Natural | None = None
     """GPUs that training and evaluation share; null: all that are visible; 0: none."""
-    tasks_per_gpu: int = 1
+    tasks_per_gpu: Positive = 1
     """Tasks that share a GPU at a time; small models leave room for several."""
-    stages: dict[str, int] = field(default_factory=dict)
+    stages: dict[Stage, Positive] = field(default_factory=dict)
     """Cores (or, for training, GPUs) of a task of a stage: processes of a training, workers of generating and
     tokenizing, threads of the rest. 1 if not set; where the machine has fewer, all that it has."""
-    engine: str | None = None
+    engine: Engine | None = None
     """Instead of evaluate.engine."""
     variables: dict[str, str] = field(default_factory=dict)
     """For every task: PYTHON (default: the one that runs this), ..."""
-    stage_variables: dict[str, dict[str, str]] = field(default_factory=dict)
+    stage_variables: dict[Stage, dict[str, str]] = field(default_factory=dict)
     """For the tasks of a stage."""
 
 
 @dataclass(frozen=True)
-class ChainConfig:
+class ChainConfig(Section):
     """From rules to a report."""
 
     run: str
@@ -257,7 +269,7 @@ class ChainConfig:
     """HF folder or SentencePiece .model; null: the model's, or the one that vocabulary makes."""
     vocabulary: VocabularySection | None = None
     """A tokenizer of the chain's own instead."""
-    seeds: list[int] = field(default_factory=list)
+    seeds: ListOf[Natural] = field(default_factory=list)
     """Every training is done once with each; none: once, with its config's seed."""
     corpus: CorpusSection = field(default_factory=CorpusSection)
     pretrain: PretrainSection = field(default_factory=PretrainSection)
@@ -289,35 +301,14 @@ class ChainConfig:
                 "neither model, tokenizer nor vocabulary is set; give an HF folder, or one of the others to start from "
                 "scratch"
             )
-        self._check_numbers()
+        if len(set(self.seeds)) < len(self.seeds):
+            raise UserError(f"seeds {self.seeds} has one twice; each is a run of its own")
         if (self.adapt.config is None) != (not self.adapt.tasks):
             raise UserError("adapt.config and adapt.tasks belong together; set both, or neither")
         parse_lengths(self.evaluate.lengths)
         if not (self.evaluate.tasks or self.adapt.tasks):
             raise UserError("there is nothing to evaluate; set adapt.tasks or evaluate.tasks")
-        for section, keys in (("slurm", ("stages", "stage_variables")), ("local", ("stages", "stage_variables"))):
-            for stage in (name for key in keys for name in getattr(getattr(self, section), key)):
-                if stage not in STAGES:
-                    raise UserError(f"{section}: no stage {stage!r}; stages are {', '.join(STAGES)}")
         self._check_names()
-        for name, section in self.general.items():
-            if not section.stages or not set(section.stages) <= {PRETRAIN, "adapt"}:
-                raise UserError(f"general.{name}.stages is {section.stages}; name pretrain, adapt or both")
-            if not (math.isfinite(section.weight) and section.weight > 0):
-                raise UserError(f"general.{name}.weight is {section.weight}; give a number above 0")
-
-    def _check_numbers(self) -> None:
-        names = ["corpus.parts", "pretrain.nodes", "adapt.nodes", "evaluate.samples", "evaluate.tensor_parallel"]
-        names += ["evaluate.replicas", "local.tasks_per_gpu"]
-        names += ["vocabulary.size", "vocabulary.max_records"] if self.vocabulary else []
-        names += ["local.cores"] if self.local.cores is not None else []
-        values = {name: getattr(getattr(self, section), key) for name in names for section, key in [name.split(".")]}
-        values |= {f"local.stages.{stage}": count for stage, count in self.local.stages.items()}
-        for name, value in values.items():
-            if value < 1:
-                raise UserError(f"{name} is {value}; it must be at least 1")
-        if len(set(self.seeds)) < len(self.seeds):
-            raise UserError(f"seeds {self.seeds} has one twice; each is a run of its own")
 
     def _check_names(self) -> None:
         folders = {"arms": self.arms, "pretrain.variants": self.pretrain.variants, "general": self.general}
@@ -331,8 +322,6 @@ class ChainConfig:
         if self.pretrain.variants and self.pretrain.config is None:
             raise UserError("pretrain.variants needs pretrain.config, which they vary")
         for name, arm in self.arms.items():
-            if arm.form is not None and arm.form not in FORMS:
-                raise UserError(f"arms.{name}.form is {arm.form!r}; forms are {', '.join(FORMS)}")
             if "=" in (arm.title or ""):
                 raise UserError(f"arms.{name}.title is {arm.title!r}; the report takes none with '='")
 
@@ -354,12 +343,12 @@ def for_stage(variables: Mapping[str, dict[str, str]], stage: str) -> dict[str, 
 def load_chain(path: Path | str, *, run: Path | str | None = None) -> ChainConfig:
     """Read a chain's YAML file; ``run`` stands for its own. Raises UserError naming what is wrong."""
     values = _read(Path(path)) | ({} if run is None else {"run": str(run)})
-    return build_config(ChainConfig, values, {str: _text})
+    return build_config(ChainConfig, values)
 
 
 def _read(path: Path, readers: tuple[Path, ...] = ()) -> dict[str, Any]:
     """A chain's values; the file that its key ``extends`` names, relative to it, says what it leaves out."""
-    values = read_yaml(path, "give the chain's YAML file")
+    values = read_yaml(path, "give the chain's YAML file", TextLoader)
     if (base := values.pop("extends", None)) is None:
         return values
     if not isinstance(base, str) or (file := (path.parent / base).resolve()) in readers:
@@ -375,10 +364,3 @@ def _merged(base: dict[str, Any], values: dict[str, Any]) -> dict[str, Any]:
 
 def _are_dicts(*values: Any) -> bool:
     return all(isinstance(value, dict) for value in values)
-
-
-def _text(value: Any, name: str) -> str:
-    """Numbers may stand without quotation marks: all becomes words of commands."""
-    if isinstance(value, (str, int, float)) and not isinstance(value, bool):
-        return str(value)
-    raise UserError(f"{name} is {value!r}; it must be text or a number")

@@ -1,82 +1,129 @@
-"""YAML files as nested dataclasses: unknown keys and wrong types are refused, and named."""
+"""YAML files as nested dataclasses: the type of a key decides how its text is read, and what is wrong is named.
+
+The schema is plain dataclasses that derive from ``Section``; pydantic reads them. Their types are Python's own,
+``Literal``, and those of this module.
+"""
 
 import dataclasses
-import types
-import typing
-from collections.abc import Callable, Mapping
+import functools
+import re
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any, TypeVar
 
 import yaml
+from annotated_types import Ge, Gt
+from pydantic import BeforeValidator, ConfigDict, Strict, TypeAdapter, ValidationError, model_validator
+from pydantic_core import PydanticCustomError
 
 from megatron_rfft.common.errors import UserError
 from megatron_rfft.common.files import require_file
 
-Parsers = Mapping[Any, Callable[[Any, str], Any]]
-"""For types that are read in a way of their own: what makes one of a plain value and the key's name."""
+Item = TypeVar("Item")
 
 
-def read_yaml(path: Path | str, hint: str) -> dict[str, Any]:
-    """The keys of a YAML file; none of an empty one. Raises UserError, with ``hint`` if there is no such file."""
+def _whole(value: Any) -> Any:
+    """The number that text is, as Python writes it: 010, which YAML takes for 8, is none."""
     try:
-        raw = yaml.safe_load(require_file(path, hint).read_text(encoding="utf-8-sig")) or {}
-    except (yaml.YAMLError, UnicodeDecodeError, RecursionError, ValueError) as error:
-        raise UserError(f"{path} is not valid YAML: {' '.join(str(error).split())}") from error
+        return int(value, 0) if isinstance(value, str) else value
+    except ValueError:
+        return value
+
+
+Whole = Annotated[int, Strict(), BeforeValidator(_whole)]
+Natural = Annotated[Whole, Ge(0)]
+Positive = Annotated[Whole, Ge(1)]
+AtLeastZero = Annotated[float, Ge(0)]
+AboveZero = Annotated[float, Gt(0)]
+ListOf = Annotated[list[Item], BeforeValidator(lambda value: value if isinstance(value, list) else [value])]
+"""A list; one item may stand alone."""
+
+
+class Section:
+    """Base of the dataclasses that a file's keys fill. ``key:`` with nothing behind it is an empty section."""
+
+    __pydantic_config__ = ConfigDict(coerce_numbers_to_str=True, allow_inf_nan=False)
+
+    @model_validator(mode="before")
+    @classmethod
+    def _known_keys(cls, values: Any) -> Any:
+        keys = [entry.name for entry in dataclasses.fields(cls)]
+        for key in values if isinstance(values, dict) else ():
+            if key not in keys:
+                raise PydanticCustomError("unknown", "", {"key": key, "keys": ", ".join(keys)})
+        return {} if values is None else values
+
+
+class TextLoader(yaml.SafeLoader):
+    """Leaves numbers, yes and no, and dates as the text that they are: null alone is more. No key may stand twice."""
+
+    yaml_implicit_resolvers = {
+        first: [(tag, pattern) for tag, pattern in pairs if tag.endswith((":null", ":merge"))]
+        for first, pairs in yaml.SafeLoader.yaml_implicit_resolvers.items()
+    }
+
+    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict:
+        names = [key.value for key, _ in node.value]
+        if twice := [key for key, _ in node.value if names.count(key.value) > 1]:
+            raise yaml.MarkedYAMLError(problem=f"{twice[-1].value} stands twice", problem_mark=twice[-1].start_mark)
+        return super().construct_mapping(node, deep)
+
+
+def read_yaml(path: Path | str, hint: str, loader: type[yaml.SafeLoader] = yaml.SafeLoader) -> dict[str, Any]:
+    """The keys of a YAML file; none of an empty one. Raises UserError, with ``hint`` if there is no such file."""
+    raw = parse_yaml(require_file(path, hint).read_bytes(), str(path), loader) or {}
     if not isinstance(raw, dict):
         raise UserError(f"{path} must hold keys")
     return raw
 
 
-def build_config(cls: type, values: Any, parsers: Parsers, fix: str = "", name: str = "") -> Any:
-    """An instance of the dataclass ``cls`` of nested plain values. Raises UserError naming the wrong key.
+def parse_yaml(text: bytes | str, name: str, loader: type[yaml.SafeLoader]) -> Any:
+    """The values of YAML (bytes: UTF-8, perhaps with a mark). Raises UserError with what is wrong, and where."""
+    try:
+        return yaml.load(text.decode("utf-8-sig") if isinstance(text, bytes) else text, loader)
+    except (yaml.YAMLError, UnicodeDecodeError, RecursionError, ValueError) as error:
+        mark = getattr(error, "problem_mark", None)
+        place = f"{error.problem} in line {mark.line + 1}, column {mark.column + 1}" if mark else str(error)
+        raise UserError(f"{name} is not valid YAML: {' '.join(place.split())}") from error
 
-    ``fix`` says how a missing key is set ("{}" stands for its name), ``name`` where ``values`` lie ("" at the top).
+
+def build_config(cls: type, values: Any, *, source: str = "", fix: str = "") -> Any:
+    """An instance of the Section ``cls`` from nested plain values, where a number may be text.
+
+    Raises UserError naming the first key that is wrong, behind ``source``. ``fix`` says how a missing one is set
+    ("{name}" stands for it).
     """
-    hints = typing.get_type_hints(cls)
-    prefix = f"{name}." if name else ""
-    if not isinstance(values, dict):
-        raise UserError(f"config section {name!r} must hold keys")
-    if unknown := [key for key in values if key not in hints]:
-        if name:
-            raise UserError(f"unknown config key {prefix}{unknown[0]}; keys of {name} are {', '.join(hints)}")
-        raise UserError(f"unknown config section {unknown[0]!r}; sections are {', '.join(hints)}")
-    required = [entry.name for entry in dataclasses.fields(cls) if _is_required(entry)]
-    if missing := [key for key in required if values.get(key) is None and not dataclasses.is_dataclass(hints[key])]:
-        raise UserError(f"{prefix}{missing[0]} is not set{fix.format(*2 * [prefix + missing[0]])}")
-    given = {key: {} if dataclasses.is_dataclass(hints[key]) and not value else value for key, value in values.items()}
-    given |= {key: {} for key in required if key not in given}
-    return cls(**{key: _convert(prefix + key, value, hints[key], parsers, fix) for key, value in given.items()})
+    try:
+        return _adapter(cls).validate_python(values)
+    except ValidationError as error:
+        raise UserError(source + _message(error.errors(include_url=False)[0], fix)) from error
 
 
-def _is_required(entry: dataclasses.Field) -> bool:
-    return entry.default is dataclasses.MISSING and entry.default_factory is dataclasses.MISSING
+@functools.cache
+def _adapter(cls: type) -> TypeAdapter:
+    return TypeAdapter(cls)
 
 
-def _convert(name: str, value: Any, hint: Any, parsers: Parsers, fix: str) -> Any:
-    """``value`` as the type ``hint``, without guessing: a string is not a number, a number not a boolean."""
-    if isinstance(hint, types.UnionType):
-        if value is None:
-            return None
-        hint = next(arg for arg in typing.get_args(hint) if arg is not type(None))
-    if hint in parsers:
-        return parsers[hint](value, name)
-    if dataclasses.is_dataclass(hint):
-        return build_config(hint, {} if value is None else value, parsers, fix, name)
-    if typing.get_origin(hint) is list:
-        (item,) = typing.get_args(hint)
-        return [_convert(name, part, item, parsers, fix) for part in (value if isinstance(value, list) else [value])]
-    if typing.get_origin(hint) is dict:
-        if not isinstance(value, dict):
-            raise UserError(f"{name} is {value!r}; it must hold keys")
-        item = typing.get_args(hint)[1]
-        return {str(key): _convert(f"{name}.{key}", part, item, parsers, fix) for key, part in value.items()}
-    if hint is float and isinstance(value, str):  # YAML 1.1 reads 1e-5 as text
-        try:
-            return float(value)
-        except ValueError:
-            pass
-    if hint is float and isinstance(value, int) and not isinstance(value, bool):
-        return float(value)
-    if isinstance(value, hint) and not (hint is int and isinstance(value, bool)):
-        return value
-    raise UserError(f"{name} is {value!r}; it must be of type {hint.__name__}")
+_KINDS = {"int": "a whole number", "float": "a number", "bool": "true or false", "string": "text"}
+_KINDS |= dict.fromkeys(("dataclass", "dict"), "a section with keys")
+_PLAIN = {"greater than or equal to": "at least", "greater than": "above", "less than": "below"}
+
+
+def _message(fault: Any, fix: str) -> str:
+    """One line for an entry of ValidationError.errors()."""
+    kind, value, told = fault["type"], fault["input"], fault.get("ctx", {})
+    if kind == "value_error":
+        return str(told["error"])
+    # Without places in lists; "" is where a lone value stands in a mapping.
+    name = ".".join(part for part in fault["loc"] if isinstance(part, str) and part not in ("", "[key]"))
+    if kind == "unknown":
+        return f"unknown key {name}{'.' if name else ''}{told['key']}; keys are {told['keys']}"
+    if kind == "missing" or value is None:
+        return f"{name} is not set{fix.format(name=name)}"
+    must = re.sub(r"^\w+ should", "it must", fault["msg"])
+    for words, plain in _PLAIN.items():
+        must = must.replace(words, plain)
+    if (family := kind.partition("_")[0]) in _KINDS:
+        must = f"it must be {_KINDS[family]}"
+    if fault["loc"][-1] == "[key]":
+        return f"unknown key {name}; {must}"
+    return f"{name} is {repr(value) if family in (*_KINDS, 'literal') else value}; {must}"

@@ -1,31 +1,55 @@
-"""The keys of a run's config with types, defaults and meanings, read from the dataclasses' own source."""
+"""The keys of a run's config with types, defaults and meanings, read from the schema itself."""
 
 import ast
+import dataclasses
 import inspect
-import re
-from pathlib import Path
+import itertools
+import types
+import typing
+from typing import Any
 
-from megatron_rfft.training import config
+from megatron_rfft.training.config import TrainConfig, is_resumable
 
 
 def describe_config() -> str:
     """One line per key: ``--section.key TYPE (default: VALUE)`` and the docstring under its field."""
-    tree = ast.parse(Path(inspect.getfile(config)).read_text(encoding="utf-8"))
-    classes = {node.name: node for node in tree.body if isinstance(node, ast.ClassDef)}
     lines = []
-    for section in classes["TrainConfig"].body:
-        if isinstance(section, ast.AnnAssign):
-            lines += _describe_section(ast.unparse(section.target), classes[ast.unparse(section.annotation)])
+    for name, section in typing.get_type_hints(TrainConfig).items():
+        lines += ["", f"{name}: {inspect.getdoc(section)}"]
+        hints, told = typing.get_type_hints(section, include_extras=True), _docstrings(section)
+        for key in dataclasses.fields(section):
+            note = "; may change on resume" if is_resumable(section, key.name) else ""
+            lines.append(f"  --{name}.{key.name} {_words(hints[key.name])} ({_default(key)}{note})")
+            lines.append(f"      {told[key.name]}")
     return "\n".join(lines)
 
 
-def _describe_section(name: str, section: ast.ClassDef) -> list[str]:
-    lines = ["", f"{name}: {ast.get_docstring(section)}"]
-    for entry, docstring in zip(section.body, section.body[1:], strict=False):
-        if isinstance(entry, ast.AnnAssign) and isinstance(docstring, ast.Expr):
-            default = "required" if entry.value is None else f"default: {ast.unparse(entry.value)}"
-            default = default.replace("field(default_factory=list)", "none")
-            default = re.sub(r"field\(default_factory=lambda: (.*)\)", r"\1", default)
-            lines.append(f"  --{name}.{entry.target.id} {ast.unparse(entry.annotation)} ({default})")
-            lines.append(f"      {' '.join(ast.literal_eval(docstring.value).split())}")
-    return lines
+def _docstrings(section: type) -> dict[str, str]:
+    """What stands under each field, in one line."""
+    body = ast.parse(inspect.getsource(section)).body[0].body
+    pairs = [(entry, doc) for entry, doc in itertools.pairwise(body) if isinstance(entry, ast.AnnAssign)]
+    return {ast.unparse(entry.target): " ".join(ast.literal_eval(doc.value).split()) for entry, doc in pairs}
+
+
+def _default(key: dataclasses.Field) -> str:
+    if key.default_factory is not dataclasses.MISSING:
+        return f"default: {key.default_factory() or 'none'}"
+    return "required" if key.default is dataclasses.MISSING else f"default: {key.default!r}"
+
+
+def _words(hint: Any) -> str:
+    """A type as it is read: its bounds and choices, without the marks that are for pydantic."""
+    arguments = typing.get_args(hint)
+    match typing.get_origin(hint):
+        case typing.Annotated:
+            signs = {"ge": ">=", "gt": ">", "lt": "<"}
+            marks = [(mark, at) for mark in hint.__metadata__ for at in signs if hasattr(mark, at)]
+            bounds = ", ".join(f"{signs[at]} {getattr(mark, at)}" for mark, at in marks)
+            return f"{_words(hint.__origin__)} {bounds}".rstrip()
+        case typing.Literal:
+            return " | ".join(arguments)
+        case types.UnionType | typing.Union:
+            return " | ".join(map(_words, arguments))
+        case origin if origin is list:
+            return f"list[{_words(arguments[0])}]"
+    return "None" if hint is types.NoneType else hint.__name__

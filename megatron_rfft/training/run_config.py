@@ -16,18 +16,9 @@ from megatron_rfft.common.files import atomic_write, read_json, sha256_file, wri
 from megatron_rfft.common.yaml_config import read_yaml
 from megatron_rfft.data.documents import Documents
 from megatron_rfft.training.checkpoint_files import MANIFEST, list_checkpoints
-from megatron_rfft.training.config import TrainConfig
+from megatron_rfft.training.config import TrainConfig, is_resumable
 
 CONFIG, INPUTS = "config.yaml", "inputs.json"
-
-# Keys that may change when a run is resumed; anything else would silently be another run. A checkpoint itself says of
-# which model it is, wherever model.hf_config lies.
-RESUMABLE = {("run", "output"), ("model", "hf_config"), ("batch", "micro_batch_size"), ("validation", "patience")}
-RESUMABLE |= {("data", "cache"), ("memory", "recompute")}
-RESUMABLE |= {("checkpoint", key) for key in ("interval", "keep", "at", "asynchronous", "export_hf")}
-RESUMABLE |= {("guard", key) for key in ("max_skips", "hang_timeout")}
-RESUMABLE |= {("logging", key) for key in ("interval", "tensorboard", "wandb", "peak_tflops", "profile")}
-RESUMABLE |= {("parallel", key) for key in ("tensor", "pipeline", "virtual_pipeline", "context", "sequence", "overlap")}
 
 
 def write_run_config(config: TrainConfig, data: Mapping[str, Sequence[Documents]]) -> None:
@@ -63,7 +54,7 @@ def _check_same_run(config: TrainConfig, output: Path, inputs: dict[str, Any], k
             name = f"{section}.{key}"
             # A key that an older version did not know had what is its default now.
             then = before.get(section, {}).get(key, _default(config, section, key))
-            if (section, key) in RESUMABLE or _is_same(name, then, value, inputs, known):
+            if is_resumable(type(getattr(config, section)), key) or _is_same(name, then, value, inputs, known):
                 continue
             why = ""
             if name == "run.steps":

@@ -285,7 +285,7 @@ def test_the_pages_example_and_those_of_the_examples_are_chains(tmp_path):
     [
         ({"arms": {"mine": None}}, r"arms.mine.start is not set; it may be base, pretrain, one-shot, rules-1"),
         ({"arms": {"meta": {"start": "rules-2"}}}, r"arms.meta starts from 'rules-2'; it may be base"),
-        ({"arms": {"meta": {"form": "lien"}}}, r"arms.meta.form is 'lien'; forms are rule, lean"),
+        ({"arms": {"meta": {"form": "lien"}}}, r"arms.meta.form is 'lien'; it must be 'rule', 'lean'"),
         ({"arms": {"meta": {"checkpoints": [80]}}}, r"ends at step 60; there is no checkpoint 80 to measure"),
         ({"arms": {"vanilla": {"checkpoints": [0]}}}, r"arms.vanilla starts from scratch, .* step 0"),
         ({"arms": {"zero-shot": {"start": "base"}}}, r"arms.zero-shot would be asked with random weights"),
@@ -296,7 +296,7 @@ def test_the_pages_example_and_those_of_the_examples_are_chains(tmp_path):
             {"arms": {"meta": None, "b": {"start": "base", "title": "Meta-RFFT"}}, "report": {}},
             r"give each arm a title of its own",
         ),
-        ({"arms": {"meta": {"setps": 1}}}, r"unknown config key arms.meta.setps"),
+        ({"arms": {"meta": {"setps": 1}}}, r"unknown key arms.meta.setps"),
         ({"pretrain": {}}, r"pretrain.config is not set|arms.meta starts from 'pretrain'"),
         ({"pretrain": {}, "adapt": {}}, r"neither pretrain.config nor adapt.config is set"),
         ({"tokenizer": "a.model"}, r"vocabulary is set beside tokenizer"),
@@ -309,7 +309,7 @@ def test_the_pages_example_and_those_of_the_examples_are_chains(tmp_path):
         ({"arms": {"meta": {"seeds": []}}}, r"arms.meta.seeds is \[\]"),
         ({"seeds": [1, 1]}, r"seeds \[1, 1\] has one twice"),
         ({"report": {"curves": {"rules": {"line": {"4": "rules-4"}}}}}, r"report.curves: 'rules' has arm 'rules-4'"),
-        ({"local": {"stages": {"train": 2}}}, r"local: no stage 'train'"),
+        ({"local": {"stages": {"train": 2}}}, r"unknown key local.stages.train; it must be 'generate'"),
         ({"local": {"stages": {"adapt": 0}}}, r"local.stages.adapt is 0"),
     ],
 )

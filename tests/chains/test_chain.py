@@ -75,14 +75,14 @@ def test_a_path_may_have_spaces_and_signs(tmp_path):
 @pytest.mark.parametrize(
     ("section", "change", "message"),
     [
-        ("pretrain", {"nods": 1}, "unknown config key pretrain.nods; keys of pretrain are config, nodes"),
-        ("pretrain", {"nodes": "two"}, "pretrain.nodes is 'two'; it must be of type int"),
+        ("pretrain", {"nods": 1}, "unknown key pretrain.nods; keys are config, nodes"),
+        ("pretrain", {"nodes": "two"}, "pretrain.nodes is 'two'; it must be a whole number"),
         ("pretrain", {"nodes": 0}, "pretrain.nodes is 0"),
-        ("pretrain", {"options": ["--run.stepz", "1"]}, "unknown config key run.stepz"),
+        ("pretrain", {"options": ["--run.stepz", "1"]}, "unknown key run.stepz"),
         ("adapt", {"tasks": []}, "adapt.config and adapt.tasks belong together"),
         ("adapt", {"tasks": ["add_itn"]}, "add_itn"),
         ("evaluate", {"lengths": "9-2"}, "lengths '9-2'"),
-        ("slurm", {"stages": {"train": []}}, "no stage 'train'; stages are generate"),
+        ("slurm", {"stages": {"train": []}}, "unknown key slurm.stages.train; it must be 'generate'"),
     ],
 )
 def test_a_wrong_key_or_value_is_named(tmp_path, section, change, message):

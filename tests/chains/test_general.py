@@ -99,9 +99,10 @@ def test_without_either_nothing_changes(tmp_path):
     [
         (
             {"general": {"x": {"path": "a", "stages": ["train"]}}},
-            r"general.x.stages is \['train'\]; name pretrain, adapt",
+            "general.x.stages is 'train'; it must be 'pretrain' or",
         ),
-        ({"general": {"x": {"path": "a", "weight": 0}}}, "general.x.weight is 0.0; give a number above 0"),
+        ({"general": {"x": {"path": "a", "stages": []}}}, r"general.x.stages is \[\]; it must have at least 1"),
+        ({"general": {"x": {"path": "a", "weight": 0}}}, "general.x.weight is 0; it must be above 0"),
         ({"general": {"x": {}}}, "general.x.path is not set"),
         ({"general": {"a/b": {"path": "a"}}}, "general: 'a/b' becomes a folder's name"),
         ({"arms": {"meta": None}}, "no trained model to ask; set adapted: true, or add the arm zero-shot"),

@@ -179,20 +179,23 @@ def test_a_preset_of_one_s_own(tmp_path):
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ("tasks: coin_flip\nlenghts: 2\n", "unknown key 'lenghts'; keys are tasks, lengths,"),
-        ("tasks: coin_flip\nlengths: 2\nsamples: many\n", "samples is 'many'; give a whole number"),
-        ("tasks: {coin_flip: 2}\n", "give names, or one of pretrain, held-out, extra"),
+        ("tasks: coin_flip\nlenghts: 2\n", "mine.yaml: unknown key lenghts; keys are tasks, lengths,"),
+        ("tasks: coin_flip\nlengths: 2\nsamples: many\n", "mine.yaml: samples is 'many'; it must be a whole number"),
+        ("tasks: {coin_flip: 2}\n", "tasks is {'coin_flip': '2'}; it must be text"),
+        ("tasks: []\n", "no tasks are named; give --tasks"),
         ("- coin_flip\n", "must hold keys"),
         ("tasks: [\n", "is not valid YAML"),
         ("tasks: train\nlengths: 31\nsamples: 1\nmax_tokens: 10\n", "every example takes more than max_tokens 10"),
         ("tasks: train\nlengths: 31\nsynthetic: -1\n", "synthetic is -1; ask for 0 or more"),
         (
             "tasks: train\nlengths: 31\nsynthetic: {random_lists:5: x}\n",
-            "synthetic random_lists:5 is 'x'; give a whole",
+            "synthetic.random_lists:5 is 'x'; it must be a",
         ),
+        ("tasks: train\nlengths: 31\nsynthetic: 010\n", "synthetic is '010'; it must be a whole number"),
         ("tasks: train\nlengths: 31\nsynthetic: {random_lists: 5}\n", "task random_lists has no lengths"),
         ("tasks: train\nlengths: 31\nsynthetic: {coin_flip:5: 5}\n", "synthetic has 'coin_flip'; name random rules"),
-        ("tasks: coin_flip:2\nrename: 1\n", "rename is 1; give true or false"),
+        ("tasks: coin_flip:2\nrename: maybe\n", "rename is 'maybe'; it must be true or false"),
+        ("tasks: coin_flip:2\ntasks: add_int:2\n", "tasks stands twice in line 2"),
     ],
 )
 def test_faults_are_named(tmp_path, text, message):

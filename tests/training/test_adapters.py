@@ -70,11 +70,11 @@ def _model() -> ModelConfig:
 @pytest.mark.parametrize(
     ("overrides", "expected"),
     [
-        (["--adapter.method", "dora"], "must be one of none, lora, pissa"),
+        (["--adapter.method", "dora"], "adapter.method is 'dora'; it must be 'none', 'lora' or 'pissa'"),
         (["--adapter.method", "lora"], "adapter.method lora needs checkpoint.load"),
         ([*LORA, "--adapter.rank", "0"], "adapter.rank is 0; it must be at least 1"),
         ([*LORA, "--adapter.rank", "17"], "adapter.rank is 17, but k_proj has only rank 16"),
-        ([*LORA, "--adapter.alpha", "-1"], "adapter.alpha is -1.0; it must be above 0"),
+        ([*LORA, "--adapter.alpha", "-1"], "adapter.alpha is -1; it must be above 0"),
         ([*LORA, "--adapter.targets", "[lm_head]"], "adapter.targets has 'lm_head'; it may have linear_qkv"),
         ([*LORA, "--adapter.targets", "[]"], "adapter.targets is empty"),
         ([*PISSA, "--adapter.svd_iterations", "-1"], "adapter.svd_iterations is -1"),

@@ -75,9 +75,9 @@ def test_a_run_that_no_longer_gets_better_ends_as_finished(small_data, tmp_path,
         ("validation", "patience", 2, "validation.patience is set without validation.data"),
         ("validation", "interval", 0, "validation.interval is 0; it must be at least 1"),
         ("guard", "spike_factor", 0.5, "guard.spike_factor is 0.5; it must be above 1"),
-        ("guard", "hang_timeout", -1, "guard.hang_timeout is -1.0; it must be at least 0"),
+        ("guard", "hang_timeout", -1, "guard.hang_timeout is -1; it must be at least 0"),
         ("logging", "profile", [5, 2], "logging.profile is [5, 2]; write [start, stop]"),
-        ("logging", "profile", ["a", 2], "logging.profile is 'a'; it must be of type int"),
+        ("logging", "profile", ["a", 2], "logging.profile is 'a'; it must be a whole number"),
     ],
 )
 def test_wrong_settings_are_named_with_their_mend(small_data, tmp_path, section, key, value, expected):
