@@ -24,6 +24,7 @@ setup(
         "torch>=2.8",
         # PyPI's wheels exist for 3.11 but declare 3.12; tools/setup_cpu.sh installs one there.
         "megatron-core>=0.19.2,<0.20; python_version>='3.12'",
+        "annotated-types>=0.7",
         "fastokens>=0.3.5,<0.4",
         "filelock>=4.2",
         "jinja2>=3.1",
@@ -33,6 +34,7 @@ setup(
         "packaging>=24.2",
         "psutil>=5.9",
         "pyarrow>=17",
+        "pydantic>=2.12,<3",
         "pyyaml>=6",
         "safetensors>=0.4.5",
         "sentencepiece>=0.2.1,<0.3",

@@ -72,6 +72,19 @@ def test_a_path_may_have_spaces_and_signs(tmp_path):
         load_chain(write(tmp_path, values), run=tmp_path / "a,b")
 
 
+def test_text_of_a_chain_stays_as_it_is_written(tmp_path):
+    """YAML 1.1 takes these for 36000, 8, 1.1 and a boolean."""
+    values = chain_values(tmp_path)
+    del values["slurm"]
+    file = write(tmp_path, values)
+    slurm = "slurm: {all: [--time, 10:00:00], variables: {A: 010, B: 1.10, C: no}, stages: {adapt: --nice=1}}\n"
+    file.write_text(file.read_text() + slurm)
+    slurm = load_chain(file).slurm
+    assert slurm.all == ["--time", "10:00:00"]
+    assert slurm.variables == {"A": "010", "B": "1.10", "C": "no"}
+    assert slurm.stages == {"adapt": ["--nice=1"]}
+
+
 @pytest.mark.parametrize(
     ("section", "change", "message"),
     [
