@@ -8,27 +8,33 @@ import types
 import typing
 from typing import Any
 
+from megatron_rfft.training import config
 from megatron_rfft.training.config import TrainConfig, is_resumable
 
 
 def describe_config() -> str:
     """One line per key: ``--section.key TYPE (default: VALUE)`` and the docstring under its field."""
-    lines = []
+    meanings, lines = _meanings(), []
     for name, section in typing.get_type_hints(TrainConfig).items():
         lines += ["", f"{name}: {inspect.getdoc(section)}"]
-        hints, told = typing.get_type_hints(section, include_extras=True), _docstrings(section)
+        hints = typing.get_type_hints(section, include_extras=True)
         for key in dataclasses.fields(section):
             note = "; may change on resume" if is_resumable(section, key.name) else ""
             lines.append(f"  --{name}.{key.name} {_words(hints[key.name])} ({_default(key)}{note})")
-            lines.append(f"      {told[key.name]}")
+            lines.append(f"      {meanings[section.__name__, key.name]}")
     return "\n".join(lines)
 
 
-def _docstrings(section: type) -> dict[str, str]:
-    """What stands under each field, in one line."""
-    body = ast.parse(inspect.getsource(section)).body[0].body
-    pairs = [(entry, doc) for entry, doc in itertools.pairwise(body) if isinstance(entry, ast.AnnAssign)]
-    return {ast.unparse(entry.target): " ".join(ast.literal_eval(doc.value).split()) for entry, doc in pairs}
+def _meanings() -> dict[tuple[str, str], str]:
+    """What stands under each field, in one line, by its class and its name."""
+    tree = ast.parse(inspect.getsource(config))
+    return {
+        (section.name, entry.target.id): " ".join(ast.literal_eval(doc.value).split())
+        for section in tree.body
+        if isinstance(section, ast.ClassDef)
+        for entry, doc in itertools.pairwise(section.body)
+        if isinstance(entry, ast.AnnAssign) and isinstance(doc, ast.Expr)
+    }
 
 
 def _default(key: dataclasses.Field) -> str:
