@@ -6,7 +6,8 @@ import time
 import uuid
 from collections.abc import Mapping, Sequence, Set
 from contextlib import AbstractContextManager, nullcontext
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -55,6 +56,38 @@ class UnderWay:
         return ",".join([f"afterok:{':'.join(dict.fromkeys(whole))}", *pairs] if whole else pairs)
 
 
+@dataclass(frozen=True)
+class Submission:
+    """What became of a stage that was to be submitted."""
+
+    stage: str
+    state: str
+    """done, under way, submitted, or missing (in a dry run); on one machine failed, too."""
+    folder: str
+    """Of its tasks' scripts."""
+    num_tasks: int
+    tasks: list[int] = field(default_factory=list)
+    """The numbers of those that were submitted, are missing, or failed."""
+    jobs: list[int] = field(default_factory=list)
+    """What they were submitted as."""
+    under_way: list[int | str] = field(default_factory=list)
+    """Jobs that were queued or running before."""
+    commands: list[str] = field(default_factory=list)
+    """Of a dry run: what would be run."""
+
+    @property
+    def text(self) -> str:
+        """For people: a line, or the commands of a dry run."""
+        if self.commands:
+            return "\n".join(self.commands)
+        running = _jobs_text(self.under_way)
+        if self.state != "submitted":
+            return f"{self.stage}: {f'{running} queued or running' if running else self.state}"
+        of = f" ({len(self.tasks)} of {self.num_tasks} tasks)" if self.num_tasks > 1 else ""
+        also = f"; {running} queued or running" if running else ""
+        return f"{self.stage}: submitted as job {', '.join(map(str, self.jobs))}{of}{also}"
+
+
 def find_under_way(stages: Sequence[Stage], state: dict[str, Any]) -> UnderWay:
     """Ask Slurm about the jobs in ``state``. Raises UserError if it does not answer."""
     noted = {stage.name: state["stages"].get(stage.name, {"jobs": []})["jobs"] for stage in stages}
@@ -97,8 +130,8 @@ def read_state(run: Path) -> dict[str, Any]:
     return state
 
 
-def submit_chain(chain: Chain, config_file: Path, *, dry_run: bool = False) -> list[str]:
-    """Submit what is not done and not under way; a line for each stage.
+def submit_chain(chain: Chain, config_file: Path, *, dry_run: bool = False) -> list[Submission]:
+    """Submit what is not done and not under way; what became of each stage.
 
     Raises UserError if Slurm refuses, or another process is submitting the same run.
     """
@@ -112,11 +145,7 @@ def submit_chain(chain: Chain, config_file: Path, *, dry_run: bool = False) -> l
         asked = shutil.which("squeue") is not None or not dry_run
         under_way = find_under_way(chain.stages, state) if asked else UnderWay({}, set())
         missing = chain.missing()
-        return [
-            line
-            for stage in chain.stages
-            for line in _submit_stage(chain, stage, missing[stage.name], state, under_way, dry_run)
-        ]
+        return [_submit_stage(chain, stage, missing[stage.name], state, under_way, dry_run) for stage in chain.stages]
 
 
 def submission_lock(run: Path) -> AbstractContextManager[None]:
@@ -127,28 +156,29 @@ def submission_lock(run: Path) -> AbstractContextManager[None]:
 
 def _submit_stage(
     chain: Chain, stage: Stage, wanted: list[int], state: dict[str, Any], under_way: UnderWay, dry_run: bool
-) -> list[str]:
+) -> Submission:
     now = under_way.jobs.get(stage.name, {})
     missing = [task for task in wanted if task not in now]
-    running = _jobs_text(under_way.jobs_of(stage.name))
+    running = under_way.jobs_of(stage.name)
+    told = partial(Submission, stage.name, folder=str(stage.folder), num_tasks=len(stage.tasks), under_way=running)
     if not missing:
-        return [f"{stage.name}: {f'{running} queued or running' if running else 'done'}"]
+        return told(state="under way" if running else "done")
     quick = {each.name for each in chain.stages if each.is_quick}
     groups: dict[str, list[int]] = {}
     for task in missing:
         groups.setdefault(under_way.dependency(stage, task, quick), []).append(task)
     if dry_run:
-        lines = []
+        commands = []
         for number, (dependency, tasks) in enumerate(groups.items(), start=1):
             job = f"<{stage.name}>" if len(groups) == 1 else f"<{stage.name}-{number}>"
             under_way.jobs.setdefault(stage.name, {}).update(dict.fromkeys(tasks, job))
-            lines.append(_as_text(stage, stage.command(tasks, dependency), with_files=number == 1))
-        return lines
+            commands.append(_as_text(stage, stage.command(tasks, dependency), with_files=number == 1))
+        return told(state="missing", tasks=missing, commands=commands)
     for path, text in stage.files.items():
         if now and path.is_file() and path.read_text(encoding="utf-8") != text:
             raise UserError(
-                f"{running} queued or running and would find another {path}, for the config or --arms has changed; "
-                f"wait, or cancel with scancel {' '.join(map(str, under_way.jobs_of(stage.name)))}"
+                f"{_jobs_text(running)} queued or running and would find another {path}, for the config or --arms has "
+                f"changed; wait, or cancel with scancel {' '.join(map(str, running))}"
             )
         with atomic_write(path) as handle:
             handle.write(text)
@@ -166,9 +196,7 @@ def _submit_stage(
         _note(entry, job)
         write_json(chain.run / STATE, state)
         submitted.append(job)
-    of = f" ({len(missing)} of {len(stage.tasks)} tasks)" if stage.is_array else ""
-    also = f"; {running} queued or running" if running else ""
-    return [f"{stage.name}: submitted as job {', '.join(map(str, submitted))}{of}{also}"]
+    return told(state="submitted", tasks=missing, jobs=submitted)
 
 
 def _note(entry: dict[str, Any], job: int) -> None:

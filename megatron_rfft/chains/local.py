@@ -14,11 +14,11 @@ from pathlib import Path
 
 from megatron_rfft.chains.chain import ROOT, Chain
 from megatron_rfft.chains.config import STAGES, ChainConfig, for_stage
-from megatron_rfft.chains.jobs import STATE, find_under_way, read_state, submission_lock
+from megatron_rfft.chains.jobs import STATE, Submission, find_under_way, read_state, submission_lock
 from megatron_rfft.chains.local_estimate import Estimate, look_at, needs_of
 from megatron_rfft.chains.local_progress import Display, Shown, View
 from megatron_rfft.chains.machine import ASKING, TRAINING, Free, Key, Machine, Share, choose
-from megatron_rfft.chains.stage import Task
+from megatron_rfft.chains.stage import Stage, Task
 from megatron_rfft.chains.watch import LOCAL, local_task, log_of, tail_of
 from megatron_rfft.common.cli import EXIT_FAILED, EXIT_OK, EXIT_STOPPED
 from megatron_rfft.common.errors import UserError
@@ -85,14 +85,22 @@ def _changed(chain: Chain) -> str:
     return f"note: the chain has changed, and what is finished stays: {shown}; remove what these made to make it anew"
 
 
-def describe(chain: Chain) -> str:
-    """The scripts of all tasks that would run."""
-    stages, lines = {stage.name: stage for stage in chain.stages}, []
-    for name, numbers in chain.missing().items():
-        for number in numbers:
-            task = stages[name].tasks[number]
-            lines.append(f"# {name} {number}: {task.name}\n{task.script.removeprefix('set -eu').strip()}")
-    return "\n".join(lines) or "everything is finished"
+def look_at_stages(chain: Chain, *, dry_run: bool = False) -> list[Submission]:
+    """How each stage stands after ``run_locally``; in a dry run before it, with the scripts of all tasks to run."""
+    record = {} if dry_run else read_json(chain.run / LOCAL)["stages"]
+    found, missing = [], chain.missing()
+    for stage in chain.stages:
+        numbers, failed = missing[stage.name], record.get(stage.name, {}).get("failed", [])
+        scripts = [_script_of(stage, number) for number in numbers] if dry_run else []
+        state = "failed" if failed else "missing" if numbers else "done"
+        told = {"tasks": failed or numbers, "commands": scripts}
+        found.append(Submission(stage.name, state, str(stage.folder), len(stage.tasks), **told))
+    return found
+
+
+def _script_of(stage: Stage, number: int) -> str:
+    task = stage.tasks[number]
+    return f"# {stage.name} {number}: {task.name}\n{task.script.removeprefix('set -eu').strip()}"
 
 
 class LocalRun:

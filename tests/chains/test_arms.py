@@ -196,8 +196,8 @@ def test_what_only_done_tasks_need_is_not_made_again(tmp_path):
 
 def test_arrays_wait_for_the_runs_that_they_start_from(tmp_path):
     file = write(tmp_path, values(tmp_path / "run"))
-    printed = submit_chain(Chain(load_chain(file)), file, dry_run=True)
-    jobs = [line for text in printed for line in text.splitlines() if "sbatch" in line]
+    stages = submit_chain(Chain(load_chain(file)), file, dry_run=True)
+    jobs = [line for stage in stages for line in stage.text.splitlines() if "sbatch" in line]
     adapt = {}
     for line in (line for line in jobs if "rfft-adapt" in line):
         adapt[line.split("--array=")[1].split()[0]] = line.split("afterok:")[1].split("'")[0]

@@ -13,6 +13,7 @@ import pytest
 from megatron_rfft.chains.chain import Chain
 from megatron_rfft.chains.config import load_chain
 from megatron_rfft.chains.jobs import submit_chain
+from megatron_rfft.commands.submit import main
 from megatron_rfft.common.errors import UserError
 from tests.chains.test_chain import chain_values, write
 from tests.conftest import ROOT, run_python
@@ -56,7 +57,7 @@ def slurm(tmp_path, monkeypatch) -> Path:
 
 
 def submit(file: Path) -> list[str]:
-    return submit_chain(Chain(load_chain(file)), file)
+    return [stage.text for stage in submit_chain(Chain(load_chain(file)), file)]
 
 
 def test_nothing_of_the_job_that_submits_is_left_to_its_jobs(slurm, tmp_path, monkeypatch):
@@ -144,6 +145,33 @@ def test_a_lost_task_is_submitted_again_while_the_others_go_on(slurm, tmp_path):
         "report: job 15 is queued or running",
     ]
     assert len(dependencies(slurm)) == 15
+
+
+def test_scripts_are_told_what_became_of_each_stage(slurm, tmp_path, capsys):
+    file = write(tmp_path, chain_values(tmp_path / "run"))
+
+    def told(*words: str) -> dict[str, dict]:
+        assert main(["--config", str(file), "--json", *words]) == 0
+        values = json.loads(capsys.readouterr().out)
+        assert values["run"] == str(tmp_path / "run")
+        return {stage["stage"]: stage for stage in values["stages"]}
+
+    planned = told("--dry-run")["adapt"]
+    assert (planned["state"], planned["tasks"], planned["jobs"]) == ("missing", [0, 1], [])
+    assert "sbatch --parsable --job-name=rfft-adapt" in planned["commands"][0]
+    assert not (tmp_path / "run").exists()
+    assert told("--dry-run", "--local")["adapt"]["commands"][0].startswith("# adapt 0: ")
+    first = told()
+    assert [stage["jobs"] for stage in first.values()] == [[1], [2], [3], [4], [5], [6], [7, 8], [9, 10], [11]]
+    finish_pretraining(tmp_path / "run")
+    set_queue(slurm, "6 0 RUNNING", "6 1 FAILED", "7 0 PENDING", "8 2 COMPLETED", "9 0 PENDING", "10 2 RUNNING")
+    again = told()
+    assert again["pretrain"]["state"] == "done"
+    wanted = {"stage": "adapt", "state": "submitted", "tasks": [1], "num_tasks": 2, "jobs": [12], "under_way": [6]}
+    assert again["adapt"] == wanted | {"folder": str(tmp_path / "run/chain/adapt"), "commands": []}
+    set_queue(slurm, *(f"{job} {task} RUNNING" for job, task in ((6, 0), (12, 1))))
+    last = told()["adapt"]
+    assert (last["state"], last["tasks"], last["jobs"], last["under_way"]) == ("under way", [], [], [6, 12])
 
 
 def test_an_adaptation_waits_for_its_own_data(slurm, tmp_path):

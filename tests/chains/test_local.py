@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from megatron_rfft.chains.local import run_locally
+from megatron_rfft.chains.local import look_at_stages, run_locally
 from megatron_rfft.chains.local_estimate import Estimate
 from megatron_rfft.chains.local_progress import Display, Shown, View
 from megatron_rfft.chains.machine import Free, Machine, Share, choose
@@ -96,11 +96,14 @@ def test_a_failure_holds_up_what_needs_it_alone(tmp_path, capsys):
     assert f"adapt task 0: failed (exit code 3), the end of {tmp_path}/chain/adapt-local_0.log:" in told
     assert "    error: the disk is full\n    19\n" in told
     assert "failed: adapt task 0, and 2 that need what it makes were not started" in told
+    seen = [(stage.stage, stage.state, stage.tasks) for stage in look_at_stages(TinyChain(tmp_path, stages))]
+    assert seen == [("adapt", "failed", [0]), ("convert", "missing", [0]), ("report", "missing", [0])]
     stages["adapt"][0][0] = noted("fixed")
     assert run(tmp_path, stages) == 0
     assert events(tmp_path)[4:] == [
         f"{name} {what}" for name in ("fixed", "never", "report") for what in ("begins", "ends")
     ]
+    assert {stage.state for stage in look_at_stages(TinyChain(tmp_path, stages))} == {"done"}
 
 
 def test_a_task_that_leaves_nothing_has_failed(tmp_path):
