@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from typing import Any
 
-import yaml
+from huggingface_hub import DatasetCardData
 
 from megatron_rfft import __version__
 from megatron_rfft.tasks import load_task
@@ -17,21 +17,21 @@ def dataset_card(name: str, manifests: Sequence[dict[str, Any]]) -> str:
     forms: dict[str, list[str]] = {}
     for manifest in manifests:
         forms.setdefault(manifest["config"]["form"], []).append(manifest["config"]["split"])
-    header = {
-        "pretty_name": name,
-        "license": "apache-2.0",
-        "language": ["en", "code"],
-        "task_categories": ["text-generation"],
-        "tags": ["reasoning", "length-generalization", "rule-following", "synthetic"],
-        "size_categories": [next((label for limit, label in _SIZES if total < limit), "n>10M")],
-        "configs": [
+    header = DatasetCardData(
+        pretty_name=name,
+        license="apache-2.0",
+        language=["en", "code"],
+        task_categories=["text-generation"],
+        tags=["reasoning", "length-generalization", "rule-following", "synthetic"],
+        size_categories=[next((label for limit, label in _SIZES if total < limit), "n>10M")],
+        configs=[
             {
                 "config_name": form,
                 "data_files": [{"split": split, "path": f"{form}/{split}-*.parquet"} for split in splits],
             }
             for form, splits in forms.items()
         ],
-    }
+    )
     sections = [
         f"# {name}",
         "Questions about algorithmic tasks, each with the rule that solves it (a short Python function) and the "
@@ -50,7 +50,7 @@ def dataset_card(name: str, manifests: Sequence[dict[str, Any]]) -> str:
         f"## Made by\n\n`megatron_rfft` {__version__}, `rfft generate`; the manifests of the corpora hold "
         "settings, counts and checksums, and `rfft verify` proves them.",
     ]
-    return f"---\n{yaml.safe_dump(header, sort_keys=False)}---\n\n" + "\n\n".join(sections) + "\n"
+    return f"---\n{header.to_yaml()}\n---\n\n" + "\n\n".join(sections) + "\n"
 
 
 def _corpus_lines(manifest: dict[str, Any]) -> str:

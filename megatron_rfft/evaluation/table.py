@@ -4,6 +4,7 @@ from collections import Counter
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+from megatron_rfft.common import table
 from megatron_rfft.data.splits import warn_of_asked
 from megatron_rfft.evaluation.metrics import OUTCOMES
 from megatron_rfft.evaluation.steps import kind_totals
@@ -13,14 +14,13 @@ def format_table(results: Mapping[str, Any]) -> str:
     """Accuracy in percent by task and length, the summary figures, and notes on what is missing or was cut."""
     tasks = results["tasks"]
     lengths = sorted({int(length) for task in tasks.values() for length in task["cells"]})
-    name_width = max(len("accuracy in %"), *map(len, tasks))
-    header = "".join(f"{length:>5}" for length in lengths)
-    lines = [f"{'accuracy in %':<{name_width}}{header}   Max_Len_90%"]
+    header = ["accuracy in %", *map(str, lengths), "Max_Len_90%"]
+    rows = []
     for name, task in tasks.items():
         cells = [task["cells"].get(str(length)) for length in lengths]
-        row = "".join(f"{100 * cell['accuracy']:>5.0f}" if cell else "    ·" for cell in cells)
-        lines.append(f"{name:<{name_width}}{row}   {_max_length(task['summary'])}")
-    return "\n".join([*lines, "", *_notes(results)])
+        accuracy = [f"{100 * cell['accuracy']:.0f}" if cell else "·" for cell in cells]
+        rows.append([name, *accuracy, _max_length(task["summary"])])
+    return "\n".join([table.format_table(header, rows), "", *_notes(results)])
 
 
 def warn_of(results: Mapping[str, Any]) -> str | None:

@@ -3,7 +3,7 @@
 import json
 
 import pytest
-import yaml
+from huggingface_hub import DatasetCard
 
 from megatron_rfft.common.errors import UserError
 from megatron_rfft.corpus import CorpusConfig, generate_corpus, read_records
@@ -39,10 +39,10 @@ def test_datasets_loads_every_configuration_and_split(corpora, tmp_path, monkeyp
 def test_the_card_says_what_is_in_there(corpora, tmp_path):
     export_corpora(corpora, tmp_path, "my rules")
     card = (tmp_path / "README.md").read_text()
-    header = yaml.safe_load(card.split("---\n")[1])
-    assert header["license"] == "apache-2.0"
-    assert [config["config_name"] for config in header["configs"]] == ["rule", "direct"]
-    assert header["size_categories"] == ["n<1K"]
+    header = DatasetCard(card).data
+    assert header.license == "apache-2.0"
+    assert [config["config_name"] for config in header.configs] == ["rule", "direct"]
+    assert header.size_categories == ["n<1K"]
     assert "# my rules" in card
     assert (
         "near twins of held-out tasks, not for models that are scored on these: `remove_element` (of `move_zeroes`)"

@@ -61,7 +61,7 @@ def test_a_killed_run_continues_to_the_same_results(tiny_model, hf_run, tmp_path
 def test_a_finished_run_prints_its_table_without_a_model(tiny_model, hf_run):
     arguments = ("--model", tiny_model, *QUESTIONS, "--engine", "hf", "--output", hf_run)
     done = run_python("-X", "importtime", EVALUATE, *arguments)
-    assert done.stdout.startswith("accuracy in %    1    2    3    4    5    6   Max_Len_90%\ncoin_flip        0    0")
+    assert done.stdout.startswith("accuracy in %  1  2  3  4  5  6  Max_Len_90%\ncoin_flip      0  0")
     assert "token limit" in done.stdout
     imported = {line.rpartition("|")[2].strip() for line in done.stderr.splitlines()}
     assert "megatron_rfft.evaluation.runner" in imported
