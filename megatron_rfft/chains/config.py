@@ -147,7 +147,7 @@ class ArmSection(Section):
     """Keys to change after adapt.options."""
     checkpoints: ListOf[Natural] | None = None
     """Instead of adapt.checkpoints."""
-    seeds: list[int] | None = None
+    seeds: ListOf[Natural] | None = None
     """Some of the chain's seeds, such as [1] for an ablation; null: all of them."""
 
 

@@ -2,15 +2,19 @@
 
 import dataclasses
 import re
+import typing
+from collections.abc import Iterator
 from dataclasses import dataclass, field
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 import pytest
 import yaml
 from annotated_types import Lt, MinLen
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from pydantic import Strict
 
+from megatron_rfft.chains.config import ChainConfig
 from megatron_rfft.common.errors import UserError
 from megatron_rfft.common.yaml_config import (
     AboveZero,
@@ -20,10 +24,14 @@ from megatron_rfft.common.yaml_config import (
     Positive,
     Section,
     TextLoader,
+    Whole,
     build_config,
     parse_yaml,
     read_yaml,
 )
+from megatron_rfft.corpus.presets import Preset
+from megatron_rfft.data.blend import DataSource
+from megatron_rfft.training.config import TrainConfig
 
 ODD = [
     "2025-11-27",
@@ -48,7 +56,7 @@ ODD = [
 class Inner(Section):
     text: str
     maybe: str | None = None
-    whole: int = 1
+    whole: Whole = 1
     count: Natural = 0
     steps: Positive = 1
     rate: float = 0.5
@@ -192,3 +200,31 @@ def test_broken_yaml_is_one_line_with_the_place(tmp_path, text, message):
 def test_a_key_that_is_merged_and_overridden_does_not_stand_twice():
     text = "inner: &base {text: a, steps: 2}\nother: {<<: *base, steps: 3}"
     assert read(text).other == Inner("a", steps=3)
+
+
+def parts_of(hint: Any, marks: tuple = ()) -> Iterator[tuple[Any, tuple]]:
+    """The types in a type, each with the marks that stand beside it."""
+    if typing.get_origin(hint) is Annotated:
+        yield from parts_of(hint.__origin__, hint.__metadata__)
+        return
+    yield typing.get_origin(hint) or hint, marks
+    for part in typing.get_args(hint) if typing.get_origin(hint) is not Literal else ():
+        yield from parts_of(part)
+
+
+@pytest.mark.parametrize("schema", [TrainConfig, ChainConfig, Preset])
+def test_every_key_of_the_package_is_read_by_these_rules(schema):
+    """No bare ``int`` would refuse 010, no bare ``list`` take one item, no other dataclass refuse an unknown key."""
+    todo, seen = [schema], set()
+    while todo:
+        section = todo.pop()
+        seen.add(section)
+        assert issubclass(section, Section)
+        for name, hint in typing.get_type_hints(section, include_extras=True).items():
+            for part, marks in parts_of(hint):
+                where = f"{section.__name__}.{name}"
+                assert part is not int or any(isinstance(mark, Strict) for mark in marks), where
+                assert part is not list or any(hasattr(mark, "func") for mark in marks), where
+                if dataclasses.is_dataclass(part) and part is not DataSource and part not in seen:
+                    todo.append(part)
+    assert len(seen) > 10 or schema is Preset
