@@ -7,7 +7,15 @@ from dataclasses import fields
 from pathlib import Path
 from typing import get_args
 
-from megatron_rfft.commands.options import add_json, add_shard, add_task_file, add_tasks, read_lengths, read_shard
+from megatron_rfft.commands.options import (
+    add_json,
+    add_shard,
+    add_task_file,
+    add_tasks,
+    read_lengths,
+    read_shard,
+    same_named,
+)
 from megatron_rfft.common.cli import make_parser
 from megatron_rfft.common.errors import UserError
 from megatron_rfft.evaluation.engines import DTYPES, ENGINES, EngineOptions, engine_options
@@ -109,8 +117,10 @@ def _engine(options: Namespace) -> EngineOptions:
 
 def _config(options: Namespace) -> EvaluationConfig:
     lengths = read_lengths(options.tasks, options.lengths)
-    same = ("model", "samples", "form", "chat", "split", "dtype", "max_tokens")
-    settings = {name: getattr(options, name) for name in same}
-    return EvaluationConfig(
-        tasks=tuple(lengths), lengths=lengths, engine=_engine(options), shard=read_shard(options.shard), **settings
-    )
+    read = {
+        "tasks": tuple(lengths),
+        "lengths": lengths,
+        "engine": _engine(options),
+        "shard": read_shard(options.shard),
+    }
+    return EvaluationConfig(**same_named(options, EvaluationConfig) | read)

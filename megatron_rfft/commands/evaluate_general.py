@@ -4,7 +4,7 @@ import json
 from argparse import ArgumentTypeError, BooleanOptionalAction, Namespace
 from pathlib import Path
 
-from megatron_rfft.commands.options import add_json
+from megatron_rfft.commands.options import add_json, same_named
 from megatron_rfft.common.cli import make_parser
 from megatron_rfft.evaluation.general import ENGINES, GeneralConfig, evaluate_general, format_general, load_general
 from megatron_rfft.evaluation.run_folder import RESULTS
@@ -52,17 +52,7 @@ def _names(text: str) -> tuple[str, ...]:
 def main(arguments: list[str] | None = None) -> None:
     options = parse_arguments(arguments)
     runs = {"before": load_general(options.before)} if options.before else {}
-    config = GeneralConfig(
-        model=options.model,
-        tasks=options.tasks,
-        include_path=options.include_path,
-        engine=options.engine,
-        chat=options.chat,
-        fewshot=options.fewshot,
-        limit=options.limit,
-        tensor_parallel=options.tensor_parallel,
-        batch_size=options.batch_size,
-    )
+    config = GeneralConfig(**same_named(options, GeneralConfig))
     results = evaluate_general(config, options.output)
     if options.json:
         print(json.dumps(results, ensure_ascii=False))

@@ -4,7 +4,7 @@ import json
 from argparse import Namespace
 from pathlib import Path
 
-from megatron_rfft.commands.options import add_json, add_task_file, add_tasks, read_lengths
+from megatron_rfft.commands.options import add_json, add_task_file, add_tasks, read_lengths, same_named
 from megatron_rfft.common.cli import make_parser
 from megatron_rfft.evaluation.lm_eval_tasks import LmEvalConfig, write_lm_eval_tasks
 from megatron_rfft.tasks import FORMS, SPLITS, load_task_files
@@ -41,15 +41,7 @@ def main(arguments: list[str] | None = None) -> None:
     options = parse_arguments(arguments)
     load_task_files(options.task_file)
     lengths = read_lengths(options.tasks, options.lengths)
-    config = LmEvalConfig(
-        tasks=tuple(lengths),
-        lengths=lengths,
-        form=options.form,
-        samples=options.samples,
-        split=options.split,
-        tokenizer=options.tokenizer,
-        max_tokens=options.max_tokens,
-    )
+    config = LmEvalConfig(**same_named(options, LmEvalConfig) | {"tasks": tuple(lengths), "lengths": lengths})
     manifest = write_lm_eval_tasks(config, options.output)
     if options.json:
         print(json.dumps(manifest))

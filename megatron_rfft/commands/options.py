@@ -1,13 +1,20 @@
 """Options that several commands share, each with one name, one meaning and one text of help."""
 
-from argparse import ArgumentParser
+from argparse import ArgumentParser, Namespace
+from dataclasses import fields
 from pathlib import Path
+from typing import Any
 
 from megatron_rfft.common.restart import Part
 from megatron_rfft.tasks import read_tasks
 
 TASKS_HELP = "names, with lengths of their own if wanted (a,b:1-5,8), or pretrain, held-out, extra, pretrain/code"
 LENGTHS_HELP = "lengths of the tasks given without: 1-10, 2-30:2 or 1-5,10"
+
+
+def same_named(options: Namespace, kind: type) -> dict[str, Any]:
+    """The options that are named like fields of the dataclass ``kind``."""
+    return {each.name: getattr(options, each.name) for each in fields(kind) if hasattr(options, each.name)}
 
 
 def add_json(parser: ArgumentParser, what: str = "the result") -> None:

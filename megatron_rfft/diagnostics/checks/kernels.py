@@ -5,7 +5,7 @@ from typing import Any
 
 import torch
 
-from megatron_rfft.diagnostics.checks.settings import FP8, Settings, random_batches, run_config, trainer_of
+from megatron_rfft.diagnostics.checks.settings import FP8, Settings, small_trainer
 
 FP8_PRODUCT = re.compile(
     r"gemm.*(e4m3|e5m2)|(e4m3|e5m2).*gemm|qgmma|nvjet_(sm\d+_)?[qr]{2}|gemm.*(f8|fp8)", re.IGNORECASE
@@ -23,19 +23,9 @@ def check_kernels(settings: Settings, precision: str) -> dict[str, Any]:
     """Names of the kernels of one training step; FP8 products are expected in FP8 and in nothing else."""
     from megatron_rfft.training.precision import describe_fp8
 
-    dataset = random_batches(settings)
-    config = run_config(
-        settings,
-        {**settings.small, "vocab_size": dataset.vocab_size},
-        precision,
-        name="kernels",
-        steps=3,
-        data={"sequence_length": dataset.sequence_length},
-        batch={"global_batch_size": 2},
-    )
     on_gpu = torch.cuda.is_available()
     activity = torch.profiler.ProfilerActivity
-    with trainer_of(config, dataset) as trainer:
+    with small_trainer(settings, precision, "kernels", 3) as trainer:
         linears = describe_fp8(trainer) if precision in FP8 else "none"
         trainer.train_step()
         with torch.profiler.profile(activities=[activity.CUDA if on_gpu else activity.CPU]) as profile:

@@ -10,9 +10,9 @@ from megatron_rfft.diagnostics.checks.settings import (
     TINY,
     Refused,
     Settings,
-    random_batches,
     relative,
     run_config,
+    small_trainer,
     trainer_of,
     usable_recipe,
 )
@@ -107,17 +107,7 @@ def check_step(settings: Settings, precision: str) -> dict[str, Any]:
 
 
 def _first_step(settings: Settings, precision: str):
-    dataset = random_batches(settings)
-    config = run_config(
-        settings,
-        {**settings.small, "vocab_size": dataset.vocab_size},
-        precision,
-        name="step",
-        steps=1,
-        data={"sequence_length": dataset.sequence_length},
-        batch={"global_batch_size": 2},
-    )
-    with trainer_of(config, dataset) as trainer:
+    with small_trainer(settings, precision, "step", 1) as trainer:
         return trainer.train_step()
 
 

@@ -108,6 +108,21 @@ def trainer_of(config: TrainConfig, dataset, callbacks: Sequence = (), initializ
         torch.cuda.empty_cache()
 
 
+def small_trainer(settings: Settings, precision: str, name: str, steps: int):
+    """A trainer of the small model on random sequences, two a step (a context manager, as ``trainer_of``)."""
+    dataset = random_batches(settings)
+    config = run_config(
+        settings,
+        {**settings.small, "vocab_size": dataset.vocab_size},
+        precision,
+        name=name,
+        steps=steps,
+        data={"sequence_length": dataset.sequence_length},
+        batch={"global_batch_size": 2},
+    )
+    return trainer_of(config, dataset)
+
+
 def usable_recipe(precision: str) -> Any:
     """Transformer Engine's object for a recipe of FP8. Raises Refused where the library or the GPU lacks it."""
     if not torch.cuda.is_available():
