@@ -110,16 +110,16 @@ def load_task(name: str) -> AnyTask:
 @cache
 def _variant(name: str) -> AnyTask | None:
     """A task that has no file of its own: random rules, a task with other names; None for other names."""
-    base, _, setting = name.partition("+")
-    if setting == RENAME and base in (RANDOM_LISTS, RANDOM_STRINGS):
+    base, *settings = name.split("+")
+    if RENAME in settings and base in (RANDOM_LISTS, RANDOM_STRINGS):
         raise UserError(f"{base} has other names in each example as it is; leave out +{RENAME}")
     if base == RANDOM_LISTS:
         return RandomLists(name)
     if base == RANDOM_STRINGS:
         return random_strings(name)
-    if setting != RENAME:
+    if settings[:1] != [RENAME]:
         return None
-    return RenamedTask(load_task(base))
+    return RenamedTask(name, load_task(base))
 
 
 def load_task_file(path: Path | str, is_proven: bool = False) -> Task:

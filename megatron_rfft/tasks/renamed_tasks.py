@@ -2,6 +2,9 @@
 
 The instances and the wordings are those of the task itself; names are drawn from the example's place (task, split,
 length, index). The rule is instrumented once, with stand-ins for its names.
+
+``add_int+rename+random_names=0+names=12`` has settings: the share of examples whose names are random strings, and how
+many names the variables of the others have in all. A small vocabulary has few names that are one token each.
 """
 
 import ast
@@ -9,16 +12,19 @@ from random import Random
 
 from megatron_rfft.common.errors import UserError
 from megatron_rfft.rules import Rule
-from megatron_rfft.rules.names import draw_name
+from megatron_rfft.rules.names import VARIABLES, draw_name
 from megatron_rfft.rules.placeholders import YI, has_yi
 from megatron_rfft.rules.renamed import RenamedRule
+from megatron_rfft.rules.string_snippets import FUNCTIONS
 from megatron_rfft.rules.subset import parse_rule, source_of
 from megatron_rfft.tasks.instances import generator
 from megatron_rfft.tasks.prompts import Problem
+from megatron_rfft.tasks.random_tasks import RANDOM_NAMES, read_settings
 from megatron_rfft.tasks.task import AnyTask, Task
 
 SETTING = "rename"
-_RANDOM_NAMES = 0.25  # share of the examples whose names are random strings
+NAMES = "names"
+_RANDOM_NAMES = 0.25
 
 
 def renamed(name: str) -> str:
@@ -27,16 +33,19 @@ def renamed(name: str) -> str:
 
 
 class RenamedTask(AnyTask):
-    """``task`` with other names in each example."""
+    """``task`` with other names in each example, as the settings in ``name`` say."""
 
-    def __init__(self, task: Task) -> None:
+    def __init__(self, name: str, task: Task) -> None:
         if has_yi(task.rule.source):
             raise UserError(f"task {task.name} has letters of the Yi script in its rule, which {SETTING} needs itself")
         self.task = task
-        self.name = renamed(task.name)
+        self.name = name
         self.family, self.role, self.version = task.family, task.role, task.version
         self.valid_lengths, self.file = task.valid_lengths, task.file
         self._rule, self._placeholders = with_placeholders(task.rule)
+        settings = read_settings(name, (SETTING, RANDOM_NAMES, NAMES))
+        self._random_names = settings.get(RANDOM_NAMES, _RANDOM_NAMES)
+        self._names = _some_names(task, len(self._placeholders) - 1, settings.get(NAMES, len(VARIABLES)))
 
     @property
     def seed_name(self) -> str:
@@ -60,11 +69,18 @@ class RenamedTask(AnyTask):
         if has_yi(repr(problem.arguments)):
             raise UserError(f"task {self.task.name} has an example in the Yi script, which {SETTING} needs itself")
         function, *variables = self._placeholders
-        at_random = rng.random() < _RANDOM_NAMES
-        names = {function: draw_name(rng, (), at_random, is_function=True)}
+        at_random = rng.random() < self._random_names
+        names = {function: draw_name(rng, FUNCTIONS, (), at_random)}
         for placeholder in variables:
-            names[placeholder] = draw_name(rng, names.values(), at_random)
+            names[placeholder] = draw_name(rng, self._names, names.values(), at_random)
         return Problem(RenamedRule(self._rule, names), problem.arguments, problem.question)
+
+
+def _some_names(task: Task, least: int, number: float) -> tuple[str, ...]:
+    """So many of VARIABLES, of all kinds. Raises UserError if they are too few for the task, or not a whole number."""
+    if not (least <= number <= len(VARIABLES) and number == int(number)):
+        raise UserError(f"{NAMES} is {number:g}; {task.name} needs a whole number from {least} to {len(VARIABLES)}")
+    return tuple(VARIABLES[place * len(VARIABLES) // int(number)] for place in range(int(number)))
 
 
 def with_placeholders(rule: Rule) -> tuple[Rule, tuple[str, ...]]:

@@ -6,6 +6,7 @@ import pytest
 
 from megatron_rfft.common.errors import UserError
 from megatron_rfft.rules import STYLES, Rule, false_lines
+from megatron_rfft.rules.names import VARIABLES
 from megatron_rfft.tasks import STYLE_OF_FORM, list_tasks, load_task
 from megatron_rfft.tasks.prompts import build_prompt
 from tests.tasks.oracle import disagreements
@@ -58,6 +59,27 @@ def test_names_change_from_example_to_example():
     assert "add_int" not in words
 
 
+def test_settings_say_which_names():
+    task = load_task("add_int+rename+random_names=0+names=8")
+    rules = [task.draw("train", 5, index)[0].rule for index in range(100)]
+    names = {name for rule in rules for name in rule.parameters}
+    assert len(names) == 8
+    assert names <= set(VARIABLES)
+    plain = load_task("add_int+rename+random_names=0")
+    assert len({name for index in range(100) for name in plain.draw("train", 5, index)[0].rule.parameters}) > 30
+    at_random = load_task("add_int+rename+random_names=1")
+    assert not set(VARIABLES) & {
+        name for index in range(20) for name in at_random.draw("train", 5, index)[0].rule.parameters
+    }
+
+
+def test_settings_that_say_nothing_are_the_usual_ones():
+    task, plain = load_task("add_int+rename+random_names=0.25"), load_task("add_int+rename")
+    assert [task.draw("train", 5, index)[0].rule.source for index in range(20)] == [
+        plain.draw("train", 5, index)[0].rule.source for index in range(20)
+    ]
+
+
 def test_an_exemplar_is_another_instance():
     task = load_task("coin_flip+rename")
     for index in range(30):
@@ -72,3 +94,9 @@ def test_what_can_t_be_renamed():
         load_task("random_lists+rename")
     with pytest.raises(UserError, match="no task is called 'add_int"):
         load_task("add_int+renamed")
+    with pytest.raises(UserError, match=r"names is 2; add_int needs a whole number from \d to \d+"):
+        load_task("add_int+rename+names=2")
+    with pytest.raises(UserError, match=r"names is 8.5; add_int needs a whole number"):
+        load_task("add_int+rename+names=8.5")
+    with pytest.raises(UserError, match="no setting is called 'alphabet'; choose from rename, random_names, names"):
+        load_task("add_int+rename+alphabet")
