@@ -102,8 +102,9 @@ def load_task(name: str) -> AnyTask:
                 installed[name].load()
         else:
             known = {*files, *installed, *_tasks, RANDOM_LISTS, RANDOM_STRINGS}
-            close = difflib.get_close_matches(name, known, n=3) or sorted(known)
-            raise UserError(f"no task is called {name!r}; did you mean {', '.join(close)}?")
+            close = difflib.get_close_matches(name, known, n=3)
+            hint = f"did you mean {', '.join(close)}?" if close else "give your own with --task-file; rfft gallery shows all"
+            raise UserError(f"no task is called {name!r}; {hint}")
     return _tasks[name]
 
 

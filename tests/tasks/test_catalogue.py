@@ -249,6 +249,8 @@ def test_lists_by_role_and_family():
 
 
 def test_unknown_names_are_answered_with_similar_ones():
+    with pytest.raises(UserError, match="no task is called 'qqq'; give your own with --task-file; rfft gallery shows all$"):
+        load_task("qqq")
     with pytest.raises(UserError, match="no task is called 'coinflip'; did you mean coin_flip"):
         load_task("coinflip")
     with pytest.raises(UserError, match=r"no task is called '\.\./words'"):
