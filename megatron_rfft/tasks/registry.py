@@ -103,7 +103,7 @@ def load_task(name: str) -> AnyTask:
         else:
             known = {*files, *installed, *_tasks, RANDOM_LISTS, RANDOM_STRINGS}
             close = difflib.get_close_matches(name, known, n=3)
-            hint = f"did you mean {', '.join(close)}?" if close else "rfft gallery shows all; --task-file takes your own"
+            hint = f"did you mean {', '.join(close)}?" if close else "rfft gallery shows all, --task-file adds yours"
             raise UserError(f"no task is called {name!r}; {hint}")
     return _tasks[name]
 

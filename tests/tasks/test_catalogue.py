@@ -249,7 +249,7 @@ def test_lists_by_role_and_family():
 
 
 def test_unknown_names_are_answered_with_similar_ones():
-    with pytest.raises(UserError, match=r"no task is called 'qqq'; rfft gallery shows all; --task-file takes your own$"):
+    with pytest.raises(UserError, match=r"no task is called 'qqq'; rfft gallery shows all, --task-file adds yours$"):
         load_task("qqq")
     with pytest.raises(UserError, match="no task is called 'coinflip'; did you mean coin_flip"):
         load_task("coinflip")
