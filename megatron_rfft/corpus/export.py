@@ -30,8 +30,8 @@ def export_corpora(
     ``layout`` is one of ``layouts.LAYOUTS``. "messages" adds ``FORM/SPLIT.jsonl`` with the same rows, and
     ``dataset_info.json``, in which LLaMA-Factory finds the data sets ``FORM_SPLIT``.
 
-    An export of the same corpora is left as it is. Raises UserError for another layout, for two corpora of the same form
-    and split, and for a shard that is not the one of its manifest.
+    An export of the same corpora is left as it is. Raises UserError for another layout, for two corpora of the same
+    form and split, and for a shard that is not the one of its manifest.
     """
     output = Path(output)
     if layout not in LAYOUTS:

@@ -11,7 +11,7 @@ Its curriculum has one axis, the length.
 
 from bisect import bisect_left
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import cache
 from random import Random
 from typing import Any
 
@@ -26,7 +26,7 @@ try:
     from reasoning_gym.coaching import BaseCurriculum, RangeAttributeDefinition
     from reasoning_gym.factory import ProceduralDataset, register_dataset
 except ImportError as error:
-    raise UserError(f"reasoning-gym does not load ({error}); pip install megatron_rfft[reasoning-gym]") from error
+    raise UserError(f"reasoning-gym does not load ({error}); install it: pip install -e .[reasoning-gym]") from error
 
 NAME = "rule_following"
 LEVELS = (5, 10, 15, 20, 25, 30)  # paper, section 4: trained on lengths up to 5, asked up to 30
@@ -56,18 +56,19 @@ class RuleFollowingConfig:
             if value not in choices:
                 raise UserError(f"{what} {value!r} is unknown; choose one of {', '.join(choices)}")
         if not 1 <= self.min_length <= self.max_length:
-            raise UserError(f"lengths {self.min_length} to {self.max_length} are none; give 1 <= min_length <= max_length")
+            raise UserError(f"lengths are {self.min_length} to {self.max_length}; give 1 <= min_length <= max_length")
         if self.size < 1:
             raise UserError(f"size is {self.size}; ask for at least 1")
         blend(0.0, 0.0, self.step_weight)
 
     def cells(self) -> list[tuple[str, int]]:
-        """Each task with each of its lengths. Raises UserError where there is none."""
+        """Each task with each of its lengths that has questions. Raises UserError where there is none."""
         chosen = parse_tasks(self.tasks, f"{self.min_length}-{self.max_length}")
         found = [(task, length) for task, lengths in chosen.items() for length in lengths]
-        if not found:
-            raise UserError(f"no task of {self.tasks!r} has a length from {self.min_length} to {self.max_length}")
-        return found
+        if asked := [cell for cell in found if _num_instances(*cell, self.split)]:
+            return asked
+        where = f"a {self.split} question of lengths {self.min_length} to {self.max_length}"
+        raise UserError(f"no task of {self.tasks!r} has {where}; give others")
 
 
 class RuleFollowingDataset(ProceduralDataset):
@@ -121,16 +122,13 @@ class RuleFollowingCurriculum(BaseCurriculum):
 
 
 def _draw(task: str, length: int, split: str, form: str, number: int) -> Example:
-    """The example at the index ``number``; of a length with few instances, at one of those that there are."""
-    try:
-        return load_task(task).example(length, split, number, form)
-    except NoInstanceError:
-        return load_task(task).example(length, split, number % _num_instances(task, length, split), form)
+    """The example at the index ``number``; of a length with few instances, one of those that there are."""
+    return load_task(task).example(length, split, number % _num_instances(task, length, split), form)
 
 
-@lru_cache(maxsize=None)
+@cache
 def _num_instances(task: str, length: int, split: str) -> int:
-    """How many instances there are, at least 1: the first index that has none."""
+    """How many instances there are, _MANY standing for all numbers above."""
 
     def is_beyond(index: int) -> bool:
         try:
@@ -139,7 +137,7 @@ def _num_instances(task: str, length: int, split: str) -> int:
             return True
         return False
 
-    return max(1, bisect_left(range(_MANY), True, key=is_beyond))
+    return bisect_left(range(_MANY), True, key=is_beyond)
 
 
 register_dataset(NAME, RuleFollowingDataset, RuleFollowingConfig, RuleFollowingCurriculum)

@@ -1,8 +1,8 @@
 """What an answer is worth: whether it is right, and how much of its trace is.
 
-Both are from 0 to 1. The outcome is what ``rfft evaluate`` counts as accuracy. The steps are the share of the true trace
-before the first line that an answer has wrong. They come from the trace checker of ``rfft evaluate``, so a lucky answer
-after a wrong step is worth its right steps only.
+Both are from 0 to 1. The outcome is what ``rfft evaluate`` counts as accuracy. The steps are the share of the true
+trace before the first line that an answer has wrong. They come from the trace checker of ``rfft evaluate``, so a lucky
+answer after a wrong step is worth its right steps only.
 
 Trainers hand over an answer's text alone. So unlike in an evaluation, an answer that was cut at its budget counts as
 ended: it is right only if it happens to end in the right answer.

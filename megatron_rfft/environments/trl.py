@@ -28,7 +28,8 @@ def steps(completions: Sequence[Completion], **columns: Any) -> list[float]:
     if "extra_info" in columns:
         places = columns["extra_info"]
     else:
-        places = [dict(zip(PLACE, row, strict=True)) for row in zip(*(_column(columns, name) for name in PLACE))]
+        rows = zip(*(_column(columns, name) for name in PLACE), strict=True)
+        places = [dict(zip(PLACE, row, strict=True)) for row in rows]
     return [step_reward(example_of(place), _text(given)) for given, place in zip(completions, places, strict=True)]
 
 

@@ -17,7 +17,7 @@ try:
     import verifiers.v1 as vf
     from verifiers.v1.harnesses.null import NullHarnessConfig
 except ImportError as error:
-    raise UserError(f"verifiers does not load ({error}); pip install megatron_rfft[verifiers]") from error
+    raise UserError(f"verifiers does not load ({error}); install it: pip install -e .[verifiers]") from error
 
 
 class RuleFollowingConfig(vf.TasksetConfig):
