@@ -37,8 +37,8 @@ _MANY = 2**31  # indices that are drawn from; of a short length there are fewer 
 class RuleFollowingConfig:
     """Which questions: an item is drawn from the instances of any of the tasks and lengths."""
 
-    tasks: str = "train"
-    """Names and groups, as the commands take them: ``coin_flip,length_int``, ``train``, ``test/code``."""
+    tasks: str = "pretrain"
+    """Names and groups, as the commands take them: ``coin_flip,length_int``, ``pretrain``, ``held-out/code``."""
     min_length: int = 1
     max_length: int = 5
     """Lengths that a task does not have are left out; ``coin_flip:1-4`` gives a task lengths of its own."""
@@ -65,10 +65,16 @@ class RuleFollowingConfig:
         """Each task with each of its lengths that has questions. Raises UserError where there is none."""
         chosen = parse_tasks(self.tasks, f"{self.min_length}-{self.max_length}")
         found = [(task, length) for task, lengths in chosen.items() for length in lengths]
-        if asked := [cell for cell in found if _num_instances(*cell, self.split)]:
+        if asked := [cell for cell in found if self._has_questions(*cell)]:
             return asked
         where = f"a {self.split} question of lengths {self.min_length} to {self.max_length}"
         raise UserError(f"no task of {self.tasks!r} has {where}; give others")
+
+    def _has_questions(self, task: str, length: int) -> bool:
+        try:
+            return bool(load_task(task).example(length, self.split, 0, self.form))
+        except NoInstanceError:
+            return False
 
 
 class RuleFollowingDataset(ProceduralDataset):

@@ -24,7 +24,7 @@ class RuleFollowingConfig(vf.TasksetConfig):
     """Which questions, under ``--env.taskset.*``."""
 
     tasks: str = "length_int,coin_flip"
-    """Names and groups with lengths of their own if wanted: ``coin_flip:1-4,length_int``, ``train``, ``test/code``."""
+    """Names and groups, with lengths of their own if wanted: ``coin_flip:1-4,length_int``, ``held-out/code``."""
     lengths: str = "1-5"
     """Lengths of the tasks given without; those that a task does not have are left out."""
     samples: int = 100
