@@ -4,14 +4,14 @@ A question is answered in one turn, without tools: a shell would be a way around
 """
 
 from collections.abc import Iterator, Mapping
-from typing import Any
+from typing import Any, Literal
 
 from megatron_rfft.common.errors import UserError
 from megatron_rfft.corpus import parse_tasks
 from megatron_rfft.corpus.layouts import PLACE
 from megatron_rfft.environments.rewards import example_of, outcome_reward, step_reward
 from megatron_rfft.evaluation.questions import draw_cells
-from megatron_rfft.tasks import Example, load_task
+from megatron_rfft.tasks import FORMS, SPLITS, Example, load_task
 
 try:
     import verifiers.v1 as vf
@@ -29,8 +29,8 @@ class RuleFollowingConfig(vf.TasksetConfig):
     """Lengths of the tasks given without; those that a task does not have are left out."""
     samples: int = 100
     """Distinct questions of each task and length."""
-    form: str = "rule"
-    split: str = "train"
+    form: Literal[FORMS] = "rule"
+    split: Literal[SPLITS] = "train"
     """Of instances: train to train, test to evaluate. They share no question."""
 
 
@@ -70,7 +70,7 @@ class RuleFollowingTaskset(vf.Taskset[RuleFollowingTask, RuleFollowingConfig]):
     """The first distinct questions of each task and length, task by task."""
 
     def load(self) -> Iterator[RuleFollowingTask]:
-        """Raises UserError for tasks, lengths, a form or a split that do not exist."""
+        """Raises UserError for tasks or lengths that do not exist."""
         config = self.config
         for name, lengths in parse_tasks(config.tasks, config.lengths).items():
             if not lengths:

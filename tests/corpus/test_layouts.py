@@ -64,7 +64,7 @@ def test_llama_factory_finds_each_corpus_by_form_and_split(corpus, tmp_path):
 def test_a_layout_is_chosen_once_for_a_folder(corpus, tmp_path):
     manifest = export_corpora([corpus], tmp_path, layout="messages")
     assert export_corpora([corpus], tmp_path, layout="messages") == manifest
-    with pytest.raises(UserError, match="was begun with --layout .messages., this run has None"):
+    with pytest.raises(UserError, match="was begun with --layout 'messages', this run has None"):
         export_corpora([corpus], tmp_path)
     with pytest.raises(UserError, match="layout 'chat' is unknown; choose one of records, messages, rl"):
         export_corpora([corpus], tmp_path / "other", layout="chat")

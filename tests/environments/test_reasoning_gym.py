@@ -26,7 +26,7 @@ def test_every_oracle_answer_is_worth_all_and_is_of_the_asked_lengths():
     for item in items:
         assert data.score_answer(item["answer"], item) == 1.0
         assert data.score_answer(item["metadata"]["value"], item) == 1.0  # what a trainer cuts out of tags
-        assert [data.score_answer(wrong, item) for wrong in ("no", "", None)] == [0.0] * 3
+        assert [data.score_answer(wrong, item) for wrong in ("maybe", "", None)] == [0.0] * 3
         assert 2 <= item["metadata"]["length"] <= 4
         assert item["metadata"]["source_dataset"] == "rule_following"
     assert {item["metadata"]["task"] for item in items} == {"coin_flip", "length_int", "random_strings"}
@@ -57,7 +57,7 @@ def test_steps_are_part_of_the_score_where_they_are_asked_for():
 
 
 def test_length_is_the_axis_of_the_curriculum():
-    curriculum = reasoning_gym.create_curriculum("rule_following")
+    curriculum = reasoning_gym.factory.create_curriculum("rule_following")
     defaults = {"tasks": "length_int", "size": 60, "seed": 1}
     seen = []
     for _ in range(3):
