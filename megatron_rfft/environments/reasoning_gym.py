@@ -29,7 +29,7 @@ except ImportError as error:
     raise UserError(f"reasoning-gym does not load ({error}); install it: pip install -e .[reasoning-gym]") from error
 
 NAME = "rule_following"
-LEVELS = (5, 10, 15, 20, 25, 30)  # paper, section 4: trained on lengths up to 5, asked up to 30
+LEVELS = (1, 5, 10, 15, 20, 25, 30)  # paper, section 4: trained on lengths 1 to 5, asked up to 30
 _MANY = 2**31  # indices that are drawn from; of a short length there are fewer instances
 
 
@@ -120,6 +120,7 @@ class RuleFollowingCurriculum(BaseCurriculum):
             RangeAttributeDefinition(
                 name="length",
                 levels=list(LEVELS),
+                ensure_interval=True,  # level 0 is 1 to 5, level 1 is 1 to 10
                 description="Length of the question: digits, words, people, ...",
                 lower_field_name="min_length",
                 upper_field_name="max_length",

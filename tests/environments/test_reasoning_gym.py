@@ -5,6 +5,8 @@ from importlib import import_module
 import pytest
 
 from megatron_rfft.common.errors import UserError
+from tests.conftest import ROOT
+from tests.end_to_end.test_readme import blocks
 
 pytestmark = pytest.mark.slow
 reasoning_gym = pytest.importorskip("reasoning_gym", reason="needs the extra reasoning-gym")
@@ -17,6 +19,14 @@ def registered():
 
 def create(**settings):
     return reasoning_gym.create_dataset("rule_following", **{"seed": 1, "size": 40, **settings})
+
+
+def test_the_example_of_the_page_runs():
+    (example,) = blocks(ROOT / "examples/rl/README.md", "python")
+    found = {}
+    exec(example, found)
+    assert found["reward"] == 1.0
+    assert len(found["data"]) == 1000
 
 
 def test_every_oracle_answer_is_worth_all_and_is_of_the_asked_lengths():
@@ -59,13 +69,14 @@ def test_steps_are_part_of_the_score_where_they_are_asked_for():
 def test_length_is_the_axis_of_the_curriculum():
     curriculum = reasoning_gym.factory.create_curriculum("rule_following")
     defaults = {"tasks": "length_int", "size": 60, "seed": 1}
-    seen = []
+    levels = []
     for _ in range(3):
         config = curriculum.generate_configuration(defaults)
-        seen.append(max(item["metadata"]["length"] for item in create(**vars(config))))
+        levels.append({item["metadata"]["length"] for item in create(**vars(config))})
         curriculum.increment_attr_level("length")
-    assert seen == sorted(set(seen))
-    assert seen[0] <= 5 < seen[1] <= 10 < seen[2] <= 15
+    assert levels[0] == {1, 2, 3, 4, 5}
+    assert [min(lengths) < 5 for lengths in levels] == [True] * 3
+    assert 5 < max(levels[1]) <= 10 < max(levels[2]) <= 15
 
 
 def test_it_is_mixed_with_other_data_sets():

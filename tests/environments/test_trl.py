@@ -4,7 +4,6 @@ import json
 import os
 import shutil
 import subprocess
-import sys
 
 import pytest
 import torch
@@ -14,6 +13,7 @@ from safetensors.torch import load_file
 from megatron_rfft.corpus import CorpusConfig, generate_corpus
 from megatron_rfft.corpus.export import export_corpora
 from tests.conftest import ROOT
+from tests.environments.conftest import page_command
 
 pytestmark = pytest.mark.slow
 pytest.importorskip("trl", reason="needs the extra trl")
@@ -41,13 +41,15 @@ def model(bigram_model, tmp_path_factory):
 
 
 def train(script: str, recipe: str, folder, **changes):
-    """Run the recipe with some settings changed; the log's entries."""
+    """Run the page's command with some settings of its recipe changed; the log's entries."""
     settings = yaml.safe_load((ROOT / "examples/rl" / recipe).read_text()) | CPU
     settings |= {name: str(value) if isinstance(value, os.PathLike) else value for name, value in changes.items()}
     settings["output_dir"] = str(folder / "run")
     (folder / "recipe.yaml").write_text(yaml.safe_dump(settings))
     environment = {**os.environ, "PYTHONPATH": str(ROOT), "HF_HOME": str(folder / "cache"), "HF_HUB_OFFLINE": "1"}
-    command = [sys.executable, "-m", f"trl.scripts.{script}", "--config", str(folder / "recipe.yaml")]
+    command = page_command(f"trl.scripts.{script}")
+    assert command[-1] == f"examples/rl/{recipe}"
+    command[-1] = str(folder / "recipe.yaml")
     done = subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True, timeout=900)
     assert done.returncode == 0, done.stderr[-4000:]
     return json.loads((folder / "run/checkpoint-2/trainer_state.json").read_text())["log_history"]

@@ -3,14 +3,15 @@
 import asyncio
 import json
 import subprocess
-import sys
+import threading
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from importlib import import_module
-from pathlib import Path
 
 import pytest
 
 from megatron_rfft.common.errors import UserError
 from tests.conftest import ROOT
+from tests.environments.conftest import page_command
 
 pytestmark = pytest.mark.slow
 vf = pytest.importorskip("verifiers.v1", reason="needs the extra verifiers")
@@ -74,14 +75,64 @@ def test_wrong_settings_are_refused(load):
         load(split="dev")
 
 
-def test_vf_eval_takes_it_with_one_seat_and_no_tools(tmp_path, monkeypatch):
+class Model(BaseHTTPRequestHandler):
+    """A server with OpenAI's interface that answers everything with the same line."""
+
+    def do_POST(self):
+        self.rfile.read(int(self.headers["content-length"]))
+        head = {"id": "1", "object": "chat.completion.chunk", "created": 1, "model": "my-model"}
+        said = {"index": 0, "delta": {"role": "assistant", "content": "So the answer is True"}}
+        chunks = [{**head, "choices": [said | {"finish_reason": reason}]} for reason in (None, "stop")]
+        chunks[1]["choices"][0]["delta"] = {}
+        usage = {"prompt_tokens": 1, "completion_tokens": 1, "total_tokens": 2}
+        lines = [json.dumps(chunk) for chunk in (*chunks, {**head, "choices": [], "usage": usage})]
+        self.send_response(200)
+        self.send_header("content-type", "text/event-stream")
+        self.end_headers()
+        self.wfile.write("".join(f"data: {line}\n\n" for line in (*lines, "[DONE]")).encode())
+
+    def log_message(self, *_):
+        pass
+
+
+@pytest.fixture
+def server():
+    """The address of a running ``Model``."""
+    with ThreadingHTTPServer(("127.0.0.1", 0), Model) as found:
+        threading.Thread(target=found.serve_forever, daemon=True).start()
+        yield f"http://127.0.0.1:{found.server_port}/v1"
+        found.shutdown()
+
+
+def vf_eval(tmp_path, monkeypatch, *changes: str) -> None:
+    """The page's command with later options in place of its own."""
     monkeypatch.setenv("PYTHONPATH", f"{ROOT}:{ROOT / 'examples/rl'}")
-    command = ["vf-eval", ID, "--env.taskset.tasks", "add_int:1-5", "--dry-run", "--no-push", "-o", str(tmp_path)]
-    command[0] = str(Path(sys.executable).with_name("vf-eval"))
-    done = subprocess.run(command, capture_output=True, text=True, cwd=tmp_path, timeout=300)
+    command = [*page_command("vf-eval"), "-o", str(tmp_path), *changes]
+    done = subprocess.run(command, capture_output=True, text=True, cwd=tmp_path, timeout=600)
     assert done.returncode == 0, done.stderr
+
+
+def test_vf_eval_takes_it_with_one_seat_and_no_tools(tmp_path, monkeypatch):
+    vf_eval(tmp_path, monkeypatch, "--dry-run")
     (written,) = tmp_path.rglob("eval.json")
     environment = json.loads(written.read_text())["env"]
     assert environment["taskset"]["tasks"] == "add_int:1-5"
+    assert environment["taskset"]["split"] == "test"
     agent = environment["agent"]
     assert (agent["harness"]["id"], agent["runtime"]["type"], agent["max_turns"]) == ("null", "subprocess", 1)
+
+
+def test_vf_eval_scores_what_a_server_answers(server, tmp_path, monkeypatch):
+    questions = ("--env.taskset.tasks", "coin_flip:2", "--env.taskset.form", "direct", "--env.taskset.samples", "8")
+    vf_eval(tmp_path, monkeypatch, *questions, "--client.base-url", server)
+    (written,) = tmp_path.rglob("traces.jsonl")
+    episodes = [json.loads(line) for line in written.read_text().splitlines()]
+    assert len(episodes) == 8
+    assert [episode["errors"] for episode in episodes] == [[]] * 8
+    rewards = {True: set(), False: set()}
+    for episode in episodes:
+        (trace,) = episode["traces"]
+        said = trace["rewards"]
+        assert said["outcome"]["score"] == said["steps"]["score"]  # the form has no steps
+        rewards[trace["task"]["data"]["answer"] == "True"].add(said["outcome"]["score"])
+    assert rewards == {True: {1.0}, False: {0.0}}

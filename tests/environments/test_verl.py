@@ -9,6 +9,7 @@ import pytest
 from megatron_rfft.corpus import CorpusConfig, generate_corpus
 from megatron_rfft.corpus.export import export_corpora
 from tests.conftest import ROOT, run_python
+from tests.environments.conftest import page_command
 
 pytestmark = pytest.mark.slow
 pytest.importorskip("verl", reason="needs verl")
@@ -18,8 +19,7 @@ OmegaConf = pytest.importorskip("omegaconf", reason="needs verl").OmegaConf
 @pytest.fixture(scope="module")
 def config():
     """The recipe as verl's command reads it: hydra prints it with all of verl's defaults."""
-    recipe = ("--config-dir", ROOT / "examples/rl", "--config-name", "ppo", "--cfg", "job")
-    printed = run_python("-m", "verl.trainer.main_ppo", *recipe).stdout
+    printed = run_python(*page_command("verl.trainer.main_ppo")[1:], "--cfg", "job").stdout
     return OmegaConf.create(printed[printed.index("actor_rollout_ref:") :])
 
 
