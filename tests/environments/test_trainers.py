@@ -1,5 +1,6 @@
 """The adapters' tests with the real packages, in an environment of their own that is made here."""
 
+import re
 import subprocess
 from pathlib import Path
 
@@ -25,5 +26,4 @@ def test_each_adapter_works_in_the_real_package(package, trainers, tmp_path):
     command = [trainers, "-m", "pytest", tests, "-p", "no:cacheprovider", "-v", "--basetemp", tmp_path / "pytest"]
     done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=3600)
     assert done.returncode == 0, done.stdout[-6000:] + done.stderr[-2000:]
-    assert "PASSED" in done.stdout
-    assert "SKIPPED" not in done.stdout
+    assert re.search(r" \d+ passed in ", done.stdout)  # with a skip: "3 passed, 1 skipped in"
