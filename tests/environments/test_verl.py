@@ -19,7 +19,7 @@ OmegaConf = pytest.importorskip("omegaconf", reason="needs verl").OmegaConf
 @pytest.fixture(scope="module")
 def config():
     """The recipe as verl's command reads it: hydra prints it with all of verl's defaults."""
-    printed = run_python(*page_command("verl.trainer.main_ppo")[1:], "--cfg", "job").stdout
+    printed = run_python(*page_command("verl.trainer.main_ppo")[1:], "--cfg", "job", timeout=900).stdout
     return OmegaConf.create(printed[printed.index("actor_rollout_ref:") :])
 
 
