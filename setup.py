@@ -56,6 +56,11 @@ setup(
         "eval": ["vllm==0.32.0", "httpx>=0.27,<1"],
         # EleutherAI's harness, for rfft evaluate-general and export-lm-eval: 31 packages that nothing else needs.
         "lm-eval": ["lm-eval>=0.4.13,<0.5", "datasets>=3"],
+        # Other people's trainers, each in an environment of its own (examples/rl). The tests have the lowest releases.
+        "reasoning-gym": ["reasoning-gym>=0.1.25,<0.2"],
+        "trl": ["trl>=1.16,<2"],
+        "verifiers": ["verifiers>=0.4,<0.5"],
+        "verl": ["verl>=0.9.1,<0.10"],
         # Reads and writes .nemo archives' neighbours; never needed for training.
         "nemo": ["nemo-toolkit>=2.7.3,<4"],
         "dev": [

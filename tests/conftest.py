@@ -11,6 +11,7 @@ import pytest
 from megatron_rfft.corpus import CorpusConfig, generate_corpus, read_records
 from megatron_rfft.tokenization.sentencepiece_train import train_sentencepiece
 from megatron_rfft.tokenization.tokenize import tokenize_corpus
+from megatron_rfft.tokenization.tokenizers import load_tokenizer
 
 ROOT = Path(__file__).resolve().parents[1]
 
@@ -64,3 +65,43 @@ def small_data(tmp_path_factory) -> SmallData:
     train_sentencepiece(texts, 700, tokenizer)
     tokenize_corpus(corpus, tokenizer, folder / "lean")
     return SmallData(corpus, tokenizer, folder / "lean")
+
+
+@pytest.fixture(scope="session")
+def bigram_model(small_data, tmp_path_factory) -> Path:
+    """A Qwen2 whose attention and MLP add nothing: each token alone decides the next one.
+
+    After the line break of a prompt it writes "So the answer is True", then stops.
+    """
+    import torch
+    from transformers import Qwen2Config, Qwen2ForCausalLM
+
+    folder = tmp_path_factory.mktemp("models") / "bigram"
+    tokenizer = load_tokenizer(small_data.tokenizer)
+    line_break, answer = tokenizer.encode("Q: ?\n")[-1], tokenizer.encode("So the answer is True")
+    chain = [line_break, *answer, tokenizer.stop_id]
+    assert len(set(chain)) == len(chain)
+    model = Qwen2ForCausalLM(
+        Qwen2Config(
+            vocab_size=tokenizer.vocab_size,
+            hidden_size=64 * -(-tokenizer.vocab_size // 64),
+            intermediate_size=64,
+            num_hidden_layers=1,
+            num_attention_heads=1,
+            num_key_value_heads=1,
+            head_dim=64,
+            max_position_embeddings=1024,
+            tie_word_embeddings=False,
+        )
+    )
+    following = torch.full((tokenizer.vocab_size,), line_break)
+    following[chain[:-1]] = torch.tensor(chain[1:])
+    for name, parameter in model.named_parameters():
+        torch.nn.init.constant_(parameter, 1.0 if "norm" in name else 0.0)
+    with torch.no_grad():
+        model.model.embed_tokens.weight.fill_diagonal_(1.0)
+        model.lm_head.weight[following, torch.arange(tokenizer.vocab_size)] = 1.0
+    model.generation_config.eos_token_id = tokenizer.stop_id  # as exports say it; lm-eval goes by that
+    model.save_pretrained(folder)
+    tokenizer.save_pretrained(folder)
+    return folder

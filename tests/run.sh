@@ -19,8 +19,8 @@ if [ $# -gt 0 ]; then exec "${pytest[@]}" "$@"; fi
 result=0
 phase() { "${pytest[@]}" "$@" || result=$?; }
 computing=(tests/common tests/rules tests/tasks)
-sharing=(tests/chains tests/conversion tests/corpus tests/data tests/diagnostics tests/evaluation tests/mcore tests/models)
-sharing+=(tests/planning tests/tokenization)
+sharing=(tests/chains tests/conversion tests/corpus tests/data tests/diagnostics tests/environments tests/evaluation)
+sharing+=(tests/mcore tests/models tests/planning tests/tokenization)
 phase --numprocesses 2 "${computing[@]}"
 phase --numprocesses 2 --dist loadfile "${sharing[@]}" # together with their fixtures
 phase "${computing[@]/#/--ignore=}" "${sharing[@]/#/--ignore=}"

@@ -10,7 +10,7 @@ from tests.conftest import ROOT
 
 PACKAGE = ROOT / "megatron_rfft"
 ORDER = ("common", "rules", "tasks", "corpus", "data", "tokenization", "mcore", "models", "training", "conversion")
-ORDER += ("evaluation", "planning", "diagnostics", "slurm", "chains", "commands")
+ORDER += ("evaluation", "environments", "planning", "diagnostics", "slurm", "chains", "commands")
 """Each imports from itself and those before it; ``commands`` may also import the training command."""
 ON_MEGATRON = {"mcore", "models"}
 

@@ -22,7 +22,7 @@ GROUPS: dict[str, tuple[Command, ...]] = {
         Command("tokenize", "make a data set: Megatron binaries", "megatron_rfft.commands.tokenize"),
         Command("show", "look inside a data set", "megatron_rfft.commands.show"),
         Command("verify", "prove a corpus or a data set", "megatron_rfft.commands.verify"),
-        Command("export-dataset", "corpora -> Hugging Face dataset", "megatron_rfft.commands.export_dataset"),
+        Command("export-dataset", "corpora -> Hugging Face data, chats, RL", "megatron_rfft.commands.export_dataset"),
     ),
     "training": (
         Command("plan", "memory, time and layouts of a run", "megatron_rfft.commands.plan"),

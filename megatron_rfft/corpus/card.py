@@ -11,8 +11,8 @@ from megatron_rfft.tasks import load_task
 _SIZES = ((10**3, "n<1K"), (10**4, "1K<n<10K"), (10**5, "10K<n<100K"), (10**6, "100K<n<1M"), (10**7, "1M<n<10M"))
 
 
-def dataset_card(name: str, manifests: Sequence[dict[str, Any]]) -> str:
-    """The card's text for corpora with these manifests."""
+def dataset_card(name: str, manifests: Sequence[dict[str, Any]], fields: str) -> str:
+    """The card's text for corpora with these manifests; ``fields`` says what the columns are."""
     total = sum(manifest["counts"]["records"] for manifest in manifests)
     forms: dict[str, list[str]] = {}
     for manifest in manifests:
@@ -39,10 +39,7 @@ def dataset_card(name: str, manifests: Sequence[dict[str, Any]]) -> str:
         "([arXiv:2502.11525](https://arxiv.org/abs/2502.11525)). Every value in a trace was executed; nothing was "
         "written or checked by a language model.",
         "## Files\n\n" + "\n".join(map(_corpus_lines, manifests)),
-        "## Fields\n\n"
-        "`prompt` and `response` are what a model reads and writes; `answer` is the answer's Python literal; "
-        "`arguments` (JSON) is what the rule was called with; `task`, `version`, `split`, `length`, `index` and `form` "
-        "name the example: from them it can be made again.",
+        f"## Fields\n\n{fields}",
         "## Splits\n\n"
         "An instance belongs to train, validation or test by a hash of its arguments, so that no question of one split "
         "occurs in another, whatever the preset.",

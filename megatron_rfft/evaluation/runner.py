@@ -38,9 +38,8 @@ from megatron_rfft.evaluation.questions import (
     prepare_texts,
 )
 from megatron_rfft.evaluation.run_folder import RunFolder, format_record, open_run_folder, shard_path
-from megatron_rfft.evaluation.steps import review_answer
-from megatron_rfft.tasks import FORMS, SPLITS, Example, Task, load_task
-from megatron_rfft.tasks.prompts import STYLE_OF_FORM
+from megatron_rfft.evaluation.steps import review_example
+from megatron_rfft.tasks import FORMS, SPLITS, Task, load_task
 from megatron_rfft.tokenization.tokenizers import Tokenizer, load_tokenizer
 
 Record = dict[str, Any]
@@ -246,6 +245,7 @@ def _judge(question: Question, text: str, num_tokens: int | None, stopped: bool,
     An answer that was cut at its budget is never right: it did not say that it is done.
     """
     example = question.example
+    trace = review_example(example, text, stopped)
     if not stopped:
         outcome = "token_limit"
     else:
@@ -262,21 +262,8 @@ def _judge(question: Question, text: str, num_tokens: int | None, stopped: bool,
         "capped": question.capped or cut is not None,
         "prompt": example.prompt,
         "text": text,
-        **_review(example, text, stopped),
+        **({} if trace is None else {"trace": trace}),
     }
-
-
-def _review(example: Example, text: str, stopped: bool) -> Record:
-    """``trace``: where the answer left its true trace; nothing for a form whose answer has no steps."""
-    style = STYLE_OF_FORM.get(example.form)
-    if style is None:
-        return {}
-    task = load_task(example.task)
-    if isinstance(task, Task):
-        rule = task.rule
-    else:  # a random rule of its own for each example
-        rule = task.draw(example.split, example.length, example.index)[0].rule
-    return {"trace": review_answer(rule, style, example.response, text, stopped)}
 
 
 def _score(ordered: list[Record], tasks: list[Task], model: AnyModel, lengths: Lengths) -> dict[str, Any]:

@@ -31,6 +31,7 @@ from megatron_rfft.evaluation.trace_lines import NOW, OUTCOMES, SHOWN, Role, Tra
 from megatron_rfft.rules import ANSWER_PREFIX, Rule
 from megatron_rfft.rules.proofread import split_chain
 from megatron_rfft.rules.subset import is_literal_assignment
+from megatron_rfft.tasks import STYLE_OF_FORM, Example, Task, load_task
 from megatron_rfft.tasks.answers import check_answer
 
 STOPPED_EARLY, RAN_ON = "loop stopped early", "loop ran on"
@@ -61,6 +62,19 @@ class StepError:
     line: int
     expected: str | None
     got: str | None
+
+
+def review_example(example: Example, text: str, stopped: bool) -> dict[str, Any] | None:
+    """``review_answer`` of an answer to ``example``; None for a form whose answer has no steps."""
+    style = STYLE_OF_FORM.get(example.form)
+    if style is None:
+        return None
+    task = load_task(example.task)
+    if isinstance(task, Task):
+        rule = task.rule
+    else:  # a random rule of its own for each example
+        rule = task.draw(example.split, example.length, example.index)[0].rule
+    return review_answer(rule, style, example.response, text, stopped)
 
 
 def review_answer(rule: Rule, style: str, true_trace: str, text: str, stopped: bool) -> dict[str, Any]:

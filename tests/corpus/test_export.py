@@ -7,7 +7,8 @@ from huggingface_hub import DatasetCard
 
 from megatron_rfft.common.errors import UserError
 from megatron_rfft.corpus import CorpusConfig, generate_corpus, read_records
-from megatron_rfft.corpus.export import COLUMNS, export_corpora
+from megatron_rfft.corpus.export import export_corpora
+from megatron_rfft.corpus.layouts import COLUMNS
 from tests.conftest import run_python
 
 

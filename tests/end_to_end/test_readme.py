@@ -56,7 +56,7 @@ def test_the_two_scripts_are_there():
     assert all((ROOT / words[1]).is_file() for words in lines(README, "bash")[-2:])
 
 
-@pytest.mark.parametrize("folder", ["data_prep", "examples/own_task"])
+@pytest.mark.parametrize("folder", ["data_prep", "examples/own_task", "examples/rl"])
 def test_blocks_that_need_little_run_as_written(folder, tmp_path):
     run_block("\n".join(blocks(ROOT / folder / "README.md", "bash")), tmp_path)
 
