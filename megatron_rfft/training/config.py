@@ -114,7 +114,8 @@ class ParallelSection(Section):
     virtual_pipeline: Resumable[Positive] = 1
     """Model chunks of each pipeline stage; more than one interleaves them, which shortens the pipeline's bubble."""
     context: Resumable[Positive] = 1
-    """Context-parallel size: each document is split along its tokens over this many ranks (long sequences)."""
+    """Context-parallel size: each document is split along its tokens over this many ranks. Without Transformer Engine,
+    attention heads are split over them too, and must be a multiple of tensor x context."""
     overlap: Resumable[bool] = True
     """Reduce gradients and gather parameters over the data-parallel ranks while computing."""
 
@@ -126,6 +127,8 @@ class MemorySection(Section):
     recompute: Resumable[Literal["none", "selective", "full"]] = "none"
     """Activations recomputed in the backward pass: none, selective (the MLP of each layer: about three quarters of
     its activations for a fifth more compute) or full (whole layers: only each layer's input is kept)."""
+    recompute_layers: Resumable[Positive | None] = None
+    """How many layers of each model chunk (parallel.virtual_pipeline) do so, the first ones; null: all."""
 
 
 @dataclass(frozen=True)
@@ -328,6 +331,9 @@ class TrainConfig(Section):
     logging: LoggingSection = field(default_factory=LoggingSection)
 
     def __post_init__(self) -> None:
+        if self.memory.recompute_layers is not None and self.memory.recompute == "none":
+            layers = self.memory.recompute_layers
+            raise UserError(f"memory.recompute_layers is {layers}, but memory.recompute is none; set one of them")
         if 0 < self.guard.spike_factor <= 1:
             raise UserError(f"guard.spike_factor is {self.guard.spike_factor}; it must be above 1, or 0 for none")
         _check_window(self.logging.profile)

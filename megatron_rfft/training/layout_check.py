@@ -35,7 +35,26 @@ def check_layout(config: TrainConfig, model: ModelConfig, world_size: int) -> in
             f"{batch.micro_batch_size} x data-parallel size {data_parallel}; change one of them"
         )
     _check_pipeline(config, model, batch.global_batch_size // (batch.micro_batch_size * data_parallel))
+    layers = model.num_layers // (parallel.pipeline * parallel.virtual_pipeline)
+    if (recomputed := config.memory.recompute_layers) is not None and recomputed > layers:
+        raise UserError(
+            f"memory.recompute_layers {recomputed} is above the {layers} layers of a model chunk; lower it, or leave "
+            "it out for all"
+        )
     return data_parallel
+
+
+def check_heads(config: TrainConfig, model: ModelConfig) -> None:
+    """Refuse what the attention for machines without Transformer Engine can't do: it splits heads over the
+    context-parallel ranks. Raises UserError.
+    """
+    parallel = config.parallel
+    if model.num_attention_heads % (parallel.tensor * parallel.context):
+        raise UserError(
+            f"model.num_attention_heads {model.num_attention_heads} is not a multiple of parallel.tensor "
+            f"{parallel.tensor} x parallel.context {parallel.context}, which attention without Transformer Engine "
+            "needs; lower one of them"
+        )
 
 
 def _check_pipeline(config: TrainConfig, model: ModelConfig, num_micro_batches: int) -> None:
@@ -79,8 +98,3 @@ def _check_sequence_split(config: TrainConfig, model: ModelConfig) -> None:
                 f"parallel.context {parallel.context} cuts each document into {pieces} pieces, and data.{name} "
                 f"{getattr(data, name)} is not a multiple of that; set data.{name} to a multiple of {pieces}"
             )
-    if model.num_attention_heads % (parallel.tensor * parallel.context):
-        raise UserError(
-            f"model.num_attention_heads {model.num_attention_heads} is not a multiple of parallel.tensor "
-            f"{parallel.tensor} x parallel.context {parallel.context}; lower one of them"
-        )

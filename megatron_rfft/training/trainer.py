@@ -140,6 +140,7 @@ class Trainer:
             context_parallel=parallel.context,
             sequence_parallel=parallel.sequence,
             recompute=self.config.memory.recompute,
+            recompute_layers=self.config.memory.recompute_layers,
             fp8=precision.fp8,
             fp8_first_last_bf16=precision.fp8_first_last_bf16,
         )

@@ -30,6 +30,7 @@ LAYOUTS = {
         "one process, padded documents": PADDED,
         "selective recompute": ["--memory.recompute", "selective"],
         "full recompute": ["--memory.recompute", "full"],
+        "selective recompute of a layer": ["--memory.recompute=selective", "--memory.recompute_layers=1"],
     },
     2: {
         "DP2": [],
@@ -37,6 +38,11 @@ LAYOUTS = {
         "DP2, no overlap": ["--parallel.overlap", "false"],
         "PP2": ["--parallel.pipeline", "2"],
         "PP2 x VPP2": ["--parallel.pipeline", "2", "--parallel.virtual_pipeline", "2"],
+        "PP2, full recompute of a layer": [
+            "--parallel.pipeline=2",
+            "--memory.recompute=full",
+            "--memory.recompute_layers=1",
+        ],
         "TP2": ["--parallel.tensor", "2"],
         "TP2 + SP": ["--parallel.tensor", "2", "--parallel.sequence", "true"],
         "CP2": ["--parallel.context", "2", *PADDED],
