@@ -88,6 +88,7 @@ def main(arguments: list[str] | None = None) -> None:
             "ranks": [asdict(kind) for kind in kinds],
             "constructed": [asdict(one) for one in built],
             "attention": span_basis,
+            "document_multiple": chosen.data.document_multiple,
             "submit": submit,
         }
         print(json.dumps(values | (report.search_values(found, options.top) if found else {})))
@@ -96,6 +97,8 @@ def main(arguments: list[str] | None = None) -> None:
         print(f"\nmemory of its ranks\n{report.format_memory(kinds, built)}\n")
         if options.write_config:
             print(f"written: {options.write_config}")
+        if (multiple := chosen.data.document_multiple) != config.data.document_multiple:
+            print(f"context parallelism needs data.document_multiple {multiple}: other sequences, for a new run")
         print(submit)
 
 

@@ -1,10 +1,12 @@
 """What a plan is about: the work of a run, which no layout changes, and a layout of it over GPUs."""
 
 import dataclasses
+import math
 from dataclasses import dataclass
 from typing import Any
 
 from megatron_rfft.common.errors import UserError
+from megatron_rfft.models.config import ModelConfig
 from megatron_rfft.training.config import TrainConfig
 
 
@@ -74,6 +76,8 @@ class Layout:
     """Sequences per forward pass."""
     recompute: str = "none"
     """Activations computed again in the backward pass: none, selective (the MLP) or full (whole layers)."""
+    recompute_layers: int | None = None
+    """In so many layers of each chunk; None: in all."""
 
     @property
     def gpus(self) -> int:
@@ -84,6 +88,15 @@ class Layout:
     def shards(self) -> int:
         """Ranks that the optimizer states are split over."""
         return self.data * self.context
+
+    def chunk_layers(self, model: ModelConfig) -> int:
+        """Layers of a model chunk."""
+        return model.num_layers // (self.pipeline * self.virtual_pipeline)
+
+    def recomputed_layers(self, model: ModelConfig) -> int:
+        """Those of them that are computed again."""
+        layers = self.chunk_layers(model)
+        return 0 if self.recompute == "none" else min(layers, self.recompute_layers or layers)
 
     def micro_batches(self, workload: Workload) -> int:
         """Forward passes of each rank in a step."""
@@ -101,6 +114,7 @@ class Layout:
         parts.append(f"mbs{self.micro_batch}")
         if self.recompute != "none":
             parts.append(f"recompute {self.recompute}")
+            parts += [str(self.recompute_layers)] if self.recompute_layers else []
         return " ".join(parts)
 
 
@@ -113,6 +127,7 @@ _KEYS = {
     "sequence": ("parallel", "sequence"),
     "micro_batch": ("batch", "micro_batch_size"),
     "recompute": ("memory", "recompute"),
+    "recompute_layers": ("memory", "recompute_layers"),
 }
 
 
@@ -148,8 +163,9 @@ def layout_from_config(config: TrainConfig, gpus: int) -> Layout:
 
 
 def with_layout(config: TrainConfig, layout: Layout) -> TrainConfig:
-    """``config`` in another layout."""
-    sections: dict[str, dict[str, Any]] = {}
+    """``config`` in another layout, with documents padded as that one's context parallelism cuts them."""
+    multiple = math.lcm(config.data.document_multiple, 2 * layout.context if layout.context > 1 else 1)
+    sections: dict[str, dict[str, Any]] = {"data": {"document_multiple": multiple}}
     for name, (section, key) in _KEYS.items():
         sections.setdefault(section, {})[key] = getattr(layout, name)
     replaced = {name: dataclasses.replace(getattr(config, name), **values) for name, values in sections.items()}
