@@ -115,7 +115,7 @@ def test_the_command_writes_the_config_that_it_recommends(config_file, tmp_path)
     written = tmp_path / "planned.yaml"
     done = run_python(
         "tools/plan.py", "--config", config_file, "--gpus", 64, "--json", "--write-config", written,
-        "--precision.fp8", "tensorwise",
+        "--precision.fp8", "tensorwise", "--data.sequence_length", 25600, "--batch.global_batch_size", 24,
     )  # fmt: skip
     values = json.loads(done.stdout)
     best = values["ranked"][0]
