@@ -46,6 +46,8 @@ def construct_rank(
     """
     steps = (2 if device == "cuda" else 0) if steps is None else steps
     model = config.model.resolve(0)
+    if not config.data.packed:
+        config = _with_full_micro_batches(config, world_size)
     with _fake_world(config, model, world_size, rank), contextlib.nullcontext() if steps else _fake_tensors():
         trainer = _trainer(config, model)
         counted = _count(trainer)
@@ -54,6 +56,18 @@ def construct_rank(
                 rank, *counted, _saved_bytes(trainer) if forward and _attends(config, model) else None
             )
         return ConstructedRank(rank, *counted, None, *_train(trainer, steps, device))
+
+
+def _with_full_micro_batches(config: TrainConfig, world_size: int) -> TrainConfig:
+    """Steps of documents as steps of sequences: each micro-batch has as many tokens as it may have."""
+    parallel, batch = config.parallel, config.batch
+    replicas = world_size // (parallel.tensor * parallel.pipeline * parallel.context)
+    sequences = batch.micro_batch_size * replicas * parallel.pipeline
+    return dataclasses.replace(
+        config,
+        data=dataclasses.replace(config.data, packed=True),
+        batch=dataclasses.replace(batch, global_batch_size=sequences),
+    )
 
 
 @contextlib.contextmanager

@@ -9,6 +9,10 @@ from megatron_rfft.common.errors import UserError
 from megatron_rfft.models.config import ModelConfig
 from megatron_rfft.training.config import TrainConfig
 
+UNEVEN = 1.04
+"""Micro-batches of documents are padded to the longest of a step. Dealt out in micro-batches of 3,072, 6,144 and 12,288
+tokens, 600 steps of 32 documents of the held-out tasks (836 tokens on average) had 7, 4 and 1 % of padding."""
+
 
 @dataclass(frozen=True, kw_only=True)
 class Workload:
@@ -17,12 +21,15 @@ class Workload:
     sequence_length: int
     """Tokens per sequence."""
     global_batch_size: int
-    """Sequences per step."""
+    """Sequences (or documents, see document_mean) per step."""
     steps: int
     """Optimizer steps."""
     document_tokens: float | None = None
     """Tokens of the document that a token stands in, on average over tokens: what packed attention looks back on, twice
     over. None: the whole sequence is one document."""
+    document_mean: float | None = None
+    """Mean tokens of a document where a step counts documents and lays them end to end in micro-batches of at most so
+    many sequences' tokens (data.packed false). None: a step counts sequences."""
     dtype: str = "bf16"
     """Parameters and activations: bf16 or fp32."""
     fp8: str = "none"
@@ -43,7 +50,9 @@ class Workload:
     @property
     def tokens_per_step(self) -> int:
         """Tokens that the model reads in a step, padding included."""
-        return self.global_batch_size * self.sequence_length
+        if self.document_mean is None:
+            return self.global_batch_size * self.sequence_length
+        return round(self.global_batch_size * self.document_mean * UNEVEN)
 
     @property
     def attended(self) -> float:
@@ -73,7 +82,7 @@ class Layout:
     sequence: bool = False
     """Norms and residuals are split along the sequence over the tensor-parallel ranks."""
     micro_batch: int = 1
-    """Sequences per forward pass."""
+    """Sequences per forward pass; of documents, the tokens of so many sequences are the most."""
     recompute: str = "none"
     """Activations computed again in the backward pass: none, selective (the MLP) or full (whole layers)."""
     recompute_layers: int | None = None
@@ -100,7 +109,20 @@ class Layout:
 
     def micro_batches(self, workload: Workload) -> int:
         """Forward passes of each rank in a step."""
-        return workload.global_batch_size // (self.micro_batch * self.data)
+        if workload.document_mean is None:
+            return workload.global_batch_size // (self.micro_batch * self.data)
+        alike = self.data * (self.pipeline if self.virtual_pipeline > 1 else 1)
+        return math.ceil(workload.tokens_per_step / (self.capacity(workload) * alike)) * alike // self.data
+
+    def capacity(self, workload: Workload) -> int:
+        """Most tokens of a micro-batch."""
+        return workload.sequence_length * self.micro_batch
+
+    def micro_batch_tokens(self, workload: Workload) -> float:
+        """Tokens of a micro-batch, on average over steps."""
+        if workload.document_mean is None:
+            return self.capacity(workload)
+        return workload.tokens_per_step / (self.micro_batches(workload) * self.data)
 
     def __str__(self) -> str:
         parts = [f"TP{self.tensor}", f"PP{self.pipeline}"]
@@ -131,8 +153,14 @@ _KEYS = {
 }
 
 
-def workload_from_config(config: TrainConfig, document_tokens: float | None = None) -> Workload:
-    """The work that ``config`` describes, with documents of ``document_tokens`` (see Workload)."""
+def workload_from_config(
+    config: TrainConfig, document_tokens: float | None = None, document_mean: float | None = None
+) -> Workload:
+    """The work that ``config`` describes, with documents of ``document_tokens``, and ``document_mean`` where a step
+    counts documents (see Workload; left out: as long as the former, or as a sequence).
+    """
+    if not config.data.packed:
+        document_mean = document_mean or document_tokens or config.data.sequence_length
     adapter = config.adapter
     return Workload(
         sequence_length=config.data.sequence_length,
@@ -144,6 +172,7 @@ def workload_from_config(config: TrainConfig, document_tokens: float | None = No
         distributed_optimizer=config.optimizer.distributed,
         overlap=config.parallel.overlap,
         document_tokens=document_tokens,
+        document_mean=None if config.data.packed else document_mean,
         adapter_rank=0 if adapter.method == "none" else adapter.rank,
         adapter_targets=tuple(adapter.targets),
         adapter_start=adapter.method == "pissa",

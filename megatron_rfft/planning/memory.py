@@ -255,7 +255,7 @@ def _input_bytes(work: Workload, linear: str) -> float:
 
 
 def _tokens(work: Workload, layout: Layout) -> float:
-    return work.sequence_length * layout.micro_batch / layout.context
+    return layout.capacity(work) / layout.context
 
 
 def live_micro_batches(layout: Layout, stage: int, micro_batches: int) -> int:

@@ -118,7 +118,7 @@ def step_time(
 def _layer_time(model: ModelConfig, work: Workload, layout: Layout, gpu: Gpu, practice: Practice) -> dict[str, float]:
     """Seconds of one layer and micro-batch, forward and backward."""
     tensor = layout.tensor
-    rows = work.sequence_length * layout.micro_batch / layout.context
+    rows = layout.micro_batch_tokens(work) / layout.context
     hidden, ffn = model.hidden_size, model.ffn_hidden_size
     linears = model.geometry.linears.values()
     again = layout.recomputed_layers(model) / layout.chunk_layers(model)
@@ -165,7 +165,7 @@ def _layer_time(model: ModelConfig, work: Workload, layout: Layout, gpu: Gpu, pr
 
 def _head_time(model: ModelConfig, work: Workload, layout: Layout, gpu: Gpu) -> dict[str, float]:
     """Seconds of the output layer and the loss for one micro-batch."""
-    rows = work.sequence_length * layout.micro_batch / layout.context
+    rows = layout.micro_batch_tokens(work) / layout.context
     vocabulary = model.padded_vocab_size / layout.tensor
     passes = 2 if work.adapter_rank else 3
     return {
@@ -189,7 +189,7 @@ def _pipeline_seconds(model: ModelConfig, work: Workload, layout: Layout, gpu: G
     """Exposed sends between stages for one micro-batch; interleaved schedules hide them."""
     if layout.pipeline == 1 or layout.virtual_pipeline > 1:
         return 0.0
-    rows = work.sequence_length * layout.micro_batch / layout.context
+    rows = layout.micro_batch_tokens(work) / layout.context
     volume = 2 * rows * model.hidden_size * work.width / (layout.tensor if layout.sequence else 1)
     stride = layout.tensor * layout.shards
     link = gpu.nvlink * NVLINK if stride * layout.pipeline <= GPUS_PER_NODE else gpu.network * NETWORK

@@ -139,9 +139,11 @@ class DataSection(Section):
     """Prefixes of the training data sets (rfft tokenize --output): one, a list, or {prefix: weight},
     where weight is how often a data set's documents appear in an epoch (0.5: another half each epoch; 2: twice)."""
     sequence_length: Positive = 512
-    """Tokens per sequence as the model sees it."""
+    """Tokens per sequence as the model sees it; no document may be longer."""
     packed: bool = True
-    """Pack documents into sequences (isolated from each other); false: one padded document a sequence."""
+    """Pack documents into sequences (isolated from each other), which the batch sizes count. false: they count
+    documents, which are laid end to end in micro-batches of at most batch.micro_batch_size x data.sequence_length
+    tokens, padded to the longest of them."""
     document_multiple: Positive = 1
     """Pad each document to a multiple of this many tokens. Context parallelism needs a multiple of 2 x
     parallel.context; as it decides which documents share a sequence, it stays as it is when a run changes layout."""
@@ -166,12 +168,12 @@ class DataSection(Section):
 
 @dataclass(frozen=True)
 class BatchSection(Section):
-    """Batch sizes, counted in sequences as the model sees them."""
+    """Batch sizes, counted in sequences as the model sees them (in documents, if data.packed is false)."""
 
     global_batch_size: Positive = 32
-    """Sequences per optimizer step, over all ranks."""
+    """Sequences (or documents) per optimizer step, over all ranks."""
     micro_batch_size: Resumable[Positive] = 1
-    """Sequences per forward pass of one rank."""
+    """Sequences per forward pass of one rank; of documents, as many as have room in the tokens of so many."""
 
 
 @dataclass(frozen=True)

@@ -39,9 +39,9 @@ def initialize_parallel(config: TrainConfig, model: ModelConfig) -> None:
     # Dropout is off; the tracker's seed only has to exist.
     tensor_parallel.model_parallel_cuda_manual_seed(config.run.seed)
     batch = config.batch
-    init_num_microbatches_calculator(
-        torch.distributed.get_rank(), None, batch.global_batch_size, batch.micro_batch_size, data_parallel
-    )
+    # Without packing, the number of micro-batches is the data's (trainer.py). Nothing reads megatron-core's then.
+    sizes = (batch.global_batch_size, batch.micro_batch_size) if config.data.packed else (data_parallel, 1)
+    init_num_microbatches_calculator(torch.distributed.get_rank(), None, *sizes, data_parallel)
 
 
 def start_process_group(world_size: int, hang_timeout: float = 0.0) -> None:

@@ -1,5 +1,7 @@
 """Every impossible layout is refused before a process group exists, and before megatron-core is loaded."""
 
+import math
+
 from megatron_rfft.common.errors import UserError
 from megatron_rfft.models.config import ModelConfig
 from megatron_rfft.models.fp8 import token_multiple
@@ -29,7 +31,13 @@ def check_layout(config: TrainConfig, model: ModelConfig, world_size: int) -> in
     _check_sequence_split(config, model)
     config.adapter.resolve(model)
     data_parallel = world_size // model_parallel
-    if batch.global_batch_size % (batch.micro_batch_size * data_parallel):
+    if not config.data.packed:
+        if batch.global_batch_size < data_parallel:
+            raise UserError(
+                f"batch.global_batch_size {batch.global_batch_size} (documents, as data.packed is false) is below the "
+                f"data-parallel size {data_parallel}; raise parallel.tensor, or start fewer processes"
+            )
+    elif batch.global_batch_size % (batch.micro_batch_size * data_parallel):
         raise UserError(
             f"batch.global_batch_size {batch.global_batch_size} is not a multiple of batch.micro_batch_size "
             f"{batch.micro_batch_size} x data-parallel size {data_parallel}; change one of them"
@@ -66,11 +74,19 @@ def _check_pipeline(config: TrainConfig, model: ModelConfig, num_micro_batches: 
             f"model.num_layers {model.num_layers} is not a multiple of parallel.pipeline {stages} x "
             f"parallel.virtual_pipeline {chunks}; lower one of them"
         )
-    if chunks > 1 and num_micro_batches % stages:
+    if config.data.packed and chunks > 1 and num_micro_batches % stages:
         raise UserError(
             f"parallel.virtual_pipeline {chunks} needs micro-batches in multiples of parallel.pipeline {stages}, but "
             f"there are {num_micro_batches} a step; change batch.global_batch_size or batch.micro_batch_size"
         )
+
+
+def micro_batch_multiple(config: TrainConfig) -> int:
+    """What a micro-batch's tokens must be a multiple of, to be split over ranks and rounded to FP8 there."""
+    parallel = config.parallel
+    ranks = parallel.context * (parallel.tensor if parallel.sequence else 1)
+    pieces = 2 * parallel.context if parallel.context > 1 else 1
+    return math.lcm(ranks * token_multiple(config.precision.fp8), pieces)
 
 
 def _check_sequence_split(config: TrainConfig, model: ModelConfig) -> None:

@@ -28,7 +28,6 @@ def open_validation(config: TrainConfig, train: PackedDataset) -> PackedDataset 
             section.data,
             length,
             config.run.seed,
-            config.data.packed,
             cache=config.data.cache,
             document_multiple=config.data.document_multiple,
         )

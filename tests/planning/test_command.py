@@ -9,7 +9,7 @@ import pytest
 import yaml
 
 from megatron_rfft.planning.gpus import GPUS
-from megatron_rfft.planning.layout import layout_from_config, with_layout, workload_from_config
+from megatron_rfft.planning.layout import Layout, layout_from_config, with_layout, workload_from_config
 from megatron_rfft.planning.paper_runs import paper_plans
 from megatron_rfft.planning.search import plan_layout, search
 from megatron_rfft.planning.sources import document_tokens
@@ -103,12 +103,40 @@ def test_a_plan_leaves_a_tenth_of_the_memory_free():
 
 def test_document_lengths_come_from_the_data(small_data):
     config = config_from_dict(_raw("qwen2.5-7b", data={"train": str(small_data.prefix), "sequence_length": 4096}))
-    mean, basis = document_tokens(config, None)
+    found = document_tokens(config, None, None)
     lengths = config.data.open(0).lengths.astype(float)
-    assert mean == pytest.approx((lengths**2).sum() / lengths.sum())
-    assert "data.train" in basis
-    assert document_tokens(config, 9999)[0] == 4096
-    assert document_tokens(config_from_dict(_raw("qwen2.5-7b")), None)[0] is None
+    assert found.weighted == pytest.approx((lengths**2).sum() / lengths.sum())
+    assert found.mean == pytest.approx(lengths.mean())
+    assert "data.train" in found.basis
+    assert document_tokens(config, None, 77).mean == 77
+    assert document_tokens(config, 9999, None).weighted == 4096
+    assert document_tokens(config_from_dict(_raw("qwen2.5-7b")), None, None).weighted is None
+
+
+def test_steps_of_documents_are_planned_by_their_tokens():
+    sections = {"data": {"sequence_length": 3072, "packed": False}, "batch": {"global_batch_size": 32}}
+    adapter = {"adapter": {"method": "pissa", "rank": 8}, "checkpoint": {"load": "unused"}}
+    config = config_from_dict(_raw("qwen2.5-7b", **sections, **adapter))
+    model = config.model.resolve(0)
+    work = workload_from_config(config, 1000, 800)
+    assert work.tokens_per_step == pytest.approx(32 * 800, rel=0.05)
+    found = search(config, model, work, 1, H100)
+    (plan,) = found.ranked
+    layout = plan.layout
+    assert 0.5 * layout.capacity(work) < layout.micro_batch_tokens(work) <= layout.capacity(work)
+    assert layout.micro_batch_tokens(work) * layout.micro_batches(work) == pytest.approx(work.tokens_per_step)
+    padded = replace(work, document_mean=None)
+    assert plan_layout(model, padded, layout, H100).memory == plan.memory, "the longest micro-batch counts"
+    assert plan_layout(model, padded, layout, H100).time.total > 3 * plan.time.total
+
+
+def test_an_interleaved_pipeline_takes_documents_in_as_many_micro_batches_as_it_has_stages():
+    sections = {"data": {"sequence_length": 4096, "packed": False}, "batch": {"global_batch_size": 32}}
+    work = workload_from_config(config_from_dict(_raw("qwen2.5-7b", **sections)), 1000, 800)
+    assert Layout(pipeline=4, virtual_pipeline=7, data=2).micro_batches(work) == 4
+    assert Layout(pipeline=4, data=2).micro_batches(work) == 4
+    assert Layout(pipeline=4, virtual_pipeline=7).micro_batches(work) == 8
+    assert Layout(pipeline=4).micro_batches(work) == 7
 
 
 def test_the_command_writes_the_config_that_it_recommends(config_file, tmp_path):
