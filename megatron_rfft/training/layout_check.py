@@ -28,7 +28,7 @@ def check_layout(config: TrainConfig, model: ModelConfig, world_size: int) -> in
             raise UserError(
                 f"{name} {size} is not a multiple of parallel.tensor {parallel.tensor}; lower parallel.tensor"
             )
-    _check_sequence_split(config, model)
+    _check_sequence_split(config)
     config.adapter.resolve(model)
     data_parallel = world_size // model_parallel
     if not config.data.packed:
@@ -89,28 +89,38 @@ def micro_batch_multiple(config: TrainConfig) -> int:
     return math.lcm(ranks * token_multiple(config.precision.fp8), pieces)
 
 
-def _check_sequence_split(config: TrainConfig, model: ModelConfig) -> None:
-    parallel, data = config.parallel, config.data
+def _check_sequence_split(config: TrainConfig) -> None:
+    parallel = config.parallel
     if parallel.sequence and parallel.tensor == 1:
         raise UserError("parallel.sequence needs parallel.tensor > 1; set it to false")
-    ranks = parallel.context * (parallel.tensor if parallel.sequence else 1)
-    if data.sequence_length * config.batch.micro_batch_size % ranks:
-        raise UserError(
-            f"data.sequence_length {data.sequence_length} is not a multiple of {ranks}, over which parallel.sequence "
-            "and parallel.context split it; change it"
-        )
-    fp8, multiple = config.precision.fp8, token_multiple(config.precision.fp8)
-    if (tokens := data.sequence_length * config.batch.micro_batch_size // ranks) % multiple:
-        raise UserError(
-            f"precision.fp8 {fp8} needs a multiple of {multiple} tokens on each rank, and there are {tokens}; set "
-            f"data.sequence_length to a multiple of {multiple * ranks}"
-        )
+    lengths = {"data.sequence_length": config.data.sequence_length}
+    if config.validation.data and config.validation.sequence_length is not None:
+        lengths["validation.sequence_length"] = config.validation.sequence_length
+    for name, length in lengths.items():
+        _check_split_of_micro_batches(config, name, length)
     if parallel.context == 1:
         return
     pieces = 2 * parallel.context
-    for name in ("document_multiple", "sequence_length"):
-        if getattr(data, name) % pieces:
+    for name, size in {"data.document_multiple": config.data.document_multiple, **lengths}.items():
+        if size % pieces:
             raise UserError(
-                f"parallel.context {parallel.context} cuts each document into {pieces} pieces, and data.{name} "
-                f"{getattr(data, name)} is not a multiple of that; set data.{name} to a multiple of {pieces}"
+                f"parallel.context {parallel.context} cuts each document into {pieces} pieces, and {name} {size} is "
+                f"not a multiple of that; set {name} to a multiple of {pieces}"
             )
+
+
+def _check_split_of_micro_batches(config: TrainConfig, name: str, length: int) -> None:
+    """The tokens of micro-batches of sequences of ``length`` (key ``name``), over ranks and for FP8 there."""
+    parallel = config.parallel
+    ranks = parallel.context * (parallel.tensor if parallel.sequence else 1)
+    if length * config.batch.micro_batch_size % ranks:
+        raise UserError(
+            f"{name} {length} is not a multiple of {ranks}, over which parallel.sequence and parallel.context split "
+            "it; change it"
+        )
+    fp8, multiple = config.precision.fp8, token_multiple(config.precision.fp8)
+    if (tokens := length * config.batch.micro_batch_size // ranks) % multiple:
+        raise UserError(
+            f"precision.fp8 {fp8} needs a multiple of {multiple} tokens on each rank, and there are {tokens}; set "
+            f"{name} to a multiple of {multiple * ranks}"
+        )

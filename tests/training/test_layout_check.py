@@ -33,6 +33,13 @@ def configured(text: str):
         ),
         (QWEN25_32B, 32, "{parallel: {tensor: 8, context: 2}, data: {document_multiple: 4}}", 2),
         (QWEN25_7B, 8, "{parallel: {pipeline: 2}, memory: {recompute: selective, recompute_layers: 14}}", 4),
+        (
+            QWEN25_32B,
+            8,
+            "{parallel: {tensor: 8, sequence: true}, precision: {fp8: tensorwise}, "
+            "validation: {data: a, sequence_length: 4224}}",
+            1,
+        ),
     ],
 )
 def test_sound_layouts_leave_the_rest_to_data_parallelism(model, world_size, text, data_parallel):
@@ -61,6 +68,25 @@ def test_sound_layouts_leave_the_rest_to_data_parallelism(model, world_size, tex
             2,
             "{parallel: {tensor: 2, sequence: true}, data: {sequence_length: 511}}",
             "data.sequence_length 511 is not a multiple of 2",
+        ),
+        (
+            QWEN25_32B,
+            8,
+            "{parallel: {tensor: 8, sequence: true}, precision: {fp8: tensorwise}, "
+            "validation: {data: a, sequence_length: 4104}}",
+            "16 tokens on each rank, and there are 513; set validation.sequence_length to a multiple of 128",
+        ),
+        (
+            QWEN25_7B,
+            2,
+            "{parallel: {tensor: 2, sequence: true}, validation: {data: a, sequence_length: 511}}",
+            "validation.sequence_length 511 is not a multiple of 2",
+        ),
+        (
+            QWEN25_7B,
+            2,
+            "{parallel: {context: 2}, data: {document_multiple: 4}, validation: {data: a, sequence_length: 514}}",
+            "set validation.sequence_length to a multiple of 4",
         ),
         (QWEN25_7B, 2, "{parallel: {context: 2}}", "set data.document_multiple to a multiple of 4"),
         (
