@@ -41,6 +41,7 @@ def transformer_config(
     recompute_layers: int | None = None,
     fp8: str = "none",
     fp8_first_last_bf16: bool = False,
+    deterministic: bool = False,
 ) -> TransformerConfig:
     """megatron-core's config of ``model`` in one layout; ``dtype`` is that of parameters and pipeline messages."""
     interleaved = virtual_pipeline > 1
@@ -85,6 +86,7 @@ def transformer_config(
         cross_entropy_loss_fusion=HAVE_TE,
         # Must be known before the data-parallel wrapper is built, or gradients are scaled by 1/DP.
         calculate_per_token_loss=True,
+        deterministic_mode=deterministic,
         first_last_layers_bf16=fp8_first_last_bf16 and fp8 != "none",
         **_recompute_settings(recompute, recompute_layers),
         **fp8_settings(fp8),

@@ -242,6 +242,9 @@ class PrecisionSection(Section):
     not offered: its state is a pickle, which Transformer Engine itself refuses to load, so no run could be resumed."""
     fp8_first_last_bf16: bool = True
     """Keep the first and the last layer in bf16."""
+    deterministic: Resumable[bool] = False
+    """Compute in a fixed order on GPUs too: the same start gives the same bits, and a resumed run equals a whole one.
+    It costs time, most in attention's backward pass. CPUs do so anyway."""
 
 
 @dataclass(frozen=True)

@@ -145,6 +145,7 @@ class Trainer:
             recompute_layers=self.config.memory.recompute_layers,
             fp8=precision.fp8,
             fp8_first_last_bf16=precision.fp8_first_last_bf16,
+            deterministic=precision.deterministic,
         )
         self.stages = build_model(self.model_config, self.transformer_config)
         """This rank's chunks of the model: one, or ``parallel.virtual_pipeline`` of them."""

@@ -49,6 +49,7 @@ LAYOUTS = {
         ],
         "TP2": ["--parallel.tensor", "2"],
         "TP2 + SP": ["--parallel.tensor", "2", "--parallel.sequence", "true"],
+        "TP2, deterministic": ["--parallel.tensor", "2", "--precision.deterministic", "true"],
         "CP2": ["--parallel.context", "2", *PADDED],
         "DP2, by documents": DOCUMENTS,
         "PP2 x VPP2, by documents": ["--parallel.pipeline=2", "--parallel.virtual_pipeline=2", *DOCUMENTS],

@@ -66,6 +66,12 @@ def test_heads_that_the_attention_of_a_cpu_cannot_split_are_refused(config_file,
     assert "num_attention_heads 4 is not a multiple of parallel.tensor 1 x" in refused(config_file, *cut_in_three)
 
 
+def test_an_environment_that_allows_any_order_of_sums_is_refused(config_file, monkeypatch):
+    monkeypatch.setenv("NCCL_ALGO", "NVLS")
+    told = refused(config_file, "--precision.deterministic", "true")
+    assert "precision.deterministic is true, but the environment has NCCL_ALGO=NVLS; unset it, or set it to" in told
+
+
 def test_a_missing_config_is_named(tmp_path):
     assert "no such file" in refused(tmp_path / "absent.yaml")
 
