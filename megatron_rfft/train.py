@@ -21,7 +21,7 @@ from megatron_rfft.training.checkpoint_files import newest_manifest
 from megatron_rfft.training.config import TrainConfig
 from megatron_rfft.training.config_help import describe_config
 from megatron_rfft.training.config_reader import load_config
-from megatron_rfft.training.layout_check import check_layout
+from megatron_rfft.training.layout_check import check_heads, check_layout
 from megatron_rfft.training.run_config import write_run_config
 from megatron_rfft.training.run_state import why_done
 from megatron_rfft.training.validation_data import open_validation
@@ -74,12 +74,15 @@ def train(config: TrainConfig) -> int:
         for line in warnings_of_training(dataset.parts):
             print(line, file=sys.stderr)
     # Imported late: a wrong config is answered in a second, without loading megatron-core.
+    from megatron_rfft.mcore import HAVE_TE
     from megatron_rfft.training.callbacks import StopOnSignal
     from megatron_rfft.training.layout import abandon_parallel, destroy_parallel, initialize_parallel
     from megatron_rfft.training.precision import check_precision, describe_fp8
     from megatron_rfft.training.trainer import Trainer
 
     check_precision(config)
+    if not HAVE_TE:
+        check_heads(config, model_config)
     busy = f"another run is writing {output}; wait for it, or give another --run.output"
     with hold(output / ".lock", busy) if first_rank else contextlib.nullcontext():
         if first_rank:

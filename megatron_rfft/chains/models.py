@@ -50,7 +50,7 @@ class Training:
 
     @property
     def tokens(self) -> int:
-        """Tokens of all its steps, for an estimate of how long it takes."""
+        """Tokens of all its steps, at most, for an estimate of how long it takes."""
         return self.config.run.steps * self.config.batch.global_batch_size * self.config.data.sequence_length
 
     def checkpoint_at(self, step: int | None) -> Path:

@@ -43,6 +43,12 @@ def parse_arguments(arguments: list[str] | None) -> tuple[Namespace, list[str]]:
         "of data.train, or where it is absent whole sequences",
     )
     parser.add_argument(
+        "--document-mean",
+        type=float,
+        help="mean length of documents, each counted once, which a step's tokens follow from where it counts documents "
+        "(data.packed false); left out: that of data.train, or where it is absent --document-tokens",
+    )
+    parser.add_argument(
         "--exact", action="store_true", help="construct every distinct rank with megatron-core (some seconds a rank)"
     )
     parser.add_argument("--write-config", type=Path, help="file for the config with the layout chosen")
@@ -66,8 +72,8 @@ def main(arguments: list[str] | None = None) -> None:
     config = load_config(options.config, overrides)
     model = resolve_model(config)
     gpu = find_gpu(options.gpu)
-    span, span_basis = document_tokens(config, options.document_tokens)
-    work = workload_from_config(config, span)
+    documents = document_tokens(config, options.document_tokens, options.document_mean)
+    work = workload_from_config(config, documents.weighted, documents.mean)
     found = None
     if options.keep_layout:
         layout = layout_from_config(config, options.gpus)
@@ -87,15 +93,18 @@ def main(arguments: list[str] | None = None) -> None:
         values = report.plan_values(plan) | {
             "ranks": [asdict(kind) for kind in kinds],
             "constructed": [asdict(one) for one in built],
-            "attention": span_basis,
+            "attention": documents.basis,
+            "document_multiple": chosen.data.document_multiple,
             "submit": submit,
         }
         print(json.dumps(values | (report.search_values(found, options.top) if found else {})))
     else:
-        _print(config, plan, found, options.top, span_basis)
+        _print(config, plan, found, options.top, documents.basis)
         print(f"\nmemory of its ranks\n{report.format_memory(kinds, built)}\n")
         if options.write_config:
             print(f"written: {options.write_config}")
+        if (multiple := chosen.data.document_multiple) != config.data.document_multiple:
+            print(f"context parallelism needs data.document_multiple {multiple}: other sequences, for a new run")
         print(submit)
 
 

@@ -19,7 +19,7 @@ _EPOCHS_KEPT = 2  # a batch may reach from one epoch into the next
 
 @dataclass(frozen=True)
 class PackedBatch:
-    """A micro-batch of sequences laid end to end; arrays are ``[num_sequences * sequence_length]`` but the last two."""
+    """A micro-batch of sequences or documents laid end to end; arrays are ``[num_tokens]`` but the last two."""
 
     tokens: np.ndarray
     """Input ids, int64; 0 in the padding."""
@@ -55,10 +55,11 @@ class TooLongError(UserError):
 class PackedDataset:
     """Sequences of ``sequence_length`` tokens from data ``sources``, in an order given by ``seed``.
 
-    A source is a prefix, or a DataSource with a weight (data/blend.py). ``packed=False`` puts each document alone in a
-    (padded) sequence. With ``curriculum`` > 0, the longest problems enter only after that share of the first pass
-    (data/packing.py); later passes are shuffled. ``cache`` is a folder for the packings of epochs, or None. Each
-    document takes up a multiple of ``document_multiple`` tokens: its padding is its own, and no target.
+    A source is a prefix, or a DataSource with a weight (data/blend.py). With ``packed=False`` each sequence is a single
+    document, of any number of tokens up to ``sequence_length``. With ``curriculum`` > 0, the longest problems enter
+    only after that share of the first pass (data/packing.py); later passes are shuffled. ``cache`` is a folder for the
+    packings of epochs, or None. Each document takes up a multiple of ``document_multiple`` tokens: its padding is its
+    own, and no target.
 
     Raises UserError if a data set is missing or damaged, if they do not go together (``blend.check_alike``), if a
     document is longer than a sequence, or if a weight takes no document.
@@ -135,19 +136,27 @@ class PackedDataset:
         epoch = int(np.searchsorted(self._epoch_starts, sequence, side="right")) - 1
         return self.packing(epoch)[sequence - self._epoch_starts[epoch]]
 
-    def batch(self, sequences: Sequence[int]) -> PackedBatch:
-        """The micro-batch made of the given sequence numbers."""
+    def batch(self, sequences: Sequence[int], tokens: int | None = None) -> PackedBatch:
+        """The micro-batch made of the given sequence numbers, each padded to ``sequence_length``.
+
+        With ``tokens`` they are laid end to end, and padded together to so many. ValueError if they have more.
+        """
         rows = [self.documents_in(sequence) for sequence in sequences]
+        if tokens is not None:
+            rows = [np.concatenate([*rows, np.zeros(0, np.int32)])]
+        row_tokens = self.sequence_length if tokens is None else tokens
         documents = np.concatenate(rows)
         lengths, room = (x[documents].astype(np.int64) for x in (self.lengths, self.padded_lengths))
-        # Where each document begins: its sequence's start, and what lies before it in that sequence.
+        if tokens is not None and room.sum() > tokens:
+            raise ValueError(f"documents of {room.sum()} tokens in a micro-batch of {tokens}")
+        # Where each document begins: its row's start, and what lies before it in that row.
         per_row = np.array([len(row) for row in rows])
-        before = np.cumsum(room) - room
-        row_starts = np.arange(len(rows)) * self.sequence_length
-        begins = before + np.repeat(row_starts - before[np.cumsum(per_row) - per_row], per_row)
+        before = np.concatenate([[0], np.cumsum(room)])
+        row_starts = np.arange(len(rows)) * row_tokens
+        begins = before[:-1] + np.repeat(row_starts - before[np.cumsum(per_row) - per_row], per_row)
         ends = begins + lengths
-        total = len(rows) * self.sequence_length
-        tokens = self._tokens(documents, begins, ends, total)
+        total = len(rows) * row_tokens
+        ids = self._tokens(documents, begins, ends, total)
         boundaries = np.unique(np.concatenate([row_starts, begins, begins + room, [total]]))
         positions = np.arange(total) - np.repeat(boundaries[:-1], np.diff(boundaries))
         # Position p predicts token p + 1: the first target is predicted at the last prompt token.
@@ -156,13 +165,17 @@ class PackedDataset:
         edges[ends - 1] -= 1
         mask = np.cumsum(edges[:total], dtype=np.int8)
         labels = np.zeros(total, np.int64)
-        np.multiply(tokens[1:], mask[:-1], out=labels[:-1])
+        np.multiply(ids[1:], mask[:-1], out=labels[:-1])
         pieces = np.diff(boundaries)
         cell_of = np.zeros(len(pieces), np.int32)
         cell_of[np.searchsorted(boundaries, begins)] = self._cells[documents]
         cells = np.repeat(cell_of, pieces)
         mask = mask.astype(np.float32)
-        return PackedBatch(tokens, labels, mask, positions, cells, boundaries.astype(np.int32), int(pieces.max()))
+        return PackedBatch(ids, labels, mask, positions, cells, boundaries.astype(np.int32), int(pieces.max()))
+
+    def room(self, sequences: Sequence[int]) -> np.ndarray:
+        """Tokens that the documents of each of the given sequences take up, int64 ``[len(sequences)]``."""
+        return np.array([self.padded_lengths[self.documents_in(sequence)].sum() for sequence in sequences], np.int64)
 
     def document_lengths(self, sequences: Sequence[int]) -> np.ndarray:
         """Tokens of each document in the given sequences; int32 ``[num_documents]``."""

@@ -1,6 +1,8 @@
-"""Which sequences a data-parallel rank reads: arithmetic on the number of consumed samples, and no other state."""
+"""Which part of a step a data-parallel rank reads: arithmetic on the number of consumed samples, and no other state."""
 
 from collections.abc import Iterator
+
+import numpy as np
 
 
 def micro_batches(
@@ -18,3 +20,29 @@ def micro_batches(
     first = consumed_samples + rank * per_rank
     for start in range(first, first + per_rank, micro_batch_size):
         yield range(start, start + micro_batch_size)
+
+
+def deal_documents(lengths: np.ndarray, capacity: int, multiple: int, batches: int) -> tuple[list[np.ndarray], int]:
+    """Deal the documents of a step out to micro-batches of one size: which each gets, and how many tokens it has.
+
+    ``lengths`` are tokens, int ``[num_documents]``. There are as few micro-batches as hold them, but a multiple of
+    ``batches``; each gets indices into ``lengths``, in order, perhaps none. Its tokens, padding included, are a
+    multiple of ``multiple``, and at most ``capacity``, which is one, too. The longest documents are dealt first, each
+    to the emptiest micro-batch (Graham 1969). Raises ValueError if a document is longer than ``capacity``.
+    """
+    if capacity % multiple or max(lengths, default=0) > capacity:
+        raise ValueError(f"documents of up to {max(lengths, default=0)} tokens, {capacity} of a multiple of {multiple}")
+    count = -(-max(int(lengths.sum()), 1) // (capacity * batches)) * batches
+    while (dealt := _longest_first(lengths, count))[1] > capacity:
+        count += batches
+    owners, fullest = dealt
+    return [np.flatnonzero(owners == number) for number in range(count)], -(-max(fullest, 1) // multiple) * multiple
+
+
+def _longest_first(lengths: np.ndarray, count: int) -> tuple[np.ndarray, int]:
+    """The micro-batch of each document, int64 ``[num_documents]``, and the tokens of the fullest one."""
+    owners, tokens = np.zeros(len(lengths), np.int64), np.zeros(count, np.int64)
+    for document in np.argsort(-lengths.astype(np.int64), kind="stable"):
+        owners[document] = emptiest = int(tokens.argmin())
+        tokens[emptiest] += lengths[document]
+    return owners, int(tokens.max())

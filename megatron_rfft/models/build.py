@@ -25,14 +25,6 @@ from megatron.core.models.gpt.gpt_layer_specs import (
 from megatron.core.transformer.spec_utils import ModuleSpec
 from megatron.core.transformer.transformer_block import TransformerBlockSubmodules, get_num_layers_to_build
 
-_RECOMPUTE: dict[str, dict[str, Any]] = {
-    "none": {},
-    # Attention keeps little under flash attention: the MLP is what pays.
-    "selective": {"recompute_granularity": "selective", "recompute_modules": ["mlp"]},
-    "full": {"recompute_granularity": "full", "recompute_method": "uniform", "recompute_num_layers": 1},
-}
-
-
 _ACTIVATIONS = {"silu": F.silu}
 
 
@@ -46,12 +38,14 @@ def transformer_config(
     context_parallel: int = 1,
     sequence_parallel: bool = False,
     recompute: str = "none",
+    recompute_layers: int | None = None,
     fp8: str = "none",
     fp8_first_last_bf16: bool = False,
+    deterministic: bool = False,
 ) -> TransformerConfig:
     """megatron-core's config of ``model`` in one layout; ``dtype`` is that of parameters and pipeline messages."""
     interleaved = virtual_pipeline > 1
-    return TransformerConfig(
+    config = TransformerConfig(
         num_layers=model.num_layers,
         hidden_size=model.hidden_size,
         ffn_hidden_size=model.ffn_hidden_size,
@@ -92,10 +86,25 @@ def transformer_config(
         cross_entropy_loss_fusion=HAVE_TE,
         # Must be known before the data-parallel wrapper is built, or gradients are scaled by 1/DP.
         calculate_per_token_loss=True,
+        deterministic_mode=deterministic,
         first_last_layers_bf16=fp8_first_last_bf16 and fp8 != "none",
-        **_RECOMPUTE[recompute],
+        **_recompute_settings(recompute, recompute_layers),
         **fp8_settings(fp8),
     )
+    if recompute == "selective":  # megatron-core refuses this number, and has no use for it: _build_chunk has
+        config.recompute_num_layers = recompute_layers
+    return config
+
+
+def _recompute_settings(recompute: str, layers: int | None) -> dict[str, Any]:
+    if recompute == "none":
+        return {}
+    if recompute == "selective":  # attention keeps little under flash attention: the MLP is what pays
+        return {"recompute_granularity": "selective", "recompute_modules": ["mlp"]}
+    how = {"recompute_method": "uniform", "recompute_num_layers": 1}
+    if layers is not None:
+        how = {"recompute_method": "block", "recompute_num_layers": layers}
+    return {"recompute_granularity": "full", **how}
 
 
 def _layer_spec(qk_norm: bool) -> ModuleSpec:
@@ -141,4 +150,7 @@ def _build_chunk(model: ModelConfig, config: TransformerConfig, chunk: int | Non
         rope_scaling_factor=model.rope_scaling_factor,
         vp_stage=chunk,
     )
+    if config.recompute_granularity == "selective" and config.recompute_num_layers is not None:
+        for layer in stage.decoder.layers[config.recompute_num_layers :]:
+            layer.recompute_mlp = False
     return stage.to(DEVICE)

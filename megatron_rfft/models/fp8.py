@@ -18,6 +18,11 @@ class Recipe:
     """The first release of Transformer Engine that has it."""
     token_multiple: int
     """Tokens of a micro-batch on one rank must be a multiple of this for the matrix products."""
+    weight_bytes: int
+    """Bytes that Transformer Engine keeps of each weight for good, beside the bf16 one: rounded each step, by rows for
+    the forward pass and by columns for the backward one (``_fp8_workspaces``; read in 2.20.2)."""
+    input_bytes: float
+    """Bytes that it keeps of each entry of a trained matrix's input for the backward pass, scales included."""
     gradient_format: str
     """What an output gradient is rounded to; activations and weights are in E4M3 in every recipe."""
     cost: float
@@ -33,6 +38,8 @@ RECIPES = {
         te_probe="is_fp8_available",
         te_version=(2, 2),
         token_multiple=16,
+        weight_bytes=2,
+        input_bytes=1,
         gradient_format="e5m2",
         cost=1.0,
     ),
@@ -42,6 +49,8 @@ RECIPES = {
         te_probe="is_fp8_block_scaling_available",
         te_version=(2, 3),
         token_multiple=128,
+        weight_bytes=2,
+        input_bytes=1 + 4 / 128,
         gradient_format="e4m3",
         cost=1.57 / 1.41,
     ),

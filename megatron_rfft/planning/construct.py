@@ -21,10 +21,12 @@ from typing import Any
 import torch
 
 from megatron_rfft.common.cli import make_parser, run_command
+from megatron_rfft.common.errors import UserError
 from megatron_rfft.models.config import ModelConfig
 from megatron_rfft.planning.rank_process import ConstructedRank
 from megatron_rfft.training.config import TrainConfig
 from megatron_rfft.training.config_reader import load_config
+from megatron_rfft.training.layout_check import check_heads
 
 
 def construct_rank(
@@ -44,12 +46,28 @@ def construct_rank(
     """
     steps = (2 if device == "cuda" else 0) if steps is None else steps
     model = config.model.resolve(0)
+    if not config.data.packed:
+        config = _with_full_micro_batches(config, world_size)
     with _fake_world(config, model, world_size, rank), contextlib.nullcontext() if steps else _fake_tensors():
         trainer = _trainer(config, model)
         counted = _count(trainer)
         if not steps:
-            return ConstructedRank(rank, *counted, _saved_bytes(trainer) if forward else None)
+            return ConstructedRank(
+                rank, *counted, _saved_bytes(trainer) if forward and _attends(config, model) else None
+            )
         return ConstructedRank(rank, *counted, None, *_train(trainer, steps, device))
+
+
+def _with_full_micro_batches(config: TrainConfig, world_size: int) -> TrainConfig:
+    """Steps of documents as steps of sequences: each micro-batch has as many tokens as it may have."""
+    parallel, batch = config.parallel, config.batch
+    replicas = world_size // (parallel.tensor * parallel.pipeline * parallel.context)
+    sequences = batch.micro_batch_size * replicas * parallel.pipeline
+    return dataclasses.replace(
+        config,
+        data=dataclasses.replace(config.data, packed=True),
+        batch=dataclasses.replace(batch, global_batch_size=sequences),
+    )
 
 
 @contextlib.contextmanager
@@ -97,6 +115,17 @@ def _trainer(config: TrainConfig, model: ModelConfig):
     from megatron_rfft.training.trainer import Trainer
 
     return Trainer(config, model, RandomSequences(config.data.sequence_length, model.vocab_size), initialize=False)
+
+
+def _attends(config: TrainConfig, model: ModelConfig) -> bool:
+    """Whether the attention of this machine can run the layout: without Transformer Engine it splits heads."""
+    from megatron_rfft.mcore import HAVE_TE
+
+    try:
+        check_heads(config, model)
+    except UserError:
+        return HAVE_TE
+    return True
 
 
 def _optimizers(trainer) -> list:

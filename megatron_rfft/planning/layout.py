@@ -1,11 +1,17 @@
 """What a plan is about: the work of a run, which no layout changes, and a layout of it over GPUs."""
 
 import dataclasses
+import math
 from dataclasses import dataclass
 from typing import Any
 
 from megatron_rfft.common.errors import UserError
+from megatron_rfft.models.config import ModelConfig
 from megatron_rfft.training.config import TrainConfig
+
+UNEVEN = 1.04
+"""Micro-batches of documents are padded to the longest of a step. Dealt out in micro-batches of 3,072, 6,144 and 12,288
+tokens, 600 steps of 32 documents of the held-out tasks (836 tokens on average) had 7, 4 and 1 % of padding."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -15,12 +21,15 @@ class Workload:
     sequence_length: int
     """Tokens per sequence."""
     global_batch_size: int
-    """Sequences per step."""
+    """Sequences (or documents, see document_mean) per step."""
     steps: int
     """Optimizer steps."""
     document_tokens: float | None = None
     """Tokens of the document that a token stands in, on average over tokens: what packed attention looks back on, twice
     over. None: the whole sequence is one document."""
+    document_mean: float | None = None
+    """Mean tokens of a document where a step counts documents and lays them end to end in micro-batches of at most so
+    many sequences' tokens (data.packed false). None: a step counts sequences."""
     dtype: str = "bf16"
     """Parameters and activations: bf16 or fp32."""
     fp8: str = "none"
@@ -41,7 +50,9 @@ class Workload:
     @property
     def tokens_per_step(self) -> int:
         """Tokens that the model reads in a step, padding included."""
-        return self.global_batch_size * self.sequence_length
+        if self.document_mean is None:
+            return self.global_batch_size * self.sequence_length
+        return round(self.global_batch_size * self.document_mean * UNEVEN)
 
     @property
     def attended(self) -> float:
@@ -71,9 +82,11 @@ class Layout:
     sequence: bool = False
     """Norms and residuals are split along the sequence over the tensor-parallel ranks."""
     micro_batch: int = 1
-    """Sequences per forward pass."""
+    """Sequences per forward pass; of documents, the tokens of so many sequences are the most."""
     recompute: str = "none"
     """Activations computed again in the backward pass: none, selective (the MLP) or full (whole layers)."""
+    recompute_layers: int | None = None
+    """In so many layers of each chunk; None: in all."""
 
     @property
     def gpus(self) -> int:
@@ -85,9 +98,31 @@ class Layout:
         """Ranks that the optimizer states are split over."""
         return self.data * self.context
 
+    def chunk_layers(self, model: ModelConfig) -> int:
+        """Layers of a model chunk."""
+        return model.num_layers // (self.pipeline * self.virtual_pipeline)
+
+    def recomputed_layers(self, model: ModelConfig) -> int:
+        """Those of them that are computed again."""
+        layers = self.chunk_layers(model)
+        return 0 if self.recompute == "none" else min(layers, self.recompute_layers or layers)
+
     def micro_batches(self, workload: Workload) -> int:
         """Forward passes of each rank in a step."""
-        return workload.global_batch_size // (self.micro_batch * self.data)
+        if workload.document_mean is None:
+            return workload.global_batch_size // (self.micro_batch * self.data)
+        alike = self.data * (self.pipeline if self.virtual_pipeline > 1 else 1)
+        return math.ceil(workload.tokens_per_step / (self.capacity(workload) * alike)) * alike // self.data
+
+    def capacity(self, workload: Workload) -> int:
+        """Most tokens of a micro-batch."""
+        return workload.sequence_length * self.micro_batch
+
+    def micro_batch_tokens(self, workload: Workload) -> float:
+        """Tokens of a micro-batch, on average over steps."""
+        if workload.document_mean is None:
+            return self.capacity(workload)
+        return workload.tokens_per_step / (self.micro_batches(workload) * self.data)
 
     def __str__(self) -> str:
         parts = [f"TP{self.tensor}", f"PP{self.pipeline}"]
@@ -101,6 +136,7 @@ class Layout:
         parts.append(f"mbs{self.micro_batch}")
         if self.recompute != "none":
             parts.append(f"recompute {self.recompute}")
+            parts += [str(self.recompute_layers)] if self.recompute_layers else []
         return " ".join(parts)
 
 
@@ -113,11 +149,18 @@ _KEYS = {
     "sequence": ("parallel", "sequence"),
     "micro_batch": ("batch", "micro_batch_size"),
     "recompute": ("memory", "recompute"),
+    "recompute_layers": ("memory", "recompute_layers"),
 }
 
 
-def workload_from_config(config: TrainConfig, document_tokens: float | None = None) -> Workload:
-    """The work that ``config`` describes, with documents of ``document_tokens`` (see Workload)."""
+def workload_from_config(
+    config: TrainConfig, document_tokens: float | None = None, document_mean: float | None = None
+) -> Workload:
+    """The work that ``config`` describes, with documents of ``document_tokens``, and ``document_mean`` where a step
+    counts documents (see Workload; left out: as long as the former, or as a sequence).
+    """
+    if not config.data.packed:
+        document_mean = document_mean or document_tokens or config.data.sequence_length
     adapter = config.adapter
     return Workload(
         sequence_length=config.data.sequence_length,
@@ -129,6 +172,7 @@ def workload_from_config(config: TrainConfig, document_tokens: float | None = No
         distributed_optimizer=config.optimizer.distributed,
         overlap=config.parallel.overlap,
         document_tokens=document_tokens,
+        document_mean=None if config.data.packed else document_mean,
         adapter_rank=0 if adapter.method == "none" else adapter.rank,
         adapter_targets=tuple(adapter.targets),
         adapter_start=adapter.method == "pissa",
@@ -148,8 +192,9 @@ def layout_from_config(config: TrainConfig, gpus: int) -> Layout:
 
 
 def with_layout(config: TrainConfig, layout: Layout) -> TrainConfig:
-    """``config`` in another layout."""
-    sections: dict[str, dict[str, Any]] = {}
+    """``config`` in another layout, with documents padded as that one's context parallelism cuts them."""
+    multiple = math.lcm(config.data.document_multiple, 2 * layout.context if layout.context > 1 else 1)
+    sections: dict[str, dict[str, Any]] = {"data": {"document_multiple": multiple}}
     for name, (section, key) in _KEYS.items():
         sections.setdefault(section, {})[key] = getattr(layout, name)
     replaced = {name: dataclasses.replace(getattr(config, name), **values) for name, values in sections.items()}

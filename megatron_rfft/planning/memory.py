@@ -1,7 +1,7 @@
 """Bytes of one rank by formula: parameters, gradients and optimizer states to the byte, activations estimated.
 
 The first three follow megatron-core's buffers (padding included), and tests compare them with a real construction.
-Activations are what Transformer Engine's fused layers with flash attention keep for the backward pass.
+Activations are what Transformer Engine's fused layers with flash attention keep for the backward pass, read in 2.20.2.
 """
 
 import math
@@ -9,6 +9,7 @@ from dataclasses import dataclass, fields, replace
 from functools import cache
 
 from megatron_rfft.models.config import ModelConfig
+from megatron_rfft.models.fp8 import NONE, RECIPES
 from megatron_rfft.models.geometry import Linear, Norm
 from megatron_rfft.planning.gpus import GIB
 from megatron_rfft.planning.layout import Layout, Workload
@@ -29,6 +30,7 @@ class RankMemory:
     parameters: int
     gradients: int
     optimizer: int
+    fp8_weights: int
     activations: int
     logits: int
     workspace: int
@@ -66,7 +68,7 @@ def chunk_parameters(model: ModelConfig, work: Workload, layout: Layout, first: 
     layer = [one for part in _as_constructed(geometry.layer) for one in _parameters(part, work, layout.tensor)]
     vocabulary = math.prod(geometry.embedding.on_rank(layout.tensor))
     parameters = [Parameter("embedding", vocabulary, full, tied_apart)] if first else []
-    parameters += layer * (model.num_layers // (layout.pipeline * layout.virtual_pipeline))
+    parameters += layer * layout.chunk_layers(model)
     if last:
         parameters += _parameters(geometry.final_layernorm, work, layout.tensor)
         if geometry.output_layer or tied_apart:
@@ -168,7 +170,7 @@ def state_bytes(model: ModelConfig, work: Workload, layout: Layout, stage: int, 
 
     ``stage`` is its pipeline stage, ``shard`` its rank in the group that splits the optimizer states.
     """
-    layout = replace(layout, micro_batch=1, recompute="none")  # which do not matter here
+    layout = replace(layout, micro_batch=1, recompute="none", recompute_layers=None)  # which do not matter here
     return _state_bytes(model, work, layout, stage, shard)
 
 
@@ -203,24 +205,57 @@ def _ends(layout: Layout, stage: int, chunk: int) -> tuple[bool, bool]:
     return stage == 0 and chunk == 0, last
 
 
-def layer_activations(model: ModelConfig, work: Workload, layout: Layout, recompute: str = "none") -> int:
-    """Bytes that one layer keeps of one micro-batch.
+def fp8_layers(model: ModelConfig, work: Workload, layout: Layout, stage: int) -> int:
+    """Layers of a pipeline stage whose matrices run in FP8."""
+    if work.fp8 == NONE:
+        return 0
+    with_bf16 = [0, layout.pipeline - 1] if work.fp8_first_last_bf16 else []
+    return max(0, model.num_layers // layout.pipeline - with_bf16.count(stage))
 
-    Both norms' inputs and outputs, Q, K and V (Q and K twice where they have norms), the attention's output, both
-    halves of the gate and their product; selective recomputation leaves out what is inside the MLP and its norm, full
-    all but the layer's input.
+
+def fp8_weight_bytes(model: ModelConfig, work: Workload, layout: Layout, stage: int) -> int:
+    """Bytes of the rounded weights that Transformer Engine keeps on a rank of ``stage``, those of frozen ones too."""
+    if work.fp8 == NONE:
+        return 0
+    weights = sum(math.prod(linear.on_rank(layout.tensor)) for linear in model.geometry.linears.values())
+    return fp8_layers(model, work, layout, stage) * weights * RECIPES[work.fp8].weight_bytes
+
+
+def layer_activations(model: ModelConfig, work: Workload, layout: Layout, recompute: str = "none") -> int:
+    """Bytes that one layer (in FP8, if ``work`` is) keeps of one micro-batch.
+
+    Both norms' inputs, what the matrices keep of theirs, Q, K and V (Q and K twice where they have norms), the
+    attention's output, which is its projection's input, and both halves of the gate. Selective recomputation leaves out
+    what is inside the MLP and its norm, full all but the layer's input.
     """
-    residual = {"none": 4, "selective": 3, "full": 1}[recompute] * model.hidden_size
-    attention = 2 * model.query_size + 2 * model.key_size
-    if model.family.qk_norm:
-        attention += model.query_size + model.key_size
-    split = {"none": attention + 3 * model.ffn_hidden_size, "selective": attention, "full": 0}
-    elements = residual / (layout.tensor if layout.sequence else 1) + split[recompute] / layout.tensor
-    return round(_tokens(work, layout) * work.width * elements)
+    hidden, ffn, width = model.hidden_size, model.ffn_hidden_size, work.width
+    if recompute == "full":
+        replicated, split = hidden * width, 0.0
+    else:
+        replicated = hidden * (2 * width + _input_bytes(work, "linear_qkv"))
+        split = (2 + model.family.qk_norm) * (model.query_size + model.key_size) * width
+    if recompute == "none":
+        replicated += hidden * _input_bytes(work, "linear_fc1")
+        split += ffn * (2 * width + _input_bytes(work, "linear_fc2"))
+    return round(
+        _tokens(work, layout) * (replicated / (layout.tensor if layout.sequence else 1) + split / layout.tensor)
+    )
+
+
+def _input_bytes(work: Workload, linear: str) -> float:
+    """Bytes for the backward pass of each entry of a matrix's input: for its own gradient, or its adapter's."""
+    own = work.width if work.fp8 == NONE else RECIPES[work.fp8].input_bytes
+    if not work.adapter_rank:
+        return own
+    if linear not in work.adapter_targets:
+        return 0.0
+    # The adapter keeps what it reads, in BF16. A matrix fused with a norm, told to hand the norm's output out, does not
+    # let go of its own copy in FP8, though its frozen weight needs none.
+    return work.width + (own if work.fp8 != NONE and linear != "linear_fc2" else 0)
 
 
 def _tokens(work: Workload, layout: Layout) -> float:
-    return work.sequence_length * layout.micro_batch / layout.context
+    return layout.capacity(work) / layout.context
 
 
 def live_micro_batches(layout: Layout, stage: int, micro_batches: int) -> int:
@@ -231,17 +266,29 @@ def live_micro_batches(layout: Layout, stage: int, micro_batches: int) -> int:
     return min(warm_up + 1, micro_batches * layout.virtual_pipeline)
 
 
+def _chunk_activations(model: ModelConfig, work: Workload, layout: Layout, stage: int) -> float:
+    """Bytes that a chunk's layers keep of one micro-batch, with layers in BF16 and recomputed ones spread evenly."""
+    layers, again = layout.chunk_layers(model), layout.recomputed_layers(model)
+    share = fp8_layers(model, work, layout, stage) / (layers * layout.virtual_pipeline)
+
+    def layer(recompute: str) -> float:
+        plain = layer_activations(model, replace(work, fp8=NONE), layout, recompute)
+        return share * layer_activations(model, work, layout, recompute) + (1 - share) * plain
+
+    return again * layer(layout.recompute) + (layers - again) * layer("none")
+
+
 def rank_memory(model: ModelConfig, work: Workload, layout: Layout, stage: int, shard: int = 0) -> RankMemory:
     """Peak bytes of a rank of pipeline stage ``stage``."""
     weights, gradients, optimizer = state_bytes(model, work, layout, stage, shard)
     tokens, width, hidden = _tokens(work, layout), work.width, model.hidden_size
-    layers = model.num_layers // (layout.pipeline * layout.virtual_pipeline)
-    kept = layer_activations(model, work, layout, layout.recompute)
     residual = tokens * width * hidden / (layout.tensor if layout.sequence else 1)
-    activations = kept * layers * live_micro_batches(layout, stage, layout.micro_batches(work))
-    # In the backward pass of a layer: gradients of the MLP's inner activations, the gathered input, and what is
-    # computed again.
-    workspace = tokens * width * (3 * model.ffn_hidden_size / layout.tensor + 2 * hidden)
+    activations = _chunk_activations(model, work, layout, stage)
+    activations *= live_micro_batches(layout, stage, layout.micro_batches(work))
+    # In the backward pass of a layer: gradients of the MLP's inner activations (in FP8 those of the gate, and both
+    # roundings of them), the gathered input and its gradient, and what is computed again.
+    gradients_inside = 3 * width if work.fp8 == NONE else 2 * (width + 2)
+    workspace = tokens * (gradients_inside * model.ffn_hidden_size / layout.tensor + 2 * width * hidden)
     workspace += layer_activations(model, work, layout) - layer_activations(model, work, layout, layout.recompute)
     logits = 0.0
     if stage == layout.pipeline - 1:
@@ -251,6 +298,7 @@ def rank_memory(model: ModelConfig, work: Workload, layout: Layout, stage: int, 
         weights,
         gradients,
         optimizer,
+        fp8_weight_bytes(model, work, layout, stage),
         round(activations),
         round(logits),
         round(workspace),

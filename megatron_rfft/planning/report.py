@@ -29,7 +29,8 @@ _MEMORY_BASIS = {
     "parameters": "exact, with padding",
     "gradients": "exact, fp32",
     "optimizer": "exact, fp32 weights and moments",
-    "activations": "formula for fused BF16 layers and flash attention",
+    "fp8_weights": "exact, rows and columns of each weight in FP8",
+    "activations": "formula for fused layers and flash attention",
     "logits": "BF16 logits and fp32 softmax",
     "workspace": "backward pass of one layer",
     "overhead": "assumed: CUDA, NCCL, libraries 4 GiB; 5 % gaps",
@@ -52,9 +53,9 @@ def format_memory(kinds: Sequence[RankKind], built: Sequence[ConstructedRank] = 
         if one := constructed.get(kind.rank):
             exact = [f"{value / GIB:.2f}" for value in (one.parameters, one.gradients, one.optimizer)]
             bound = "" if one.activations is None else f"{one.activations / GIB:.2f}*"
-            rows.append(["  constructed", "", *exact, bound, "", "", "", ""])
-    table = format_table(["rank", "alike", *names, "total GiB"], rows)
-    notes = "; ".join(f"{name}: {basis}" for name, basis in _MEMORY_BASIS.items())
+            rows.append(["  constructed", "", *exact, "", bound, "", "", "", ""])
+    table = format_table(["rank", "alike", *(name.replace("_", " ") for name in names), "total GiB"], rows)
+    notes = "; ".join(f"{name.replace('_', ' ')}: {basis}" for name, basis in _MEMORY_BASIS.items())
     star = "\n* of one micro-batch through unfused layers: an upper bound for one" if constructed else ""
     return f"{table}\n{notes}{star}"
 

@@ -1,8 +1,9 @@
 """Every layout of a run over given GPUs: refused, too large, or estimated and ranked."""
 
+import bisect
 import itertools
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from megatron_rfft.common.errors import UserError
 from megatron_rfft.models.config import ModelConfig
@@ -14,6 +15,13 @@ from megatron_rfft.training.config import TrainConfig
 from megatron_rfft.training.layout_check import check_layout
 
 MAX_PIPELINE, MAX_VIRTUAL, MAX_MICRO_BATCH = 16, 10, 8
+RESERVE = 0.10
+"""Share of a GPU's memory that a plan leaves free: so far may its estimate be off (diagnostics/checks/memory.py)."""
+
+
+def usable_bytes(gpu: Gpu) -> float:
+    """What a rank may need by plan."""
+    return (1 - RESERVE) * gpu.memory * GIB
 
 
 @dataclass(frozen=True)
@@ -32,8 +40,8 @@ class LayoutPlan:
 
     @property
     def fits(self) -> bool:
-        """The fullest rank fits the GPU."""
-        return self.memory.total <= self.gpu.memory * GIB
+        """The fullest rank fits the GPU, with room for what the estimate may be off by."""
+        return self.memory.total <= usable_bytes(self.gpu)
 
     @property
     def tokens_per_second_per_gpu(self) -> float:
@@ -60,7 +68,8 @@ class LayoutPlan:
         kind = self.memory.largest
         return (
             f"stage {self.stage} needs {self.memory.total / GIB:.1f} GiB, of which {kind} take "
-            f"{getattr(self.memory, kind) / GIB:.1f}; {self.gpu.name} has {self.gpu.memory}"
+            f"{getattr(self.memory, kind) / GIB:.1f}; {self.gpu.name} has {self.gpu.memory}, of which {RESERVE:.0%} "
+            "are left free"
         )
 
 
@@ -68,10 +77,20 @@ def plan_layout(model: ModelConfig, work: Workload, layout: Layout, gpu: Gpu) ->
     """Estimate one layout. Raises UserError if the GPU lacks the number format."""
     if work.fp8 != "none" and not gpu.fp8:
         raise UserError(f"{gpu.name} has no FP8; set precision.fp8 to none")
-    # The first stage holds most micro-batches and the embedding, the last one the logits: no other needs more.
-    stages = {stage: rank_memory(model, work, layout, stage) for stage in (0, layout.pipeline - 1)}
-    stage = max(stages, key=lambda stage: stages[stage].total)
-    return LayoutPlan(model, work, layout, gpu, stages[stage], stage, step_time(model, work, layout, gpu))
+    stage, memory = _fullest(model, work, layout)
+    return LayoutPlan(model, work, layout, gpu, memory, stage, step_time(model, work, layout, gpu))
+
+
+def _fullest(model: ModelConfig, work: Workload, layout: Layout) -> tuple[int, RankMemory]:
+    """The pipeline stage that needs most memory, and what it needs.
+
+    The first holds most micro-batches and the embedding, the last the logits; both may have a layer less in FP8 than
+    those between, of which the second holds most micro-batches.
+    """
+    candidates = sorted({0, min(1, layout.pipeline - 1), layout.pipeline - 1})
+    return max(
+        ((stage, rank_memory(model, work, layout, stage)) for stage in candidates), key=lambda pair: pair[1].total
+    )
 
 
 @dataclass
@@ -90,12 +109,13 @@ def search(config: TrainConfig, model: ModelConfig, work: Workload, gpus: int, g
     """Try every layout of ``config`` over ``gpus`` GPUs."""
     found = Search()
     for tensor, pipeline, context in _splits(gpus):
-        plans, reasons = [], []
+        plans: list[LayoutPlan] = []
+        reasons = []
         for layout in _variants(model, tensor, pipeline, context, gpus):
             if reason := refusal(config, model, layout):
                 reasons.append(reason)
             else:
-                plans.append(plan_layout(model, work, layout, gpu))
+                plans += [plan_layout(model, work, one, gpu) for one in _recomputing(model, work, layout, gpu)]
         fitting = [plan for plan in plans if plan.fits]
         if fitting:
             found.ranked.append(min(fitting, key=_rank))
@@ -129,7 +149,7 @@ def _variants(model: ModelConfig, tensor: int, pipeline: int, context: int, gpus
     layers = model.num_layers // pipeline
     chunks = [size for size in range(1, MAX_VIRTUAL + 1) if layers % size == 0] if pipeline > 1 else [1]
     micro_batches = [2**power for power in range(MAX_MICRO_BATCH.bit_length())]
-    for virtual, micro_batch, recompute in itertools.product(chunks, micro_batches, ("none", "selective", "full")):
+    for virtual, micro_batch in itertools.product(chunks, micro_batches):
         yield Layout(
             tensor=tensor,
             pipeline=pipeline,
@@ -138,8 +158,23 @@ def _variants(model: ModelConfig, tensor: int, pipeline: int, context: int, gpus
             data=data,
             sequence=tensor > 1,
             micro_batch=micro_batch,
-            recompute=recompute,
         )
+
+
+def _recomputing(model: ModelConfig, work: Workload, layout: Layout, gpu: Gpu) -> list[Layout]:
+    """``layout`` as it is if it fits; else with as little recomputation of each kind as makes it fit, or all of it."""
+
+    def fits(one: Layout) -> bool:
+        return _fullest(model, work, one)[1].total <= usable_bytes(gpu)
+
+    if fits(layout):
+        return [layout]
+    layers = layout.chunk_layers(model)
+    found = []
+    for kind in ("selective", "full"):
+        some = [replace(layout, recompute=kind, recompute_layers=number) for number in range(1, layers)]
+        found += [*some, replace(layout, recompute=kind)][bisect.bisect_left(some, True, key=fits) :][:1]
+    return found
 
 
 def refusal(config: TrainConfig, model: ModelConfig, layout: Layout) -> str | None:

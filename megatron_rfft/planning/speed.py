@@ -35,6 +35,9 @@ OPTIMIZER_BYTES = 30  # per own parameter: read gradient, main weight, moments; 
 # 4 of the backward's run beside products (megatron-core with CUDA_DEVICE_MAX_CONNECTIONS=1). Transformer Engine's
 # user-buffer overlap, which NVIDIA's runs have and ours not, is worth one more by the fit.
 TENSOR_EXPOSED, TENSOR_EXPOSED_OVERLAPPED = 6, 5
+# Under context parallelism one of a document's 2 x CP pieces attends to two of them, or two to one, and flash attention
+# computes whole tiles of 128 tokens: on average half a tile more on either side. An assumption, not fitted.
+HALF_TILE = 64
 RECOMPUTED_ATTENTION = 1 / 3.5  # flash attention's forward, relative to forward and backward
 # Forward passes that recomputation adds: of attention with its matrices, of the MLP.
 _AGAIN = {"none": (0, 0), "selective": (0, 1), "full": (1, 1)}
@@ -115,10 +118,11 @@ def step_time(
 def _layer_time(model: ModelConfig, work: Workload, layout: Layout, gpu: Gpu, practice: Practice) -> dict[str, float]:
     """Seconds of one layer and micro-batch, forward and backward."""
     tensor = layout.tensor
-    rows = work.sequence_length * layout.micro_batch / layout.context
+    rows = layout.micro_batch_tokens(work) / layout.context
     hidden, ffn = model.hidden_size, model.ffn_hidden_size
     linears = model.geometry.linears.values()
-    attention_again, mlp_again = _AGAIN[layout.recompute]
+    again = layout.recomputed_layers(model) / layout.chunk_layers(model)
+    attention_again, mlp_again = (passes * again for passes in _AGAIN[layout.recompute])
     passes = 2 if work.adapter_rank else 3
     products = [
         (*linear.on_rank(tensor), passes + (attention_again if "self_attention" in linear.path else mlp_again))
@@ -136,6 +140,9 @@ def _layer_time(model: ModelConfig, work: Workload, layout: Layout, gpu: Gpu, pr
         cast = share * cost * rows / tensor * traffic / (gpu.hbm * 1e9 * HBM)
     scores = 6 * rows * work.attended * model.query_size / tensor / (gpu.bf16 * 1e12 * ATTENTION)
     scores *= 1 + attention_again * RECOMPUTED_ATTENTION
+    if layout.context > 1:
+        piece = work.attended / (2 * layout.context)
+        scores *= (1 + HALF_TILE / piece) * (1 + HALF_TILE / (2 * piece))
     split = tensor if layout.sequence else 1
     elementwise = ELEMENTWISE_HIDDEN * hidden / split * (1 + attention_again / 3)
     elementwise += ELEMENTWISE_FFN * ffn / tensor * (1 + mlp_again / 3)
@@ -158,7 +165,7 @@ def _layer_time(model: ModelConfig, work: Workload, layout: Layout, gpu: Gpu, pr
 
 def _head_time(model: ModelConfig, work: Workload, layout: Layout, gpu: Gpu) -> dict[str, float]:
     """Seconds of the output layer and the loss for one micro-batch."""
-    rows = work.sequence_length * layout.micro_batch / layout.context
+    rows = layout.micro_batch_tokens(work) / layout.context
     vocabulary = model.padded_vocab_size / layout.tensor
     passes = 2 if work.adapter_rank else 3
     return {
@@ -182,7 +189,7 @@ def _pipeline_seconds(model: ModelConfig, work: Workload, layout: Layout, gpu: G
     """Exposed sends between stages for one micro-batch; interleaved schedules hide them."""
     if layout.pipeline == 1 or layout.virtual_pipeline > 1:
         return 0.0
-    rows = work.sequence_length * layout.micro_batch / layout.context
+    rows = layout.micro_batch_tokens(work) / layout.context
     volume = 2 * rows * model.hidden_size * work.width / (layout.tensor if layout.sequence else 1)
     stride = layout.tensor * layout.shards
     link = gpu.nvlink * NVLINK if stride * layout.pipeline <= GPUS_PER_NODE else gpu.network * NETWORK

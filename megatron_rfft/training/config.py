@@ -114,7 +114,8 @@ class ParallelSection(Section):
     virtual_pipeline: Resumable[Positive] = 1
     """Model chunks of each pipeline stage; more than one interleaves them, which shortens the pipeline's bubble."""
     context: Resumable[Positive] = 1
-    """Context-parallel size: each document is split along its tokens over this many ranks (long sequences)."""
+    """Context-parallel size: each document is split along its tokens over this many ranks. Without Transformer Engine,
+    attention heads are split over them too, and must be a multiple of tensor x context."""
     overlap: Resumable[bool] = True
     """Reduce gradients and gather parameters over the data-parallel ranks while computing."""
 
@@ -126,6 +127,8 @@ class MemorySection(Section):
     recompute: Resumable[Literal["none", "selective", "full"]] = "none"
     """Activations recomputed in the backward pass: none, selective (the MLP of each layer: about three quarters of
     its activations for a fifth more compute) or full (whole layers: only each layer's input is kept)."""
+    recompute_layers: Resumable[Positive | None] = None
+    """How many layers of each model chunk (parallel.virtual_pipeline) do so, the first ones; null: all."""
 
 
 @dataclass(frozen=True)
@@ -136,9 +139,11 @@ class DataSection(Section):
     """Prefixes of the training data sets (rfft tokenize --output): one, a list, or {prefix: weight},
     where weight is how often a data set's documents appear in an epoch (0.5: another half each epoch; 2: twice)."""
     sequence_length: Positive = 512
-    """Tokens per sequence as the model sees it."""
+    """Tokens per sequence as the model sees it; no document may be longer."""
     packed: bool = True
-    """Pack documents into sequences (isolated from each other); false: one padded document a sequence."""
+    """Pack documents into sequences (isolated from each other), which the batch sizes count. false: they count
+    documents, which are laid end to end in micro-batches of at most batch.micro_batch_size x data.sequence_length
+    tokens, padded to the longest of them."""
     document_multiple: Positive = 1
     """Pad each document to a multiple of this many tokens. Context parallelism needs a multiple of 2 x
     parallel.context; as it decides which documents share a sequence, it stays as it is when a run changes layout."""
@@ -163,12 +168,12 @@ class DataSection(Section):
 
 @dataclass(frozen=True)
 class BatchSection(Section):
-    """Batch sizes, counted in sequences as the model sees them."""
+    """Batch sizes, counted in sequences as the model sees them (in documents, if data.packed is false)."""
 
     global_batch_size: Positive = 32
-    """Sequences per optimizer step, over all ranks."""
+    """Sequences (or documents) per optimizer step, over all ranks."""
     micro_batch_size: Resumable[Positive] = 1
-    """Sequences per forward pass of one rank."""
+    """Sequences per forward pass of one rank; of documents, as many as have room in the tokens of so many."""
 
 
 @dataclass(frozen=True)
@@ -237,6 +242,9 @@ class PrecisionSection(Section):
     not offered: its state is a pickle, which Transformer Engine itself refuses to load, so no run could be resumed."""
     fp8_first_last_bf16: bool = True
     """Keep the first and the last layer in bf16."""
+    deterministic: Resumable[bool] = False
+    """Compute in a fixed order on GPUs too: the same start gives the same bits, and a resumed run equals a whole one.
+    It costs time, most in attention's backward pass. CPUs do so anyway."""
 
 
 @dataclass(frozen=True)
@@ -328,6 +336,9 @@ class TrainConfig(Section):
     logging: LoggingSection = field(default_factory=LoggingSection)
 
     def __post_init__(self) -> None:
+        if self.memory.recompute_layers is not None and self.memory.recompute == "none":
+            layers = self.memory.recompute_layers
+            raise UserError(f"memory.recompute_layers is {layers}, but memory.recompute is none; set one of them")
         if 0 < self.guard.spike_factor <= 1:
             raise UserError(f"guard.spike_factor is {self.guard.spike_factor}; it must be above 1, or 0 for none")
         _check_window(self.logging.profile)

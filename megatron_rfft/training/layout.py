@@ -18,6 +18,7 @@ from megatron_rfft.mcore import (
 )
 from megatron_rfft.models.config import ModelConfig
 from megatron_rfft.training.config import TrainConfig
+from megatron_rfft.training.determinism import set_determinism
 from megatron_rfft.training.layout_check import check_layout
 
 
@@ -25,6 +26,7 @@ def initialize_parallel(config: TrainConfig, model: ModelConfig) -> None:
     """Start the process group (env:// as torchrun sets it; alone without it) and megatron-core's parallel state."""
     world_size = int(os.environ.get("WORLD_SIZE", "1"))
     data_parallel = check_layout(config, model, world_size)
+    set_determinism(config.precision.deterministic)
     if not torch.distributed.is_initialized():
         start_process_group(world_size, config.guard.hang_timeout)
     parallel = config.parallel
@@ -39,9 +41,9 @@ def initialize_parallel(config: TrainConfig, model: ModelConfig) -> None:
     # Dropout is off; the tracker's seed only has to exist.
     tensor_parallel.model_parallel_cuda_manual_seed(config.run.seed)
     batch = config.batch
-    init_num_microbatches_calculator(
-        torch.distributed.get_rank(), None, batch.global_batch_size, batch.micro_batch_size, data_parallel
-    )
+    # Without packing, the number of micro-batches is the data's (trainer.py). Nothing reads megatron-core's then.
+    sizes = (batch.global_batch_size, batch.micro_batch_size) if config.data.packed else (data_parallel, 1)
+    init_num_microbatches_calculator(torch.distributed.get_rank(), None, *sizes, data_parallel)
 
 
 def start_process_group(world_size: int, hang_timeout: float = 0.0) -> None:
@@ -84,6 +86,7 @@ def destroy_parallel(*, keep_process_group: bool = False) -> None:
     The models of the layout are let go: megatron-core caches rotary positions by module, which is hooked to all of it.
     """
     RotaryEmbedding.forward.cache_clear()
+    set_determinism(False)
     unset_num_microbatches_calculator()
     parallel_state.destroy_model_parallel()
     if not keep_process_group:

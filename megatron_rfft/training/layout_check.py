@@ -1,5 +1,7 @@
 """Every impossible layout is refused before a process group exists, and before megatron-core is loaded."""
 
+import math
+
 from megatron_rfft.common.errors import UserError
 from megatron_rfft.models.config import ModelConfig
 from megatron_rfft.models.fp8 import token_multiple
@@ -26,16 +28,41 @@ def check_layout(config: TrainConfig, model: ModelConfig, world_size: int) -> in
             raise UserError(
                 f"{name} {size} is not a multiple of parallel.tensor {parallel.tensor}; lower parallel.tensor"
             )
-    _check_sequence_split(config, model)
+    _check_sequence_split(config)
     config.adapter.resolve(model)
     data_parallel = world_size // model_parallel
-    if batch.global_batch_size % (batch.micro_batch_size * data_parallel):
+    if not config.data.packed:
+        if batch.global_batch_size < data_parallel:
+            raise UserError(
+                f"batch.global_batch_size {batch.global_batch_size} (documents, as data.packed is false) is below the "
+                f"data-parallel size {data_parallel}; raise parallel.tensor, or start fewer processes"
+            )
+    elif batch.global_batch_size % (batch.micro_batch_size * data_parallel):
         raise UserError(
             f"batch.global_batch_size {batch.global_batch_size} is not a multiple of batch.micro_batch_size "
             f"{batch.micro_batch_size} x data-parallel size {data_parallel}; change one of them"
         )
     _check_pipeline(config, model, batch.global_batch_size // (batch.micro_batch_size * data_parallel))
+    layers = model.num_layers // (parallel.pipeline * parallel.virtual_pipeline)
+    if (recomputed := config.memory.recompute_layers) is not None and recomputed > layers:
+        raise UserError(
+            f"memory.recompute_layers {recomputed} is above the {layers} layers of a model chunk; lower it, or leave "
+            "it out for all"
+        )
     return data_parallel
+
+
+def check_heads(config: TrainConfig, model: ModelConfig) -> None:
+    """Refuse what the attention for machines without Transformer Engine can't do: it splits heads over the
+    context-parallel ranks. Raises UserError.
+    """
+    parallel = config.parallel
+    if model.num_attention_heads % (parallel.tensor * parallel.context):
+        raise UserError(
+            f"model.num_attention_heads {model.num_attention_heads} is not a multiple of parallel.tensor "
+            f"{parallel.tensor} x parallel.context {parallel.context}, which attention without Transformer Engine "
+            "needs; lower one of them"
+        )
 
 
 def _check_pipeline(config: TrainConfig, model: ModelConfig, num_micro_batches: int) -> None:
@@ -47,40 +74,53 @@ def _check_pipeline(config: TrainConfig, model: ModelConfig, num_micro_batches: 
             f"model.num_layers {model.num_layers} is not a multiple of parallel.pipeline {stages} x "
             f"parallel.virtual_pipeline {chunks}; lower one of them"
         )
-    if chunks > 1 and num_micro_batches % stages:
+    if config.data.packed and chunks > 1 and num_micro_batches % stages:
         raise UserError(
             f"parallel.virtual_pipeline {chunks} needs micro-batches in multiples of parallel.pipeline {stages}, but "
             f"there are {num_micro_batches} a step; change batch.global_batch_size or batch.micro_batch_size"
         )
 
 
-def _check_sequence_split(config: TrainConfig, model: ModelConfig) -> None:
-    parallel, data = config.parallel, config.data
+def micro_batch_multiple(config: TrainConfig) -> int:
+    """What a micro-batch's tokens must be a multiple of, to be split over ranks and rounded to FP8 there."""
+    parallel = config.parallel
+    ranks = parallel.context * (parallel.tensor if parallel.sequence else 1)
+    pieces = 2 * parallel.context if parallel.context > 1 else 1
+    return math.lcm(ranks * token_multiple(config.precision.fp8), pieces)
+
+
+def _check_sequence_split(config: TrainConfig) -> None:
+    parallel = config.parallel
     if parallel.sequence and parallel.tensor == 1:
         raise UserError("parallel.sequence needs parallel.tensor > 1; set it to false")
-    ranks = parallel.context * (parallel.tensor if parallel.sequence else 1)
-    if data.sequence_length * config.batch.micro_batch_size % ranks:
-        raise UserError(
-            f"data.sequence_length {data.sequence_length} is not a multiple of {ranks}, over which parallel.sequence "
-            "and parallel.context split it; change it"
-        )
-    fp8, multiple = config.precision.fp8, token_multiple(config.precision.fp8)
-    if (tokens := data.sequence_length * config.batch.micro_batch_size // ranks) % multiple:
-        raise UserError(
-            f"precision.fp8 {fp8} needs a multiple of {multiple} tokens on each rank, and there are {tokens}; set "
-            f"data.sequence_length to a multiple of {multiple * ranks}"
-        )
+    lengths = {"data.sequence_length": config.data.sequence_length}
+    if config.validation.data and config.validation.sequence_length is not None:
+        lengths["validation.sequence_length"] = config.validation.sequence_length
+    for name, length in lengths.items():
+        _check_split_of_micro_batches(config, name, length)
     if parallel.context == 1:
         return
     pieces = 2 * parallel.context
-    for name in ("document_multiple", "sequence_length"):
-        if getattr(data, name) % pieces:
+    for name, size in {"data.document_multiple": config.data.document_multiple, **lengths}.items():
+        if size % pieces:
             raise UserError(
-                f"parallel.context {parallel.context} cuts each document into {pieces} pieces, and data.{name} "
-                f"{getattr(data, name)} is not a multiple of that; set data.{name} to a multiple of {pieces}"
+                f"parallel.context {parallel.context} cuts each document into {pieces} pieces, and {name} {size} is "
+                f"not a multiple of that; set {name} to a multiple of {pieces}"
             )
-    if model.num_attention_heads % (parallel.tensor * parallel.context):
+
+
+def _check_split_of_micro_batches(config: TrainConfig, name: str, length: int) -> None:
+    """The tokens of micro-batches of sequences of ``length`` (key ``name``), over ranks and for FP8 there."""
+    parallel = config.parallel
+    ranks = parallel.context * (parallel.tensor if parallel.sequence else 1)
+    if length * config.batch.micro_batch_size % ranks:
         raise UserError(
-            f"model.num_attention_heads {model.num_attention_heads} is not a multiple of parallel.tensor "
-            f"{parallel.tensor} x parallel.context {parallel.context}; lower one of them"
+            f"{name} {length} is not a multiple of {ranks}, over which parallel.sequence and parallel.context split "
+            "it; change it"
+        )
+    fp8, multiple = config.precision.fp8, token_multiple(config.precision.fp8)
+    if (tokens := length * config.batch.micro_batch_size // ranks) % multiple:
+        raise UserError(
+            f"precision.fp8 {fp8} needs a multiple of {multiple} tokens on each rank, and there are {tokens}; set "
+            f"{name} to a multiple of {multiple * ranks}"
         )

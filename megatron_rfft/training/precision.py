@@ -1,4 +1,4 @@
-"""FP8: refused where it would silently be BF16, and named where it runs."""
+"""FP8 and determinism: refused where they would silently not be, and FP8 named where it runs."""
 
 from collections import Counter
 
@@ -8,13 +8,18 @@ from megatron_rfft.common.errors import UserError
 from megatron_rfft.mcore import HAVE_TE, ON_GPU, is_first_last_bf16_layer, te_extension
 from megatron_rfft.models.fp8 import unavailable
 from megatron_rfft.training.config import TrainConfig
+from megatron_rfft.training.determinism import check_environment
 from megatron_rfft.training.trainer import Trainer
 
 _FP8_CAPABILITY = (8, 9)
 
 
 def check_precision(config: TrainConfig) -> None:
-    """Raise UserError if this machine or config cannot run ``precision.fp8``: megatron-core would go on in BF16."""
+    """Raise UserError if this machine, its environment or the config cannot run what ``precision`` asks for: in place
+    of FP8 megatron-core would go on in BF16.
+    """
+    if config.precision.deterministic:
+        check_environment()
     recipe = config.precision.fp8
     if recipe == "none":
         return

@@ -8,11 +8,12 @@ from enum import IntEnum
 from functools import partial
 from typing import Any, ClassVar
 
+import numpy as np
 import torch
 
 from megatron_rfft.common.number_formats import NUMBER_FORMATS
 from megatron_rfft.data.dataset import PackedBatch, PackedDataset
-from megatron_rfft.data.sampling import micro_batches
+from megatron_rfft.data.sampling import deal_documents, micro_batches
 from megatron_rfft.mcore import (
     DistributedDataParallel,
     DistributedDataParallelConfig,
@@ -30,6 +31,7 @@ from megatron_rfft.models.config import ModelConfig
 from megatron_rfft.models.initialize import initialize_weights
 from megatron_rfft.training.config import TrainConfig
 from megatron_rfft.training.layout import on_device
+from megatron_rfft.training.layout_check import micro_batch_multiple
 from megatron_rfft.training.loss_table import LossTable, sum_over_data
 from megatron_rfft.training.optimizer import build_optimizer, build_scheduler, update_weights
 
@@ -140,8 +142,10 @@ class Trainer:
             context_parallel=parallel.context,
             sequence_parallel=parallel.sequence,
             recompute=self.config.memory.recompute,
+            recompute_layers=self.config.memory.recompute_layers,
             fp8=precision.fp8,
             fp8_first_last_bf16=precision.fp8_first_last_bf16,
+            deterministic=precision.deterministic,
         )
         self.stages = build_model(self.model_config, self.transformer_config)
         """This rank's chunks of the model: one, or ``parallel.virtual_pipeline`` of them."""
@@ -186,7 +190,7 @@ class Trainer:
 
     @property
     def consumed_samples(self) -> int:
-        """Sequences seen so far, over all ranks."""
+        """Sequences (or documents, without ``data.packed``) seen so far, over all ranks."""
         return self.step * self.config.batch.global_batch_size
 
     def run(self) -> None:
@@ -209,28 +213,27 @@ class Trainer:
         for chunk in self.model:
             chunk.zero_grad_buffer()
         self.optimizer.zero_grad()
-        loss, target_tokens = self._run_schedule(batches, self.config.data.sequence_length)
+        loss, target_tokens = self._run_schedule(batches)
         grad_norm, updated = update_weights(self.optimizer, partial(self._accepts, loss))
         self.scheduler.step(increment=self.config.batch.global_batch_size)
         self.step += 1
-        tokens = self.config.batch.global_batch_size * self.config.data.sequence_length
+        ranks = parallel_state.get_data_parallel_world_size()
+        tokens = ranks * len(batches) * len(batches[0].tokens)
         seconds = time.perf_counter() - started
         return StepMetrics(
             self.step, loss, target_tokens, grad_norm, lr, tokens, seconds, data_seconds, skipped=not updated
         )
 
-    def evaluate(
-        self, batches: Sequence[PackedBatch], sequence_length: int, table: LossTable | None = None
-    ) -> tuple[float, int]:
+    def evaluate(self, batches: Sequence[PackedBatch], table: LossTable | None = None) -> tuple[float, int]:
         """Mean loss per target token, and target tokens, of every data-parallel rank's ``batches``, without training.
 
-        Collective: each rank gives as many micro-batches. ``table`` gets the losses by task and length.
+        Collective: each rank gives as many micro-batches, all of one size. ``table`` gets losses by task and length.
         """
         training_table, self.loss_table = self.loss_table, table
         for chunk in self.model:
             chunk.eval()
         with torch.no_grad():
-            result = self._run_schedule(batches, sequence_length, forward_only=True)
+            result = self._run_schedule(batches, forward_only=True)
         for chunk in self.model:
             chunk.train()
         self.loss_table = training_table
@@ -249,16 +252,14 @@ class Trainer:
     def _accepts(self, loss: float, grad_norm: float) -> bool:
         return all(callback.accepts(self, loss, grad_norm) for callback in self.callbacks)
 
-    def _run_schedule(
-        self, batches: Sequence[PackedBatch], sequence_length: int, *, forward_only: bool = False
-    ) -> tuple[float, int]:
+    def _run_schedule(self, batches: Sequence[PackedBatch], *, forward_only: bool = False) -> tuple[float, int]:
         """Pass the micro-batches through the pipeline, accumulating gradients; mean loss and target tokens of all."""
         outputs = get_forward_backward_func()(
             forward_step_func=self._forward_step,
             data_iterator=[iter(batches) for _ in self.model],
             model=self.model,
             num_microbatches=len(batches),
-            seq_length=sequence_length * self.config.batch.micro_batch_size,
+            seq_length=len(batches[0].tokens),
             micro_batch_size=1,  # sequences of a micro-batch are laid end to end
             forward_only=forward_only,
         )
@@ -272,9 +273,20 @@ class Trainer:
         """This data-parallel rank's micro-batches of the next global batch, in an order that no layout changes."""
         batch = self.config.batch
         ranks, rank = parallel_state.get_data_parallel_world_size(), parallel_state.get_data_parallel_rank()
-        samples = (self.consumed_samples, batch.global_batch_size, batch.micro_batch_size)
-        for sequences in micro_batches(*samples, rank, ranks):
-            yield self.dataset.batch(sequences)
+        if self.config.data.packed:
+            samples = (self.consumed_samples, batch.global_batch_size, batch.micro_batch_size)
+            for sequences in micro_batches(*samples, rank, ranks):
+                yield self.dataset.batch(sequences)
+            return
+        documents = np.arange(self.consumed_samples, self.consumed_samples + batch.global_batch_size)
+        capacity = batch.micro_batch_size * self.config.data.sequence_length
+        # An interleaved pipeline takes its micro-batches by the number of its stages.
+        stages = self.config.parallel.pipeline if self.config.parallel.virtual_pipeline > 1 else 1
+        parts, tokens = deal_documents(
+            self.dataset.room(documents), capacity, micro_batch_multiple(self.config), ranks * stages
+        )
+        for part in parts[rank::ranks]:
+            yield self.dataset.batch(documents[part], tokens)
 
     def _forward_step(self, batches: Iterator[PackedBatch], model: DistributedDataParallel):
         batch = next(batches)

@@ -16,19 +16,11 @@ def open_validation(config: TrainConfig, train: PackedDataset) -> PackedDataset 
             raise UserError("validation.patience is set without validation.data; give its data sets")
         return None
     length = section.sequence_length or config.data.sequence_length
-    parallel = config.parallel
-    pieces = (parallel.tensor if parallel.sequence else 1) * (2 * parallel.context if parallel.context > 1 else 1)
-    if length % pieces:
-        raise UserError(
-            f"validation.sequence_length {length} is not a multiple of {pieces}, into which parallel.sequence and "
-            "parallel.context split it; change it"
-        )
     try:
         dataset = PackedDataset(
             section.data,
             length,
             config.run.seed,
-            config.data.packed,
             cache=config.data.cache,
             document_multiple=config.data.document_multiple,
         )

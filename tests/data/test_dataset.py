@@ -4,11 +4,13 @@ from itertools import pairwise
 
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from megatron_rfft.common.errors import UserError
 from megatron_rfft.data.blend import DataSource
 from megatron_rfft.data.dataset import PackedDataset
-from megatron_rfft.data.sampling import micro_batches
+from megatron_rfft.data.sampling import deal_documents, micro_batches
 
 SEQUENCE = 384
 
@@ -67,6 +69,29 @@ def test_unpacked_sequences_hold_one_document_each(small_data):
     dataset = PackedDataset([small_data.prefix], SEQUENCE, seed=3, packed=False)
     assert dataset.epoch_length == len(dataset.parts[0])
     assert {len(dataset.documents_in(i)) for i in range(20)} == {1}
+
+
+def test_documents_laid_end_to_end_are_those_of_padded_sequences(small_data):
+    dataset = PackedDataset([small_data.prefix], SEQUENCE, seed=3, packed=False, document_multiple=4)
+    apart, together = dataset.batch([5, 3, 8]), dataset.batch([5, 3, 8], tokens=1024)
+    room = dataset.room([5, 3, 8]).tolist()
+    assert together.cu_seqlens.tolist() == [0, room[0], room[0] + room[1], sum(room), 1024]
+    assert together.max_seqlen == max(*room, 1024 - sum(room))
+    starts = zip(np.cumsum([0, *room]), range(0, 3 * SEQUENCE, SEQUENCE), room, strict=False)
+    for here, there, tokens in starts:
+        for name in ("tokens", "labels", "loss_mask", "position_ids", "cells"):
+            mine, other = getattr(together, name), getattr(apart, name)
+            assert mine[here : here + tokens].tolist() == other[there : there + tokens].tolist(), name
+    assert not together.loss_mask[sum(room) :].any()
+    assert len(dataset.batch([5, 3, 8], tokens=sum(room)).cu_seqlens) == 4, "no padding, no document for it"
+    with pytest.raises(ValueError, match=f"documents of {sum(room)} tokens in a micro-batch of {sum(room) - 1}"):
+        dataset.batch([5, 3, 8], tokens=sum(room) - 1)
+
+
+def test_a_micro_batch_may_hold_no_document(small_data):
+    empty = PackedDataset([small_data.prefix], SEQUENCE, seed=3, packed=False).batch([], tokens=16)
+    assert empty.cu_seqlens.tolist() == [0, 16]
+    assert not any(values.any() for values in (empty.tokens, empty.labels, empty.loss_mask, empty.cells))
 
 
 def test_too_long_documents_are_refused(small_data):
@@ -142,6 +167,38 @@ def test_a_resumed_run_of_another_size_sees_the_remaining_samples_once(small_dat
     for begin, finish in pairwise(epochs):
         documents = np.concatenate([resumed.documents_in(i) for i in range(begin, finish)])
         assert sorted(documents.tolist()) == list(range(len(resumed.lengths)))
+
+
+@settings(deadline=None)
+@given(
+    lengths=st.lists(st.integers(1, 96), max_size=40),
+    multiple=st.sampled_from([1, 4, 16]),
+    sixteens=st.integers(6, 20),
+    batches=st.integers(1, 6),
+)
+def test_documents_are_dealt_out_once_evenly_and_to_few_micro_batches(lengths, multiple, sixteens, batches):
+    documents, capacity = np.array(lengths, np.int64), 16 * sixteens
+    parts, tokens = deal_documents(documents, capacity, multiple, batches)
+    assert sorted(np.concatenate(parts).tolist()) == list(range(len(lengths)))
+    assert all((np.diff(part) > 0).all() for part in parts)
+    assert len(parts) % batches == 0
+    assert tokens % multiple == 0
+    loads = [int(documents[part].sum()) for part in parts]
+    assert max(loads) <= tokens <= capacity
+    assert tokens - max(loads) < multiple or not lengths
+    assert max(loads) <= sum(lengths) / len(parts) + max(lengths, default=0)
+    # Any micro-batch but those of the last round has company: two of them would not fit in one.
+    if len(parts) > batches:
+        assert sum(lengths) > capacity * (len(parts) - batches) / 2
+    again, _ = deal_documents(documents, capacity, multiple, batches)
+    assert [part.tolist() for part in parts] == [part.tolist() for part in again]
+
+
+def test_what_cannot_be_dealt_out_is_refused():
+    with pytest.raises(ValueError, match="documents of up to 17 tokens"):
+        deal_documents(np.array([3, 17]), 16, 1, 1)
+    with pytest.raises(ValueError, match="24 of a multiple of 16"):
+        deal_documents(np.array([3, 17]), 24, 16, 1)
 
 
 def test_a_batch_that_does_not_divide_is_refused():

@@ -70,7 +70,7 @@ def test_a_resumed_run_equals_a_whole_one_to_the_last_bit(work, precision):
     assert result["bit_equal"], result
 
 
-@pytest.mark.parametrize("layout", ["tp8", "tp4-pp4"])
+@pytest.mark.parametrize("layout", ["tp8", "tp4-pp4", *(f"tp8-{precision}" for precision in FP8)])
 def test_the_peak_memory_of_a_rank_of_64_is_the_planned_one(work, layout):
     result = check(f"memory-32b-{layout}", work)
     assert result["within"], result

@@ -9,13 +9,12 @@ import contextlib
 import json
 import math
 import sys
-from dataclasses import replace
 from pathlib import Path
 
 import torch
 
 from megatron_rfft.common.errors import CommandFailed
-from megatron_rfft.data.dataset import PackedBatch
+from megatron_rfft.data.dataset import PackedBatch, PackedDataset
 from megatron_rfft.mcore import dist_checkpointing
 from megatron_rfft.train import make_callbacks
 from megatron_rfft.training.checkpoint import CheckpointSave
@@ -92,16 +91,15 @@ def attempt(config: TrainConfig, spoilt: int, last: int | None) -> Trainer:
 
 def losses_one_by_one(trainer: Trainer, config: TrainConfig) -> list[list]:
     """[task, length, loss sum, target tokens] of each validation document, alone in its forward pass."""
-    alone = replace(config, data=replace(config.data, packed=False), batch=replace(config.batch, micro_batch_size=1))
-    dataset = open_validation(alone, open_validation(config, config.data.open(config.run.seed)))
-    trainer.config = alone
+    length = config.validation.sequence_length or config.data.sequence_length
+    multiple = config.data.document_multiple
+    dataset = PackedDataset(config.validation.data, length, config.run.seed, False, document_multiple=multiple)
     rows = []
     for sequence in range(dataset.epoch_length):
-        loss, tokens = trainer.evaluate([dataset.batch([sequence])], dataset.sequence_length)
+        loss, tokens = trainer.evaluate([dataset.batch([sequence])])
         (document,) = dataset.documents_in(sequence).tolist()
         row = dataset.parts[0].rows[document]
         rows.append([dataset.parts[0].manifest["tasks"][row["task"]], int(row["length"]), loss * tokens, tokens])
-    trainer.config = config
     return rows
 
 

@@ -16,6 +16,9 @@ STEPS, CHECKPOINT = 6, 3
 PADDED = ["--data.document_multiple", "4"]
 """Context parallelism cuts each document into four pieces; its reference packs the same."""
 
+DOCUMENTS = ["--data.packed=false", "--batch.global_batch_size=9", *PADDED]
+"""Steps of nine documents, which no number of ranks divides."""
+
 LLAMA = ["--model.architecture=llama", "--model.rope_scaling_factor=8", "--model.tie_embeddings=false"]
 
 QWEN3 = ["--model.architecture=qwen3", "--model.head_dim=16", *PADDED]
@@ -28,8 +31,10 @@ LAYOUTS = {
         "one process, Llama": LLAMA,
         "one process, Qwen3": QWEN3,
         "one process, padded documents": PADDED,
+        "one process, by documents": DOCUMENTS,
         "selective recompute": ["--memory.recompute", "selective"],
         "full recompute": ["--memory.recompute", "full"],
+        "selective recompute of a layer": ["--memory.recompute=selective", "--memory.recompute_layers=1"],
     },
     2: {
         "DP2": [],
@@ -37,9 +42,17 @@ LAYOUTS = {
         "DP2, no overlap": ["--parallel.overlap", "false"],
         "PP2": ["--parallel.pipeline", "2"],
         "PP2 x VPP2": ["--parallel.pipeline", "2", "--parallel.virtual_pipeline", "2"],
+        "PP2, full recompute of a layer": [
+            "--parallel.pipeline=2",
+            "--memory.recompute=full",
+            "--memory.recompute_layers=1",
+        ],
         "TP2": ["--parallel.tensor", "2"],
         "TP2 + SP": ["--parallel.tensor", "2", "--parallel.sequence", "true"],
+        "TP2, deterministic": ["--parallel.tensor", "2", "--precision.deterministic", "true"],
         "CP2": ["--parallel.context", "2", *PADDED],
+        "DP2, by documents": DOCUMENTS,
+        "PP2 x VPP2, by documents": ["--parallel.pipeline=2", "--parallel.virtual_pipeline=2", *DOCUMENTS],
         "TP2, Qwen3": ["--parallel.tensor", "2", *QWEN3],
         "TP2 + SP, Qwen3": ["--parallel.tensor", "2", "--parallel.sequence", "true", *QWEN3],
         "PP2 x VPP2, Qwen3": ["--parallel.pipeline", "2", "--parallel.virtual_pipeline", "2", *QWEN3],
@@ -47,6 +60,12 @@ LAYOUTS = {
     4: {
         "TP2 x PP2": ["--parallel.tensor", "2", "--parallel.pipeline", "2"],
         "TP2 x CP2 + SP": ["--parallel.tensor=2", "--parallel.context=2", "--parallel.sequence=true", *PADDED],
+        "TP2 x CP2 + SP, by documents": [
+            "--parallel.tensor=2",
+            "--parallel.context=2",
+            "--parallel.sequence=true",
+            *DOCUMENTS,
+        ],
         "TP2 x CP2, Qwen3": ["--parallel.tensor=2", "--parallel.context=2", *QWEN3],
     },
 }
@@ -65,8 +84,9 @@ def reference_of(name: str) -> str | None:
     overrides = next(layouts[name] for layouts in LAYOUTS.values() if name in layouts)
     if name.startswith("one process"):
         return None
-    if name.endswith("Qwen3"):
-        return "one process, Qwen3"
+    for suffix in ("Qwen3", "by documents"):
+        if name.endswith(suffix):
+            return f"one process, {suffix}"
     return "one process, padded documents" if PADDED[0] in overrides else "one process"
 
 

@@ -50,6 +50,7 @@ def refused(*arguments) -> str:
             "can't run here: this machine has no GPU; set",
         ),
         (["--memory.recompute", "some"], "memory.recompute is 'some'; it must be 'none', 'selective' or 'full'"),
+        (["--memory.recompute_layers", "2"], "memory.recompute_layers is 2, but memory.recompute is none"),
         (["steps=3"], "unexpected argument 'steps=3'"),
         (["--run.steps", "[1"], "--run.steps '[1' is not valid YAML"),
         (["--run.output", f"{__file__}/run"], "test_command.py/run/checkpoints cannot be written to (Not a directory)"),
@@ -57,6 +58,18 @@ def refused(*arguments) -> str:
 )
 def test_wrong_input_is_named_with_its_mend(config_file, overrides, expected):
     assert expected in refused(config_file, *overrides)
+
+
+def test_heads_that_the_attention_of_a_cpu_cannot_split_are_refused(config_file, monkeypatch):
+    monkeypatch.setenv("WORLD_SIZE", "3")
+    cut_in_three = ["--parallel.context=3", "--data.document_multiple=6"]
+    assert "num_attention_heads 4 is not a multiple of parallel.tensor 1 x" in refused(config_file, *cut_in_three)
+
+
+def test_an_environment_that_allows_any_order_of_sums_is_refused(config_file, monkeypatch):
+    monkeypatch.setenv("NCCL_ALGO", "NVLS")
+    told = refused(config_file, "--precision.deterministic", "true")
+    assert "precision.deterministic is true, but the environment has NCCL_ALGO=NVLS; unset it, or set it to" in told
 
 
 def test_a_missing_config_is_named(tmp_path):

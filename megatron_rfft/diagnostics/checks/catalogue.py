@@ -37,7 +37,9 @@ def catalogue() -> dict[str, Check]:
     for precision in PRECISIONS:
         checks[f"resume-{precision}"] = partial(_call, "runs", "check_resume", precision)
     for layout in ("tp8", "tp4-pp4", "tp2-pp8"):
-        checks[f"memory-32b-{layout}"] = partial(_call, "memory", "check_memory", layout)
+        checks[f"memory-32b-{layout}"] = partial(_call, "memory", "check_memory", layout, "bf16")
+    for precision in FP8:
+        checks[f"memory-32b-tp8-{precision}"] = partial(_call, "memory", "check_memory", "tp8", precision)
     for precision in PRECISIONS:
         checks[f"losses-{precision}"] = partial(_call, "runs", "check_losses", precision)
     return checks

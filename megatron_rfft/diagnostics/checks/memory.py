@@ -20,9 +20,10 @@ LAYOUTS = {"tp8": (8, 1), "tp4-pp4": (4, 4), "tp2-pp8": (2, 8)}
 is data parallel."""
 
 
-def check_memory(settings: Settings, layout: str) -> dict[str, Any]:
+def check_memory(settings: Settings, layout: str, precision: str) -> dict[str, Any]:
     """Rank 0 of 64 of Qwen2.5-32B: CUDA's peak in two training steps against the plan, without the plan's allowance for
-    what lies outside torch. On a CPU nothing is trained: parameters, gradients and optimizer states are counted.
+    what lies outside torch. On a CPU nothing is trained: parameters, gradients and optimizer states are counted (there
+    is no FP8 there: Refused).
     """
     if importlib.util.find_spec("megatron_rfft.planning") is None:
         raise Refused("this version has no megatron_rfft.planning")
@@ -37,7 +38,7 @@ def check_memory(settings: Settings, layout: str) -> dict[str, Any]:
     config = run_config(
         settings,
         model,
-        "bf16",
+        precision,
         name="memory",
         steps=2,
         parallel={"tensor": tensor, "pipeline": pipeline, "sequence": True},
@@ -49,7 +50,13 @@ def check_memory(settings: Settings, layout: str) -> dict[str, Any]:
     counted = _construct(settings, config)
     states = ("parameters", "gradients", "optimizer")
     exact = all(counted[name] == getattr(planned, name) for name in states)
-    result = {"layout": layout, "planned": asdict(planned), "counted": counted, "states_equal": exact}
+    result = {
+        "layout": layout,
+        "precision": precision,
+        "planned": asdict(planned),
+        "counted": counted,
+        "states_equal": exact,
+    }
     if counted["peak"] is None:
         return result
     expected = planned.total - planned.overhead

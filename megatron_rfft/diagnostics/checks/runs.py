@@ -36,7 +36,7 @@ def rule_traces(settings: Settings) -> Path:
     return prefix
 
 
-def _run(settings: Settings, precision: str, name: str, steps: int, **sections: Any):
+def _run(settings: Settings, precision: str, name: str, steps: int, /, **sections: Any):
     """The config of a run on rule traces, and its data set."""
     config = run_config(
         settings,
@@ -72,17 +72,10 @@ class _Killed(Exception):
     """Stands for a process that ends between two steps."""
 
 
-@contextlib.contextmanager
-def _deterministic_attention():
-    """Have models that are built meanwhile attend by kernels that add in a fixed order: the faster ones do not."""
-    with mock.patch.dict(os.environ, {"NVTE_ALLOW_NONDETERMINISTIC_ALGO": "0"}):
-        yield
-
-
 def check_resume(settings: Settings, precision: str) -> dict[str, Any]:
     """Ten steps whole, and the same with a kill after six and the checkpoint of five: must be equal to the last bit."""
     steps, checkpoint, kill = 10, 5, 6
-    with _deterministic_attention():
+    with mock.patch.dict(os.environ):  # which precision.deterministic changes
         whole = _attempts(settings, precision, "whole", steps, checkpoint, [None])
         killed, resumed = _attempts(settings, precision, "killed", steps, checkpoint, [kill, None])
     expected = whole[0][checkpoint:]
@@ -116,7 +109,7 @@ def _attempts(
     shutil.rmtree(output, ignore_errors=True)
     attempts = []
     for last in kills:
-        config, dataset = _run(settings, precision, output.name, steps)
+        config, dataset = _run(settings, precision, output.name, steps, precision={"deterministic": True})
         recorder = Recorder(last)
         saving = Checkpointing(output / "checkpoints", interval, 9)
         with trainer_of(config, dataset, [saving, recorder]) as trainer, contextlib.suppress(_Killed):

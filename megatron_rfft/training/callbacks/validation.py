@@ -34,7 +34,7 @@ class Validation(Callback):
             return
         table = LossTable(self.dataset.cells)
         batches = list(self._batches(trainer.config.batch.micro_batch_size))
-        loss, target_tokens = trainer.evaluate(batches, self.dataset.sequence_length, table)
+        loss, target_tokens = trainer.evaluate(batches, table)
         better = self.history.update(trainer.step, loss, self.settings.min_delta)
         trainer.save_requested |= better
         reason = self.history.reason_to_stop(self.settings.patience)
