@@ -24,10 +24,10 @@ from torch.distributed.checkpoint.metadata import (
     TensorStorageMetadata,
 )
 
+from megatron_rfft.common.hashed_file import HashedFile
 from megatron_rfft.common.restart import Work
-from megatron_rfft.conversion.storage.hashed_file import HashedFile
+from megatron_rfft.common.tensor_file import write_tensor
 from megatron_rfft.conversion.storage.stored import Passing, Rows, contents
-from megatron_rfft.conversion.storage.tensor_file import write_tensor
 from megatron_rfft.conversion.storage.written_files import WrittenFile, in_files, write_files
 from megatron_rfft.mcore import dist_checkpointing
 from megatron_rfft.models.build import build_model, transformer_config

@@ -9,8 +9,8 @@ from collections.abc import Iterable
 
 import torch
 
-from megatron_rfft.conversion.storage.hashed_file import HashedFile
-from megatron_rfft.conversion.storage.restricted import STORAGES
+from megatron_rfft.common.hashed_file import HashedFile
+from megatron_rfft.common.restricted import STORAGES
 
 _ALIGNMENT = 64  # torch's, of the values
 _VALUES = "archive/data/0"
