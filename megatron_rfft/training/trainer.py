@@ -119,6 +119,8 @@ class Trainer:
     """Optimizer steps done."""
     stopping: str = ""
     """Set by a callback, on every rank alike: why to end after this step."""
+    hurry: bool = False
+    """Set by a callback with ``stopping``: the processes are going to be ended soon."""
     save_requested: bool = False
     """Set by a callback, on every rank alike: save after this step."""
     loss_table: LossTable | None = None
@@ -155,6 +157,11 @@ class Trainer:
         self.optimizer = build_optimizer(self.config, self.model)
         self.scheduler = build_scheduler(self.config, self.optimizer)
         self._connect_schedule()
+        self.note_progress("")
+
+    def note_progress(self, waiting_for: str) -> None:
+        """Say that the run is alive although no step ends, and what it waits for; empty: for nothing any more."""
+        self.waiting_for, self.last_progress = waiting_for, time.monotonic()
 
     def _data_parallel(self, stage: GPTModel, *, first: bool) -> DistributedDataParallel:
         """The chunk, cast and wrapped so that gradients are summed over data-parallel ranks."""

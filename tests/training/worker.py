@@ -42,7 +42,7 @@ def attempt(config: TrainConfig, last: int | None) -> list[list[float]]:
     initialize_parallel(config, model)
     recorder = Recorder(last)
     folder = Path(config.run.output) / "checkpoints"
-    saving = Checkpointing(folder, config.checkpoint.interval, config.checkpoint.keep, config.checkpoint.load)
+    saving = Checkpointing(folder, config.checkpoint)
     trainer = Trainer(config, model, dataset, [saving, recorder])
     with contextlib.suppress(Killed):
         trainer.run()
