@@ -33,10 +33,9 @@ from megatron_rfft.common.files import read_json, write_json
 from megatron_rfft.corpus import CorpusConfig, generate_corpus, read_records
 from megatron_rfft.diagnostics.checks.provenance import commit
 from megatron_rfft.mcore import ON_GPU
-from megatron_rfft.mcore.saving import StateSaver
 from megatron_rfft.tokenization.sentencepiece_train import train_sentencepiece
 from megatron_rfft.tokenization.tokenize import tokenize_corpus
-from megatron_rfft.training.checkpoint import load_checkpoint, newest_checkpoint, save_checkpoint, state_saver
+from megatron_rfft.training.checkpoint import TrainerSaver, load_checkpoint, newest_checkpoint
 from megatron_rfft.training.checkpoint_files import STATE
 from megatron_rfft.training.config_reader import config_from_dict
 from megatron_rfft.training.layout import destroy_parallel, initialize_parallel
@@ -104,8 +103,8 @@ def measure_rank(spec_file: Path) -> None:
     initialize_parallel(config, model)
     trainer = Trainer(config, model, dataset)
     trainer.train_step()
-    folder, saver = Path(config.run.output) / "checkpoints", state_saver(trainer)
-    rows = [{**_save(trainer, folder, saver), **_others(trainer, folder, saver)} for _ in range(spec["rounds"] + 1)]
+    folder, saver = Path(config.run.output) / "checkpoints", TrainerSaver(trainer)
+    rows = [{**_save(folder, saver), **_others(trainer, folder, saver)} for _ in range(spec["rounds"] + 1)]
     if torch.distributed.get_rank() == 0:
         path = newest_path(folder)
         size = sum(file.stat().st_size for file in (path / STATE).iterdir())
@@ -127,11 +126,11 @@ def _slowest(**values: float) -> dict[str, float]:
     return dict(zip(values, found.tolist(), strict=True))
 
 
-def _save(trainer: Trainer, folder: Path, saver: StateSaver) -> dict[str, float]:
+def _save(folder: Path, saver: TrainerSaver) -> dict[str, float]:
     torch.distributed.barrier()
     with Peak() as peak:
         started = time.perf_counter()
-        save = save_checkpoint(trainer, folder, saver)
+        save = saver.start(folder)
         blocked = time.perf_counter() - started
         save.finish()
         seconds = time.perf_counter() - started
@@ -153,7 +152,7 @@ def _copy_seconds(size: int) -> float:
     return (time.perf_counter() - started) / 4 * size / _SAMPLE
 
 
-def _others(trainer: Trainer, folder: Path, saver: StateSaver) -> dict[str, float]:
+def _others(trainer: Trainer, folder: Path, saver: TrainerSaver) -> dict[str, float]:
     """Copies by `cp`, cold and warm, and a load."""
     copies: list[Any] = [None]
     if torch.distributed.get_rank() == 0:

@@ -22,6 +22,7 @@ from megatron.core.dist_checkpointing.mapping import ShardedTensorFactory
 from megatron.core.dist_checkpointing.utils import extract_sharded_tensors_and_factories
 from megatron.core.optimizer import distrib_optimizer
 from megatron.core.optimizer.distrib_optimizer import DistributedOptimizer
+from megatron.core.optimizer.optimizer import MegatronOptimizer
 
 Box = tuple[tuple[int, ...], tuple[int, ...]]
 """Offset and size along each axis."""
@@ -56,6 +57,28 @@ def install() -> None:
     DistributedOptimizer.load_parameter_state_from_fully_reshardable = _take_loaded
 
 
+def held_weights(optimizer: MegatronOptimizer, weights: dict[str, list[dict]]) -> dict[str, list[dict]]:
+    """Of the sharded ``weights``, what a rank saves: of a parameter whose updates are split over data-parallel ranks
+    the stretch that this one has updated, which it need not have gathered from the others for that.
+    """
+    parts = [part for part in getattr(optimizer, "chained_optimizers", [optimizer]) if hasattr(part, "gbuf_ranges")]
+    split = {param for part in parts for buffer in part.buffers for param in buffer.param_index_map}
+    held = {param: (start, stop) for part in parts for _, param, start, stop in _held(part)}
+    return {key: [_held_of(chunk, split, held) for chunk in chunks] for key, chunks in weights.items()}
+
+
+def _held_of(chunk: dict[str, Any], split: set[Tensor], held: dict[Tensor, tuple[int, int]]) -> dict[str, Any]:
+    found = {}
+    for name, described in chunk.items():
+        param = described.data
+        if not isinstance(param, Tensor) or param not in split:
+            found[name] = described
+        elif param in held:
+            start, stop = held[param]
+            found[name] = _cut(_whole_parts(described), "", param.detach().view(-1)[start:stop], start, stop)
+    return found
+
+
 def _sharded_states(
     self: DistributedOptimizer, model_state: dict, is_loading: bool = False, metadata: dict | None = None
 ) -> dict[int, dict[str, list[ShardedTensor]]]:
@@ -65,7 +88,8 @@ def _sharded_states(
     for number, param, start, stop in _held(self):
         values = self._get_main_param_and_optimizer_states(param)
         parts = _whole_parts(described[param])
-        found[number] = {key: _cut(parts, key, values[key].detach(), start, stop) for key in _keys(self)}
+        prefixes = {key: f"optimizer.state.{key}." for key in _keys(self)}
+        found[number] = {key: _cut(parts, prefixes[key], values[key].detach(), start, stop) for key in prefixes}
     return found
 
 
@@ -109,7 +133,7 @@ def _whole_parts(described: ShardedTensor | ShardedTensorFactory) -> list[tuple[
 
 
 def _cut(
-    parts: list[tuple[int, ShardedTensor]], key: str, values: Tensor, start: int, stop: int
+    parts: list[tuple[int, ShardedTensor]], prefix: str, values: Tensor, start: int, stop: int
 ) -> list[ShardedTensor]:
     """``values``, which are those from ``start`` to ``stop`` of a parameter, as boxes of its ``parts``."""
     found, place = [], 0
@@ -118,18 +142,18 @@ def _cut(
         low, high = max(start - begin, 0), min(stop - begin, math.prod(shape))
         for offsets, sizes in boxes(shape, low, high) if low < high else ():
             size = math.prod(sizes)
-            found.append(_box(part, key, values.view(-1)[place : place + size], offsets, sizes))
+            found.append(_box(part, prefix, values.view(-1)[place : place + size], offsets, sizes))
             place += size
     assert place == values.numel(), parts
     return found
 
 
-def _box(part: ShardedTensor, key: str, values: Tensor, offsets: tuple, sizes: tuple) -> ShardedTensor:
+def _box(part: ShardedTensor, prefix: str, values: Tensor, offsets: tuple, sizes: tuple) -> ShardedTensor:
     stacked = part.prepend_axis_num
     shape = (1,) * stacked + sizes
     places = zip(part.global_offset[stacked:], offsets, strict=True)
     changed: dict[str, Any] = {
-        "key": f"optimizer.state.{key}.{part.key}",
+        "key": prefix + part.key,
         "data": values.view(shape),
         "dtype": values.dtype,
         "local_shape": shape,

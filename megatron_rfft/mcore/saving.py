@@ -12,7 +12,7 @@ import math
 import pickle
 import threading
 from collections import deque
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
@@ -86,25 +86,20 @@ class StateSaver:
     """Saves states of the same structure again and again: each rank writes its share, copied to memory of its own.
 
     The first save plans who writes what, with all ranks, and takes the memory; the others only copy. There is one save
-    at a time. ``content`` says what the states are, for who loads them. ``describe_weights`` gives the part of the
-    state whose tensors stay where they are as long as the saver is used: it is asked once.
+    at a time. ``content`` says what the states are, for who loads them. ``weights`` is the part of the state whose
+    tensors stay where they are as long as the saver is used.
     """
 
-    def __init__(self, content: dict[str, Any], describe_weights: Callable[[], dict] = dict):
-        self._content, self._describe_weights = content, describe_weights
+    def __init__(self, content: dict[str, Any], weights: dict | None = None):
+        self._content, self._weights = content, weights or {}
         self._files: list[_File] | None = None
         self._plans: list[list[_File]] = []  # of every rank, on the first
         self._metadata: Metadata | None = None
         self._memory = torch.empty(0, dtype=torch.uint8)
 
     @cached_property
-    def weights(self) -> dict:
-        """The part of the state that is described once."""
-        return self._describe_weights()
-
-    @cached_property
     def _weight_values(self) -> dict[MetadataIndex, Any]:
-        return _values(_copied(self.weights))
+        return _values(_copied(self._weights))
 
     @property
     def host_bytes(self) -> int:
@@ -118,7 +113,7 @@ class StateSaver:
         When it returns, training may change both.
         """
         if self._files is None:
-            self._plan(_copied({**self.weights, **state}), folder)
+            self._plan(_copied({**self._weights, **state}), folder)
         objects = self._copy(state)
         return StateWriter(folder, self._files, objects)
 
@@ -317,7 +312,7 @@ class StateWriter:
     def _append(self, file: HashedFile, entry: _Entry, number: int) -> None:
         if entry.is_tensor:
             values = self._pieces(entry.view, number)
-            write_tensor(file, entry.item.tensor_data.chunk.sizes, entry.view.dtype, values)
+            write_tensor(file, entry.item.tensor_data.chunk.sizes, entry.view.dtype, values, crc=False)
         else:
             file.write(self._objects[entry.item.index])
 

@@ -1,7 +1,7 @@
 """What checkpoints take: memory of the hosts, seconds without training, bytes by rank, and whether a signal is enough.
 
-Bytes follow from what each rank holds (``mcore/optimizer_shards.py``): its shard of the optimizer's states, and an
-equal share of its stage's weights. Seconds are these bytes over rates: of the file system, which is given, and of the
+Bytes follow from what each rank holds (``mcore/optimizer_shards.py``): its shard of the optimizer's states and of
+the weights, of what is whole on all an equal share. Seconds are these bytes over rates: of the file system, which is given, and of the
 GPU's link to its host, of which half is assumed.
 """
 
@@ -61,11 +61,13 @@ def plan_checkpoints(
 def _rank_bytes(model: ModelConfig, work: Workload, layout: Layout, stage: int) -> int:
     """The share of the first tensor-parallel rank, which also writes what all of them have."""
     parameters = stage_parameters(model, work, layout, stage)
-    held = sum(one.numel for one in parameters if one.trained) // layout.shards
+    trained = sum(one.numel for one in parameters if one.trained)
+    held = trained // layout.shards
     if work.distributed_optimizer:
         _, _, states = state_bytes(model, work, layout, stage)
         held = states // (12 if work.dtype == "bf16" else 8)
-    return held * _state_width(work) + _saved_elements(parameters, work) * work.width // layout.shards
+    others = (_saved_elements(parameters, work) - trained) // layout.shards
+    return held * (_state_width(work) + work.width) + others * work.width
 
 
 def _state_width(work: Workload) -> int:

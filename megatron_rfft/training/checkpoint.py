@@ -16,6 +16,7 @@ from megatron_rfft.data.blend import DataSource
 from megatron_rfft.data.documents import Documents
 from megatron_rfft.mcore import GPTModel
 from megatron_rfft.mcore.loading import load_state
+from megatron_rfft.mcore.optimizer_shards import held_weights
 from megatron_rfft.mcore.saving import StateSaver
 from megatron_rfft.models import adapters
 from megatron_rfft.models.adapter_config import AdapterConfig
@@ -57,35 +58,39 @@ def content_metadata() -> dict[str, Any]:
     }
 
 
-def state_saver(trainer: Trainer) -> StateSaver:
-    """What all saves of ``trainer`` have in common."""
-    return StateSaver(content_metadata(), lambda: model_state(trainer.stages))
+class TrainerSaver:
+    """Saves the whole state of ``trainer``, again and again; the plan and the memory stay from one save to the next."""
 
+    def __init__(self, trainer: Trainer):
+        self._trainer, self._weights = trainer, model_state(trainer.stages)
+        self._saver = StateSaver(content_metadata(), held_weights(trainer.optimizer, self._weights))
 
-def save_checkpoint(
-    trainer: Trainer, folder: Path, saver: StateSaver, completed: Callable[[], None] = lambda: None
-) -> CheckpointSave:
-    """Begin to save the whole training state as ``folder/step-XXXXXXXX``; collective over all ranks.
+    @property
+    def host_bytes(self) -> int:
+        """Size of this rank's copy in host memory, after the first save."""
+        return self._saver.host_bytes
 
-    Training may go on when it returns. ``saver`` (of state_saver) keeps the plan and the memory from one save to the
-    next one; ``completed`` is called on the first rank when the checkpoint is there.
-    """
-    final = folder / checkpoint_name(trainer.step)
-    trainer.synchronize_parameters()
-    training = {"steps": trainer.step, "seed": trainer.config.run.seed, "consumed_samples": trainer.consumed_samples}
-    return CheckpointSave(
-        final,
-        _optimizer_state(trainer, saver.weights, is_loading=False),
-        lambda hf: _write_hf_folder(trainer, hf, training),
-        saver,
-        completed=completed,
-        step=trainer.step,
-        consumed_samples=trainer.consumed_samples,
-        model=trainer.model_config.as_dict(),
-        config=trainer.config.as_dict(),
-        callbacks=copy.deepcopy(trainer.callback_states()),
-        **_adapter_section(trainer, final),
-    )
+    def start(self, folder: Path, completed: Callable[[], None] = lambda: None) -> CheckpointSave:
+        """Begin to save as ``folder/step-XXXXXXXX``; collective over all ranks.
+
+        Training may go on when it returns. ``completed`` is called on the first rank when the checkpoint is there.
+        """
+        trainer, config = self._trainer, self._trainer.config
+        final = folder / checkpoint_name(trainer.step)
+        told = {"steps": trainer.step, "seed": config.run.seed, "consumed_samples": trainer.consumed_samples}
+        return CheckpointSave(
+            final,
+            _optimizer_state(trainer, self._weights, is_loading=False),
+            lambda hf: _write_hf_folder(trainer, hf, told),
+            self._saver,
+            completed=completed,
+            step=trainer.step,
+            consumed_samples=trainer.consumed_samples,
+            model=trainer.model_config.as_dict(),
+            config=config.as_dict(),
+            callbacks=copy.deepcopy(trainer.callback_states()),
+            **_adapter_section(trainer, final),
+        )
 
 
 def _adapter_section(trainer: Trainer, final: Path) -> dict[str, Any]:

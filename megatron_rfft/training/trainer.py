@@ -185,12 +185,6 @@ class Trainer:
             hooks = [chunk.no_sync for chunk in self.model]
             config.no_sync_func = hooks[0] if len(hooks) == 1 else hooks
 
-    def synchronize_parameters(self) -> None:
-        """Have the last step's parameters everywhere: under overlap they are gathered only with the next forward."""
-        for chunk in self.model:
-            if chunk.ddp_config.overlap_param_gather:
-                chunk.start_param_sync(force_sync=True)
-
     @property
     def consumed_samples(self) -> int:
         """Sequences seen so far, over all ranks."""

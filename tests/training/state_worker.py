@@ -23,7 +23,7 @@ from megatron_rfft.training.config_reader import load_config
 from megatron_rfft.training.layout import destroy_parallel, initialize_parallel
 from megatron_rfft.training.trainer import Callback, StepMetrics, Trainer
 from tests.training.conftest import CHECKPOINT
-from tests.training.worker import Killed
+from tests.training.worker import Killed, gather_parameters
 
 
 def digest(value: object) -> str:
@@ -78,6 +78,7 @@ class Witness(Callback):
 
     def _note(self, trainer: Trainer) -> None:
         if trainer.step == CHECKPOINT:
+            gather_parameters(trainer)
             self.states.append(whole_state(trainer))
 
     def on_start(self, trainer: Trainer) -> None:

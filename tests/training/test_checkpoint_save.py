@@ -117,11 +117,14 @@ def test_a_save_that_is_waited_for_tells_how_far_it_is(tmp_path, slowly):
 
 @pytest.mark.parametrize(("hurry", "kept"), [(True, [2]), (False, [1, 2])])
 def test_a_signal_does_not_wait_for_an_older_checkpoint(tmp_path, slowly, monkeypatch, hurry, kept):
-    def save_checkpoint(trainer, folder, saver, completed):
-        return save(folder, saver, trainer.step, size=100_000, completed=completed)
+    class Saver:
+        def __init__(self, trainer):
+            self._saver = StateSaver(content_metadata())
 
-    monkeypatch.setattr(checkpointing, "save_checkpoint", save_checkpoint)
-    monkeypatch.setattr(checkpointing, "state_saver", lambda trainer: StateSaver(content_metadata()))
+        def start(self, folder, completed):
+            return save(folder, self._saver, trainer.step, size=100_000, completed=completed)
+
+    monkeypatch.setattr(checkpointing, "TrainerSaver", Saver)
     trainer = SimpleNamespace(step=1, stopping="", hurry=False, save_requested=False, callback_states=dict)
     trainer.config = SimpleNamespace(run=SimpleNamespace(steps=9))
     trainer.note_progress = MethodType(Trainer.note_progress, trainer)

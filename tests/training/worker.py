@@ -22,6 +22,13 @@ class Killed(Exception):
     """Stands for a process that ends between two steps."""
 
 
+def gather_parameters(trainer: Trainer) -> None:
+    """Have the last step's parameters everywhere: under overlap they are gathered only with the next forward pass."""
+    for chunk in trainer.model:
+        if chunk.ddp_config.overlap_param_gather:
+            chunk.start_param_sync(force_sync=True)
+
+
 class Recorder(Callback):
     """Keeps every step's numbers, and ends the run after ``last`` steps."""
 
@@ -46,7 +53,7 @@ def attempt(config: TrainConfig, last: int | None) -> list[list[float]]:
     trainer = Trainer(config, model, dataset, [saving, recorder])
     with contextlib.suppress(Killed):
         trainer.run()
-    trainer.synchronize_parameters()
+    gather_parameters(trainer)
     total = sum(parameter.double().sum() for stage in trainer.stages for parameter in stage.parameters())
     destroy_parallel(keep_process_group=True)
     return [*recorder.rows, [float(total.detach())]]

@@ -8,9 +8,8 @@ import torch
 
 from megatron_rfft.common.errors import UserError
 from megatron_rfft.mcore import DEVICE
-from megatron_rfft.mcore.saving import StateSaver
 from megatron_rfft.tokenization.integrity import TokensCheck
-from megatron_rfft.training.checkpoint import load_checkpoint, newest_checkpoint, save_checkpoint, state_saver
+from megatron_rfft.training.checkpoint import TrainerSaver, load_checkpoint, newest_checkpoint
 from megatron_rfft.training.checkpoint_files import mark_best, prune_checkpoints
 from megatron_rfft.training.checkpoint_save import CheckpointSave
 from megatron_rfft.training.config import CheckpointSection
@@ -35,7 +34,7 @@ class Checkpointing(Callback):
     def __init__(self, folder: Path, settings: CheckpointSection, tokens_check: TokensCheck | None = None):
         self.folder, self.settings = folder, settings
         self._tokens_check, self._data_is_sound = tokens_check, False
-        self._saver: StateSaver | None = None
+        self._saver: TrainerSaver | None = None
         self._pending: CheckpointSave | None = None
 
     def on_start(self, trainer: Trainer) -> None:
@@ -43,7 +42,7 @@ class Checkpointing(Callback):
             load_checkpoint(trainer, newest, verify=False)
         elif self.settings.load is not None:
             load_checkpoint(trainer, Path(self.settings.load), weights_only=True)
-        self._saver, self._last = state_saver(trainer), time.monotonic()
+        self._saver, self._last = TrainerSaver(trainer), time.monotonic()
 
     def on_step(self, trainer: Trainer, metrics: StepMetrics) -> None:
         if self._pending is not None and self._pending.poll():
@@ -75,7 +74,7 @@ class Checkpointing(Callback):
         else:
             self._finish(trainer)
         tidy_up = partial(self._tidy_up, best_step(trainer.callback_states()))
-        self._pending = save_checkpoint(trainer, self.folder, self._saver, tidy_up)
+        self._pending = self._saver.start(self.folder, tidy_up)
         self._last = time.monotonic()
 
     def _tidy_up(self, best: int | None) -> None:
