@@ -1,8 +1,8 @@
 """What checkpoints take: memory of the hosts, seconds without training, bytes by rank, and whether a signal is enough.
 
-Bytes follow from what each rank holds (``mcore/optimizer_shards.py``): its shard of the optimizer's states and of
-the weights, of what is whole on all an equal share. Seconds are these bytes over rates: of the file system, which is given, and of the
-GPU's link to its host, of which half is assumed.
+Bytes follow from what each rank holds (``mcore/optimizer_shards.py``): its shard of the weights and of the optimizer's
+states, and an equal share of what is whole on all. Seconds are these bytes over rates: of the file system, which is
+given, and of the GPU's link to its host, of which half is assumed.
 """
 
 from dataclasses import dataclass
