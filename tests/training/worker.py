@@ -7,6 +7,7 @@ one list per attempt of [loss, gradient norm, learning rate] per step, beside it
 import contextlib
 import json
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import torch
@@ -49,7 +50,8 @@ def attempt(config: TrainConfig, last: int | None) -> list[list[float]]:
     initialize_parallel(config, model)
     recorder = Recorder(last)
     folder = Path(config.run.output) / "checkpoints"
-    saving = Checkpointing(folder, config.checkpoint)
+    # What a killed process has begun to save would go on being written here.
+    saving = Checkpointing(folder, replace(config.checkpoint, asynchronous=False))
     trainer = Trainer(config, model, dataset, [saving, recorder])
     with contextlib.suppress(Killed):
         trainer.run()
