@@ -28,6 +28,7 @@ from torch.distributed.checkpoint.planner import WriteItem, WriteItemType
 from megatron_rfft.common.files import atomic_write
 from megatron_rfft.common.hashed_file import HashedFile, hashed_file
 from megatron_rfft.common.tensor_file import write_tensor
+from megatron_rfft.mcore.pinned import pinned
 
 from megatron.core import dist_checkpointing, parallel_state
 from megatron.core.dist_checkpointing.core import CheckpointingConfig, save_config
@@ -87,7 +88,7 @@ class StateSaver:
 
     The first save plans who writes what, with all ranks, and takes the memory; the others only copy. There is one save
     at a time. ``content`` says what the states are, for who loads them. ``weights`` is the part of the state whose
-    tensors stay where they are as long as the saver is used.
+    tensors stay where they are, and whose objects stay as they are, as long as the saver is used.
     """
 
     def __init__(self, content: dict[str, Any], weights: dict | None = None):
@@ -144,7 +145,7 @@ class StateSaver:
             self._plans = [_cut_into_files(plan.items, rank) for rank, plan in enumerate(plans)]
         tensors = [entry for file in self._files for entry in file.entries if entry.is_tensor]
         sizes = [-(-entry.size // _ALIGNMENT) * _ALIGNMENT for entry in tensors]
-        self._memory = torch.empty(sum(sizes), dtype=torch.uint8, pin_memory=torch.cuda.is_available())
+        self._memory = pinned(torch.empty(sum(sizes), dtype=torch.uint8))
         for entry, room in zip(tensors, self._memory.split(sizes), strict=True):
             data = entry.item.tensor_data
             entry.view = room[: entry.size].view(data.properties.dtype).view(data.chunk.sizes)

@@ -59,7 +59,10 @@ def content_metadata() -> dict[str, Any]:
 
 
 class TrainerSaver:
-    """Saves the whole state of ``trainer``, again and again; the plan and the memory stay from one save to the next."""
+    """Saves the whole state of ``trainer``, again and again; the plan and the memory stay from one save to the next.
+
+    Make it after the first step: what a layer tells of itself (its FP8 recipe) is saved as it is then.
+    """
 
     def __init__(self, trainer: Trainer):
         self._trainer, self._weights = trainer, model_state(trainer.stages)

@@ -56,8 +56,8 @@ def slowly(monkeypatch):
     """Small pieces, each after a rest."""
     original = saving.write_tensor
 
-    def write_tensor(file, shape, dtype, values):
-        original(file, shape, dtype, (time.sleep(0.002) or piece for piece in values))
+    def write_tensor(file, shape, dtype, values, **how):
+        original(file, shape, dtype, (time.sleep(0.002) or piece for piece in values), **how)
 
     monkeypatch.setattr(saving, "write_tensor", write_tensor)
     monkeypatch.setattr(saving, "_PIECE", 4096)

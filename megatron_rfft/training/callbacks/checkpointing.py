@@ -42,7 +42,7 @@ class Checkpointing(Callback):
             load_checkpoint(trainer, newest, verify=False)
         elif self.settings.load is not None:
             load_checkpoint(trainer, Path(self.settings.load), weights_only=True)
-        self._saver, self._last = TrainerSaver(trainer), time.monotonic()
+        self._last = time.monotonic()
 
     def on_step(self, trainer: Trainer, metrics: StepMetrics) -> None:
         if self._pending is not None and self._pending.poll():
@@ -73,6 +73,7 @@ class Checkpointing(Callback):
             self._pending.abandon()
         else:
             self._finish(trainer)
+        self._saver = self._saver or TrainerSaver(trainer)
         tidy_up = partial(self._tidy_up, best_step(trainer.callback_states()))
         self._pending = self._saver.start(self.folder, tidy_up)
         self._last = time.monotonic()
