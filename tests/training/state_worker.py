@@ -88,7 +88,8 @@ class Witness(Callback):
         self._note(trainer)
         if trainer.step > CHECKPOINT:
             (saving,) = (each for each in trainer.callbacks if isinstance(each, Checkpointing))
-            self.host_bytes = saving._saver.host_bytes
+            if saving._saver is not None:  # the resumed run ends before it saves
+                self.host_bytes = saving._saver.host_bytes
             saving.on_end(trainer)
             raise Killed
 
