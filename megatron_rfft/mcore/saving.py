@@ -97,6 +97,7 @@ class StateSaver:
         self._plans: list[list[_File]] = []  # of every rank, on the first
         self._metadata: Metadata | None = None
         self._memory = torch.empty(0, dtype=torch.uint8)
+        self._weight_objects: dict[MetadataIndex, bytes] = {}
 
     @cached_property
     def _weight_values(self) -> dict[MetadataIndex, Any]:
@@ -152,14 +153,19 @@ class StateSaver:
 
     def _copy(self, state: dict) -> dict[MetadataIndex, bytes]:
         """Copy the tensors in one pass and one wait; the objects, as bytes."""
-        values = self._weight_values | _values({**state, "content_metadata": dict(self._content)})
+        changing = _values({**state, "content_metadata": dict(self._content)})
+        values = self._weight_values | changing
         objects = {}
         for entry in (entry for file in self._files for entry in file.entries):
-            value = values[entry.item.index]
+            index = entry.item.index
             if entry.is_tensor:
-                entry.view.copy_(value.detach().view(entry.view.shape), non_blocking=True)
+                entry.view.copy_(values[index].detach().view(entry.view.shape), non_blocking=True)
+            elif index in changing:
+                objects[index] = _saved(values[index])
             else:
-                objects[entry.item.index] = _saved(value)
+                if index not in self._weight_objects:
+                    self._weight_objects[index] = _saved(values[index])
+                objects[index] = self._weight_objects[index]
         torch.cuda.synchronize()
         return objects
 
