@@ -120,24 +120,13 @@ def make_callbacks(
 
     output, logging = Path(config.run.output), config.logging
     records = available.Records(output, tensorboard=logging.tensorboard, wandb=logging.wandb)
-    saving = config.checkpoint
     metrics = available.Metrics(records, logging.interval, logging.peak_tflops)
     chosen = [available.Guard(records, config.guard), available.StopOnSignal()]
     if validation_set is not None:
         chosen.append(available.Validation(records, config.validation, validation_set))
     folder = output / "checkpoints"
-    chosen.append(
-        available.Checkpointing(
-            folder,
-            saving.interval,
-            saving.keep,
-            saving.load,
-            at=saving.at,
-            asynchronous=saving.asynchronous,
-            tokens_check=tokens_check,
-        )
-    )
-    if saving.export_hf:
+    chosen.append(available.Checkpointing(folder, config.checkpoint, tokens_check))
+    if config.checkpoint.export_hf:
         from megatron_rfft.conversion.to_hf import to_hf
 
         chosen.append(available.Export(folder, output / "hf", to_hf))

@@ -28,8 +28,8 @@ import torch
 from megatron_rfft.common.cli import make_parser, run_command
 from megatron_rfft.common.errors import CommandFailed, UserError
 from megatron_rfft.common.files import read_json, write_json
+from megatron_rfft.common.hashed_file import hashed_file
 from megatron_rfft.conversion.parameter_mapping import hf_names, parameters
-from megatron_rfft.conversion.storage.hashed_file import hashed_file
 from megatron_rfft.conversion.storage.safetensors_io import (
     HFWeights,
     TensorGroup,

@@ -9,8 +9,10 @@ import yaml
 
 from megatron_rfft.commands.options import add_json
 from megatron_rfft.common.cli import make_parser
+from megatron_rfft.common.errors import UserError
 from megatron_rfft.common.files import atomic_write
 from megatron_rfft.planning import report
+from megatron_rfft.planning.checkpoints import FILE_SYSTEM
 from megatron_rfft.planning.gpus import GPUS, find_gpu
 from megatron_rfft.planning.layout import layout_from_config, with_layout, workload_from_config
 from megatron_rfft.planning.memory import distinct_ranks
@@ -51,6 +53,13 @@ def parse_arguments(arguments: list[str] | None) -> tuple[Namespace, list[str]]:
     parser.add_argument(
         "--exact", action="store_true", help="construct every distinct rank with megatron-core (some seconds a rank)"
     )
+    parser.add_argument(
+        "--file-system",
+        type=float,
+        default=FILE_SYSTEM,
+        metavar="GB/S",
+        help="what the file system takes from a whole job, for the times of checkpoints",
+    )
     parser.add_argument("--write-config", type=Path, help="file for the config with the layout chosen")
     parser.add_argument("--calibration", action="store_true", help="compare estimates with published runs and stop")
     parser.add_argument("--paper", action="store_true", help="plan the paper's RF-pretraining runs and stop")
@@ -69,6 +78,8 @@ def main(arguments: list[str] | None = None) -> None:
     if options.paper:
         print(format_paper(options.gpu))
         return
+    if options.file_system <= 0:
+        raise UserError(f"--file-system is {options.file_system:g}; give GB/s, such as {FILE_SYSTEM:g}")
     config = load_config(options.config, overrides)
     model = resolve_model(config)
     gpu = find_gpu(options.gpu)
@@ -90,17 +101,18 @@ def main(arguments: list[str] | None = None) -> None:
             yaml.safe_dump(chosen.as_dict(), handle, sort_keys=False)
     submit = report.sbatch_line(options.write_config or options.config, options.gpus)
     if options.json:
-        values = report.plan_values(plan) | {
+        values = report.plan_values(plan, options.file_system) | {
             "ranks": [asdict(kind) for kind in kinds],
             "constructed": [asdict(one) for one in built],
             "attention": documents.basis,
             "document_multiple": chosen.data.document_multiple,
             "submit": submit,
         }
-        print(json.dumps(values | (report.search_values(found, options.top) if found else {})))
+        print(json.dumps(values | (report.search_values(found, options.top, options.file_system) if found else {})))
     else:
         _print(config, plan, found, options.top, documents.basis)
         print(f"\nmemory of its ranks\n{report.format_memory(kinds, built)}\n")
+        print(f"{report.format_checkpoints(plan, options.file_system)}\n")
         if options.write_config:
             print(f"written: {options.write_config}")
         if (multiple := chosen.data.document_multiple) != config.data.document_multiple:

@@ -25,7 +25,7 @@ from megatron_rfft.conversion.storage.stored import SourceFile, contents
 from megatron_rfft.conversion.storage.weight_files import INDEX
 from megatron_rfft.conversion.storage.written_files import write_files
 from megatron_rfft.models.config import ModelConfig
-from megatron_rfft.training.checkpoint_files import read_checkpoint_manifest, weights_chain
+from megatron_rfft.training.checkpoint_files import read_checkpoint_manifest, weight_files, weights_chain
 
 
 def to_hf(
@@ -92,13 +92,14 @@ def verified_small_files(checkpoint: Path) -> dict:
 
 
 def _begin_checks(chain: list[tuple[Path, dict]], reader: Reader) -> list[Callable[[], None]]:
-    """What is to be called when the files of tensors are read: it completes their checksums, taken in passing."""
+    """What is to be called when the files of weights are read: it completes their checksums, taken in passing."""
     checks = []
     for checkpoint, manifest in chain:
-        for name, entry in manifest["files"].items():
+        for name in weight_files(manifest):
             if name.endswith(".distcp"):
                 file = reader.files.get(checkpoint / name) or SourceFile(checkpoint / name)
                 file.hash_in_passing()
+                entry = manifest["files"][name]
                 checks.append(partial(_check_file, checkpoint, name, entry, lambda path, file=file: file.sha256()))
     return checks
 

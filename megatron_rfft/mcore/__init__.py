@@ -7,7 +7,6 @@ names. A version bump is a change in here alone.
 
 import logging
 import os
-import queue
 import warnings
 
 import torch
@@ -18,6 +17,7 @@ DEVICE = torch.device("cuda") if ON_GPU else torch.device("cpu")
 logging.getLogger("megatron").setLevel(logging.ERROR)  # it warns of every optional package that is absent
 warnings.filterwarnings("ignore", module=r"megatron\.core")
 warnings.filterwarnings("ignore", category=FutureWarning, module=r"torch\.distributed")  # its calls, not the user's
+warnings.filterwarnings("ignore", module=r"torch\.distributed\.checkpoint")
 os.environ.setdefault("CUDA_DEVICE_MAX_CONNECTIONS", "1")  # megatron-core's sequence parallelism asks for it
 
 if ON_GPU:
@@ -29,10 +29,9 @@ else:
 
     cpu.install()
 
-from megatron_rfft.mcore import optimizer_fixes  # noqa: E402
+from megatron_rfft.mcore import loading, optimizer_fixes, optimizer_shards  # noqa: E402
 
 from megatron.core import dist_checkpointing, parallel_state, tensor_parallel  # noqa: E402
-from megatron.core.dist_checkpointing.strategies import filesystem_async  # noqa: E402
 from megatron.core.distributed import (  # noqa: E402
     DistributedDataParallel,
     DistributedDataParallelConfig,
@@ -60,9 +59,8 @@ TENorm = te_extension.TENorm
 if not ON_GPU:
     cpu.patch_imported()
 optimizer_fixes.install()
-# Checkpoints are written by threads of this process (saving.py). For writers apart from it, megatron-core would start a
-# manager process a rank (280 MB, a second), which a killed trainer leaves behind.
-filesystem_async._results_queue = queue.Queue()
+optimizer_shards.install()
+loading.install()
 
 __all__ = [
     "DEVICE",

@@ -25,18 +25,21 @@ class Gpu:
     """NVLink bandwidth of one direction in GB/s: half of what data sheets print."""
     network: float
     """Bandwidth of one direction of the GPU's share of the network in GB/s."""
+    host: float
+    """Bandwidth of one direction of the link to the host in GB/s."""
 
 
 # Memory: "total capacity" in torch's out-of-memory messages on such machines. Rates: NVIDIA's data sheets of the H100
 # (SXM5), H200 and A100 (SXM4, 80 GB); the H800 is an H100 with 400 GB/s of NVLink instead of 900.
 # Network: one ConnectX-7 of 400 Gb/s for each GPU (DGX H100 and H200), one ConnectX-6 of 200 Gb/s (DGX A100).
+# Host: PCIe 5.0 x16 (Hopper), PCIe 4.0 x16 (Ampere).
 GPUS = {
     gpu.name: gpu
     for gpu in (
-        Gpu("h100-80g", memory=79.1, bf16=BF16_PEAKS["H100"], fp8=1978.9, hbm=3350, nvlink=450, network=50),
-        Gpu("h200-141g", memory=139.8, bf16=BF16_PEAKS["H200"], fp8=1978.9, hbm=4800, nvlink=450, network=50),
-        Gpu("h800-80g", memory=79.1, bf16=BF16_PEAKS["H800"], fp8=1978.9, hbm=3350, nvlink=200, network=50),
-        Gpu("a100-80g", memory=79.1, bf16=BF16_PEAKS["A100"], fp8=0, hbm=2039, nvlink=300, network=25),
+        Gpu("h100-80g", memory=79.1, bf16=BF16_PEAKS["H100"], fp8=1978.9, hbm=3350, nvlink=450, network=50, host=64),
+        Gpu("h200-141g", memory=139.8, bf16=BF16_PEAKS["H200"], fp8=1978.9, hbm=4800, nvlink=450, network=50, host=64),
+        Gpu("h800-80g", memory=79.1, bf16=BF16_PEAKS["H800"], fp8=1978.9, hbm=3350, nvlink=200, network=50, host=64),
+        Gpu("a100-80g", memory=79.1, bf16=BF16_PEAKS["A100"], fp8=0, hbm=2039, nvlink=300, network=25, host=32),
     )
 }
 

@@ -76,6 +76,12 @@ def chunk_parameters(model: ModelConfig, work: Workload, layout: Layout, first: 
     return parameters
 
 
+def stage_parameters(model: ModelConfig, work: Workload, layout: Layout, stage: int) -> list[Parameter]:
+    """The parameters of all chunks of a pipeline stage on one tensor-parallel rank."""
+    chunks = [_ends(layout, stage, chunk) for chunk in range(layout.virtual_pipeline)]
+    return [one for ends in chunks for one in chunk_parameters(model, work, layout, *ends)]
+
+
 def _as_constructed(layer: tuple[Linear | Norm, ...]) -> list[Linear | Norm]:
     """megatron-core makes attention's output projection before Q, K and V: buffers are laid out in that order."""
     return sorted(layer, key=lambda part: ["input_layernorm", "linear_proj", part.name].index(part.name))

@@ -1,6 +1,7 @@
 """A plan in words: tables for people, plain values for scripts."""
 
 import dataclasses
+import math
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -8,6 +9,7 @@ from typing import Any
 from megatron_rfft.common.errors import UserError
 from megatron_rfft.common.table import format_table
 from megatron_rfft.planning.calibration import PUBLISHED
+from megatron_rfft.planning.checkpoints import NOTICE
 from megatron_rfft.planning.gpus import GIB, GPUS_PER_NODE
 from megatron_rfft.planning.memory import RankKind
 from megatron_rfft.planning.rank_process import ConstructedRank
@@ -84,6 +86,24 @@ def format_summary(plan: LayoutPlan) -> str:
     )
 
 
+def format_checkpoints(plan: LayoutPlan, file_system: float) -> str:
+    """What checkpoints take of hosts, time and the file system."""
+    found, ranks = plan.checkpoints(file_system), plan.layout.gpus
+    last = f"after a signal the last one is there in {found.signal_seconds:.0f} s, "
+    if found.fits_notice:
+        last += f"of the {NOTICE} s that slurm/train.sbatch has"
+    else:
+        enough = math.ceil(found.signal_seconds / 60 + 1) * 60
+        last += f"but slurm/train.sbatch has {NOTICE} s: submit it with --signal=B:USR1@{enough}"
+    rank, node = f"{found.rank_bytes / 1e9:.2f} GB", f"{found.node_bytes / 1e9:.1f} GB"
+    return (
+        f"checkpoints of {found.bytes / 1e9:,.1f} GB: each of {ranks} ranks writes up to {rank}, from {node} of memory "
+        f"a node\ntraining stands still for {found.blocked_seconds:.1f} s (at half of the link to the host); "
+        f"at {file_system:g} GB/s one is saved in {found.save_seconds:.0f} s, and resumed from in "
+        f"{found.resume_seconds:.0f} s\n{last}"
+    )
+
+
 def format_search(found: Search, top: int) -> str:
     """The ranked layouts, and what became of the others."""
     rows = [
@@ -127,7 +147,7 @@ def format_calibration() -> str:
     return format_table(["run", "layout", "published", "estimate", "error", "", "source (tokens/s/GPU)"], rows)
 
 
-def plan_values(plan: LayoutPlan) -> dict[str, Any]:
+def plan_values(plan: LayoutPlan, file_system: float) -> dict[str, Any]:
     """Plain values of a plan."""
     return {
         "layout": dataclasses.asdict(plan.layout),
@@ -142,13 +162,14 @@ def plan_values(plan: LayoutPlan) -> dict[str, Any]:
         "gpu_hours": plan.gpu_hours,
         "memory_bytes": dataclasses.asdict(plan.memory) | {"total": plan.memory.total},
         "fits": plan.fits,
+        "checkpoint": dataclasses.asdict(plan.checkpoints(file_system)),
     }
 
 
-def search_values(found: Search, top: int) -> dict[str, Any]:
+def search_values(found: Search, top: int, file_system: float) -> dict[str, Any]:
     """Plain values of a search."""
     return {
-        "ranked": [plan_values(plan) for plan in found.ranked[:top]],
+        "ranked": [plan_values(plan, file_system) for plan in found.ranked[:top]],
         "too_large": [{"layout": str(plan.layout), "reason": plan.reason()} for plan in found.too_large],
         "refused": found.refused,
     }

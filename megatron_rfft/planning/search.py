@@ -7,6 +7,7 @@ from dataclasses import dataclass, field, replace
 
 from megatron_rfft.common.errors import UserError
 from megatron_rfft.models.config import ModelConfig
+from megatron_rfft.planning.checkpoints import CheckpointPlan, plan_checkpoints
 from megatron_rfft.planning.gpus import GIB, GPUS_PER_NODE, Gpu
 from megatron_rfft.planning.layout import Layout, Workload, with_layout
 from megatron_rfft.planning.memory import RankMemory, rank_memory
@@ -62,6 +63,10 @@ class LayoutPlan:
     def gpu_hours(self) -> float:
         """GPU-hours of all steps, without start, checkpoints and evaluation."""
         return self.time.total * self.work.steps * self.layout.gpus / 3600
+
+    def checkpoints(self, file_system: float) -> CheckpointPlan:
+        """What its checkpoints take, on a file system of so many GB/s."""
+        return plan_checkpoints(self.model, self.work, self.layout, self.gpu, self.time.total, file_system)
 
     def reason(self) -> str:
         """Why it does not fit."""

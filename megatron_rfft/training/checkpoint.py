@@ -1,29 +1,28 @@
 """Saving and loading the whole training state, sharded by megatron-core; the files are laid out in checkpoint_files."""
 
-import errno
+import copy
 import shutil
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from pathlib import Path
 from typing import Any
 
 import torch
 
-from megatron_rfft.common.errors import CommandFailed, UserError
-from megatron_rfft.common.files import sync_directory, write_json
+from megatron_rfft.common.errors import UserError
+from megatron_rfft.common.files import write_json
 from megatron_rfft.common.manifest import write_manifest
 from megatron_rfft.data.blend import DataSource
 from megatron_rfft.data.documents import Documents
-from megatron_rfft.mcore import DEVICE, GPTModel, dist_checkpointing
-from megatron_rfft.mcore.saving import StateWriter
+from megatron_rfft.mcore import GPTModel
+from megatron_rfft.mcore.loading import load_state
+from megatron_rfft.mcore.optimizer_shards import held_weights
+from megatron_rfft.mcore.saving import StateSaver
 from megatron_rfft.models import adapters
 from megatron_rfft.models.adapter_config import AdapterConfig
 from megatron_rfft.models.adapter_start import start_adapters
 from megatron_rfft.models.config import ModelConfig
 from megatron_rfft.training.checkpoint_files import (
-    CHECKPOINT_KIND,
-    HF,
-    MANIFEST,
     MODEL_KIND,
     MODEL_MANIFEST,
     STATE,
@@ -31,11 +30,16 @@ from megatron_rfft.training.checkpoint_files import (
     base_of,
     base_reference,
     checkpoint_name,
-    newest_intact,
+    damaged,
+    file_problems,
+    list_checkpoints,
     read_checkpoint_manifest,
-    verified_manifest,
+    share_of_files,
+    weight_files,
     weights_chain,
 )
+from megatron_rfft.training.checkpoint_save import CheckpointSave
+from megatron_rfft.training.collective import on_first_rank
 from megatron_rfft.training.trainer import Trainer
 
 # A run may claim other positions than the model it starts from, and the initial spread is history.
@@ -54,26 +58,42 @@ def content_metadata() -> dict[str, Any]:
     }
 
 
-def save_checkpoint(trainer: Trainer, folder: Path, *, background: bool = False) -> "CheckpointSave":
-    """Begin to save the whole training state as ``folder/step-XXXXXXXX``; collective over all ranks.
+class TrainerSaver:
+    """Saves the whole state of ``trainer``, again and again; the plan and the memory stay from one save to the next.
 
-    The checkpoint appears when ``finish()`` of what is returned is called. With ``background``, training may go on
-    before that.
+    Make it after the first step: what a layer tells of itself (its FP8 recipe) is saved as it is then.
     """
-    final = folder / checkpoint_name(trainer.step)
-    trainer.synchronize_parameters()
-    return CheckpointSave(
-        final,
-        _sharded_state(trainer, is_loading=False),
-        lambda hf: _write_hf_folder(trainer, hf),
-        copy=background,
-        step=trainer.step,
-        consumed_samples=trainer.consumed_samples,
-        model=trainer.model_config.as_dict(),
-        config=trainer.config.as_dict(),
-        callbacks=trainer.callback_states(),
-        **_adapter_section(trainer, final),
-    )
+
+    def __init__(self, trainer: Trainer):
+        self._trainer, self._weights = trainer, model_state(trainer.stages)
+        self._saver = StateSaver(content_metadata(), held_weights(trainer.optimizer, self._weights))
+
+    @property
+    def host_bytes(self) -> int:
+        """Size of this rank's copy in host memory, after the first save."""
+        return self._saver.host_bytes
+
+    def start(self, folder: Path, completed: Callable[[], None] = lambda: None) -> CheckpointSave:
+        """Begin to save as ``folder/step-XXXXXXXX``; collective over all ranks.
+
+        Training may go on when it returns. ``completed`` is called on the first rank when the checkpoint is there.
+        """
+        trainer, config = self._trainer, self._trainer.config
+        final = folder / checkpoint_name(trainer.step)
+        told = {"steps": trainer.step, "seed": config.run.seed, "consumed_samples": trainer.consumed_samples}
+        return CheckpointSave(
+            final,
+            _optimizer_state(trainer, self._weights, is_loading=False),
+            lambda hf: _write_hf_folder(trainer, hf, told),
+            self._saver,
+            completed=completed,
+            step=trainer.step,
+            consumed_samples=trainer.consumed_samples,
+            model=trainer.model_config.as_dict(),
+            config=config.as_dict(),
+            callbacks=copy.deepcopy(trainer.callback_states()),
+            **_adapter_section(trainer, final),
+        )
 
 
 def _adapter_section(trainer: Trainer, final: Path) -> dict[str, Any]:
@@ -82,101 +102,48 @@ def _adapter_section(trainer: Trainer, final: Path) -> dict[str, Any]:
     return {"adapter": adapter_section(trainer.adapter.as_dict(), trainer.base, final)}
 
 
-class CheckpointSave:
-    """A checkpoint under way: each rank's part is being written by a thread into a hidden folder.
-
-    All methods are collective. ``finish`` gives the folder its name, or raises CommandFailed on every rank.
-    """
-
-    def __init__(self, final: Path, state: dict, write_hf: Callable[[Path], None], *, copy: bool, **sections: Any):
-        self.final, self._sections = final, sections
-        self._temporary = final.with_name(f".{final.name}.tmp")
-        on_first_rank(lambda: self._with_room(lambda: self._begin(write_hf)))
-        self._writer = StateWriter(state, self._temporary / STATE, content_metadata(), copy=copy)
-
-    def is_written(self) -> bool:
-        """Whether every rank's part is on disk (or has failed): ``finish`` does not have to wait."""
-        writing = torch.tensor([not self._writer.is_done], dtype=torch.int32, device=DEVICE)
-        torch.distributed.all_reduce(writing, op=torch.distributed.ReduceOp.MAX)
-        return not int(writing)
-
-    def finish(self) -> Path:
-        """Wait for all ranks, write the manifest and rename; the checkpoint's path."""
-        self._writer.wait()
-        parts: list[Any] = [None] * torch.distributed.get_world_size()
-        error = None if self._writer.error is None else _reason(self._writer.error)
-        torch.distributed.all_gather_object(parts, (self._writer.results, self._writer.checksums, error))
-        on_first_rank(lambda: self._with_room(lambda: self._complete(parts)))
-        return self.final
-
-    def _begin(self, write_hf: Callable[[Path], None]) -> None:
-        shutil.rmtree(self._temporary, ignore_errors=True)
-        (self._temporary / STATE).mkdir(parents=True)
-        (self._temporary / HF).mkdir()
-        write_hf(self._temporary / HF)
-
-    def _complete(self, parts: list) -> None:
-        results, checksums, errors = zip(*parts, strict=True)
-        for rank, error in enumerate(errors):
-            if error is not None:
-                raise OSError(errno.EIO, f"rank {rank}: {error}")
-        self._writer.finish(list(results))
-        files = [path for path in self._temporary.rglob("*") if path.is_file()]
-        known = {path: checksum for part in checksums for path, checksum in part.items()}
-        write_manifest(self._temporary / MANIFEST, CHECKPOINT_KIND, files, known, **self._sections)
-        shutil.rmtree(self.final, ignore_errors=True)
-        self._temporary.rename(self.final)
-        sync_directory(self.final.parent)
-
-    def _with_room(self, work: Callable[[], None]) -> None:
-        """Do ``work``; if the disk refuses it, leave nothing half-written and say so."""
-        try:
-            work()
-        except OSError as error:
-            shutil.rmtree(self._temporary, ignore_errors=True)
-            fix = "make the folder writable" if error.errno in (errno.EACCES, errno.EROFS) else "free some room"
-            raise CommandFailed(
-                f"checkpoint {self.final} could not be written ({error.strerror or error}); older ones are untouched: "
-                f"{fix} and run it again"
-            ) from error
-
-
-def _reason(error: BaseException) -> str:
-    """What the disk said, below what torch makes of it."""
-    found: BaseException | None = error
-    while found is not None:
-        if isinstance(found, OSError):
-            return found.strerror or str(found)
-        found = found.__cause__ or found.__context__
-    return f"{type(error).__name__}: {error}"
-
-
 def newest_checkpoint(folder: Path) -> Path | None:
     """The newest intact checkpoint below ``folder``, the same on every rank; collective.
 
-    The first rank alone reads the files through; it says which newer ones are damaged. Raises UserError on every rank
-    if there are only damaged ones.
+    The first rank says which newer ones are damaged. Raises UserError on every rank if there are only damaged ones.
     """
-    path, problems = on_first_rank(lambda: newest_intact(folder))
-    if torch.distributed.get_rank() == 0:
-        for problem in problems:
-            print(f"note: {problem.removesuffix('; use an older one')}; going on from {path}", file=sys.stderr)
-    return path
-
-
-def on_first_rank(work: Callable[[], Any]) -> Any:
-    """What ``work`` returns on the first rank, on every rank; so is its UserError or CommandFailed, raised."""
-    answer: list[Any] = [None, None]
-    if torch.distributed.get_rank() == 0:
+    problems: list[str] = []
+    for path in reversed(on_first_rank(lambda: list_checkpoints(folder))):
         try:
-            answer[0] = work()
-        except (UserError, CommandFailed) as error:
-            answer[1] = (type(error), str(error))
-    torch.distributed.broadcast_object_list(answer)
-    if answer[1] is not None:
-        kind, message = answer[1]
-        raise kind(message)
-    return answer[0]
+            _verified_together(path)
+        except UserError as error:
+            problems.append(str(error))
+            continue
+        if torch.distributed.get_rank() == 0:
+            for problem in problems:
+                print(f"note: {problem.removesuffix('; use an older one')}; going on from {path}", file=sys.stderr)
+        return path
+    if problems:
+        raise UserError(f"{problems[0]}: but there is no intact one in {folder}; remove these to start anew")
+    return None
+
+
+def _verified_together(
+    path: Path, choose: Callable[[dict], Collection[str]] = lambda manifest: manifest["files"]
+) -> dict:
+    """The manifest of checkpoint ``path`` after the checksums of the files that ``choose`` names held; each rank reads
+    its share of them. Collective. Raises UserError on every rank otherwise.
+    """
+    manifest = on_first_rank(lambda: read_checkpoint_manifest(path))
+    rank, ranks = torch.distributed.get_rank(), torch.distributed.get_world_size()
+    mine = share_of_files(manifest, choose(manifest), rank, ranks)
+    problems = file_problems(path, manifest, mine)
+    found: list[Any] = [None] * ranks
+    torch.distributed.all_gather_object(found, problems[:1])
+    if problems := [problem for each in found for problem in each]:
+        raise damaged(path, problems[0])
+    return manifest
+
+
+def _verified_chain(path: Path) -> list[tuple[Path, dict]]:
+    """The chain of weights that begins with ``path``, verified by all ranks together."""
+    chain = on_first_rank(lambda: weights_chain(path, verify=read_checkpoint_manifest))
+    return [(each, _verified_together(each, weight_files)) for each, _ in chain]
 
 
 def load_checkpoint(trainer: Trainer, path: Path, *, weights_only: bool = False, verify: bool = True) -> None:
@@ -188,7 +155,7 @@ def load_checkpoint(trainer: Trainer, path: Path, *, weights_only: bool = False,
     at before (``verify=False``), or if ``path`` is of another model.
     """
     if weights_only:
-        chain = on_first_rank(lambda: weights_chain(path))
+        chain = _verified_chain(path)
         _check_model(trainer, path, chain[0][1])
         _load_weights(trainer, chain)
         if trainer.adapter is not None:
@@ -196,17 +163,20 @@ def load_checkpoint(trainer: Trainer, path: Path, *, weights_only: bool = False,
                 start_adapters(stage, trainer.adapter, trainer.model_config, trainer.config.run.seed)
         trainer.optimizer.reload_model_params()
         return
-    manifest = on_first_rank(lambda: verified_manifest(path) if verify else read_checkpoint_manifest(path))
+    manifest = _verified_together(path) if verify else on_first_rank(lambda: read_checkpoint_manifest(path))
     _check_model(trainer, path, manifest)
     _check_adapter(trainer, path, manifest)
     if trainer.adapter is not None:
         now = Path(trainer.config.checkpoint.load)
-        _load_weights(trainer, on_first_rank(lambda: weights_chain(base_of(path, manifest, now=now))))
-    loaded = dist_checkpointing.load(_sharded_state(trainer, is_loading=True), str(path / STATE))
-    _put_weights(trainer.stages, loaded)
+        _load_weights(trainer, _verified_chain(on_first_rank(lambda: base_of(path, manifest, now=now))))
+    weights = model_state(trainer.stages)
+    state = _optimizer_state(trainer, weights, is_loading=True)
+    # Each data-parallel rank has a share of the optimizer's states of its own, or all have the same.
+    optimizer = load_state(state, path / STATE, replicated=not trainer.config.optimizer.distributed)["optimizer"]
+    _put_weights(trainer.stages, load_state(weights, path / STATE, replicated=True))
     for stage in trainer.stages:
         adapters.subtract_start(stage)
-    trainer.optimizer.load_state_dict(loaded["optimizer"])
+    trainer.optimizer.load_state_dict(optimizer)
     trainer.step = manifest["step"]
     trainer.restore_callbacks(manifest.get("callbacks", {}))
     trainer.scheduler.num_steps = 0
@@ -234,7 +204,7 @@ def _load_weights(trainer: Trainer, chain: list[tuple[Path, dict]]) -> None:
             foreign = AdapterConfig.from_manifest(manifest["adapter"])
             for stage in trainer.stages:
                 adapters.put_foreign_adapters(stage, foreign, trainer.model_config)
-        _put_weights(trainer.stages, dist_checkpointing.load(model_state(trainer.stages), str(path / STATE)))
+        _put_weights(trainer.stages, load_state(model_state(trainer.stages), path / STATE, replicated=True))
         for stage in trainer.stages:
             adapters.merge(stage)
             adapters.take_adapters(stage)
@@ -255,14 +225,14 @@ def model_state(stages: list[GPTModel]) -> dict:
     return {"model": states}
 
 
-def _sharded_state(trainer: Trainer, *, is_loading: bool) -> dict:
-    state = model_state(trainer.stages)
-    state["optimizer"] = trainer.optimizer.sharded_state_dict(state, is_loading=is_loading, metadata=content_metadata())
-    return state
+def _optimizer_state(trainer: Trainer, weights: dict, *, is_loading: bool) -> dict:
+    """The sharded state dict of the optimizer of these (sharded) ``weights``."""
+    state = trainer.optimizer.sharded_state_dict(weights, is_loading=is_loading, metadata=content_metadata())
+    return {"optimizer": state}
 
 
-def _write_hf_folder(trainer: Trainer, folder: Path) -> None:
-    """What an exported model needs besides weights: config, tokenizer, how it was trained."""
+def _write_hf_folder(trainer: Trainer, folder: Path, training: dict[str, Any]) -> None:
+    """What an exported model needs besides weights: config, tokenizer, how it was trained (``training``)."""
     parts = trainer.dataset.parts
     # General data has no form. Its tokenizer may have a template that the tasks do without, and never another one.
     tasks = next((part for part in parts if part.manifest["form"] is not None), parts[0])
@@ -284,7 +254,7 @@ def _write_hf_folder(trainer: Trainer, folder: Path) -> None:
         bos_id=dataset.manifest["config"].get("bos_id"),
         data=[_describe(source, part) for source, part in zip(trainer.dataset.sources, parts, strict=True)],
         trained_lengths={task: sorted(seen) for task, seen in sorted(lengths.items())},
-        training={"steps": trainer.step, "seed": trainer.config.run.seed, "consumed_samples": trainer.consumed_samples},
+        training=training,
     )
 
 

@@ -2,25 +2,32 @@
 
 ``CHECKPOINTS/step-00000100/`` holds ``state/`` (torch distributed checkpoint), ``hf/`` (config, generation config,
 tokenizer, ``megatron_rfft.json``) and ``manifest.json``. It appears under that name by one rename, after everything
-is on disk. The state's ``.metadata`` is a pickle: it is opened only after the manifest's checksums hold.
+is on disk. The state's ``.metadata`` is a pickle: it is opened only after the manifest's checksums hold. Every rank has
+written files of its own, those of the optimizer (``optimizer*``) apart from the weights.
 
 The state of a run with adapters holds them alone. Its manifest's section ``adapter`` says what they are, and under
 ``base`` which checkpoint they were trained on: where it lies as seen from this one, and its manifest's checksum.
 """
 
 import os
+import re
 import shutil
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Iterable
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 from megatron_rfft.common.errors import UserError
 from megatron_rfft.common.files import require_directory, sha256_file, sync_directory
-from megatron_rfft.common.manifest import read_manifest, verify_manifest
+from megatron_rfft.common.manifest import file_problem, read_manifest
 
 CHECKPOINT_KIND = "checkpoint"
 BEST = "best"
 """A link to the checkpoint with the lowest validation loss: a path like any other for ``checkpoint.load``."""
 STATE, HF, MANIFEST = "state", "hf", "manifest.json"
+OPTIMIZER_FILES = "optimizer"
+"""What the names of files with states of the optimizer alone begin with."""
+_THREADS = 4  # files that are verified at a time
+_WRITER = re.compile(r"__(\d+)_\d+\.distcp$")
 MODEL_KIND = "model"
 MODEL_MANIFEST = "megatron_rfft.json"
 """Beside an exported model's config: the form and the lengths that it was trained on, and checksums."""
@@ -46,9 +53,58 @@ def read_checkpoint_manifest(path: Path) -> dict:
 def verified_manifest(path: Path) -> dict:
     """The manifest of checkpoint ``path`` after every checksum held. Raises UserError otherwise."""
     manifest = read_checkpoint_manifest(path)
-    if problems := verify_manifest(path / MANIFEST, CHECKPOINT_KIND):
-        raise UserError(f"checkpoint {path} is damaged: {problems[0]}; use an older one")
+    if problems := file_problems(path, manifest, manifest["files"]):
+        raise damaged(path, problems[0])
     return manifest
+
+
+def verified_weights(path: Path) -> dict:
+    """The manifest of checkpoint ``path`` after all checksums but the optimizer's held. Raises UserError otherwise."""
+    manifest = read_checkpoint_manifest(path)
+    if problems := file_problems(path, manifest, weight_files(manifest)):
+        raise damaged(path, problems[0])
+    return manifest
+
+
+def file_problems(path: Path, manifest: dict, names: Iterable[str]) -> list[str]:
+    """A line for each file of ``names`` that is not as the ``manifest`` of checkpoint ``path`` says."""
+
+    def problem(name: str) -> str | None:
+        try:
+            return file_problem(path / name, manifest["files"][name])
+        except OSError as error:
+            return f"{path / name} cannot be read ({error.strerror or error})"
+
+    with ThreadPoolExecutor(_THREADS) as pool:
+        return [line for line in pool.map(problem, names) if line]
+
+
+def damaged(path: Path, problem: str) -> UserError:
+    """The error about a file of checkpoint ``path``."""
+    return UserError(f"checkpoint {path} is damaged: {problem}; use an older one")
+
+
+def weight_files(manifest: dict) -> list[str]:
+    """The files of a checkpoint that it takes to load its weights: all but the optimizer's."""
+    return [name for name in manifest["files"] if not name.startswith(f"{STATE}/{OPTIMIZER_FILES}")]
+
+
+def share_of_files(manifest: dict, names: Collection[str], rank: int, ranks: int) -> list[str]:
+    """The files of ``names`` that ``rank`` of ``ranks`` verifies: about as many bytes as the others, and if that can
+    be had those that it has written and will read again.
+    """
+    loads, mine = [0] * ranks, []
+    sizes = {name: manifest["files"][name]["bytes"] for name in names}
+    fair = 1.1 * sum(sizes.values()) / ranks
+    for name in sorted(names, key=lambda name: (-sizes[name], name)):
+        written = _WRITER.search(name)
+        chosen = int(written[1]) % ranks if written else 0
+        if loads[chosen] + sizes[name] > fair:
+            chosen = loads.index(min(loads))
+        loads[chosen] += sizes[name]
+        if chosen == rank:
+            mine.append(name)
+    return mine
 
 
 def base_reference(base: Path) -> dict[str, str]:
@@ -86,12 +142,13 @@ def base_of(checkpoint: Path, manifest: dict, given: Path | None = None, now: Pa
 
 
 def weights_chain(
-    checkpoint: Path, base: Path | None = None, verify: Callable[[Path], dict] = verified_manifest
+    checkpoint: Path, base: Path | None = None, verify: Callable[[Path], dict] = verified_weights
 ) -> list[tuple[Path, dict]]:
     """``checkpoint`` with its manifest and, behind adapters, what they were trained on, down to whole weights.
 
     ``base`` says where the first base lies, if not where the manifest says. ``verify`` reads each manifest,
-    and by default verifies every checksum. Raises UserError if something is missing, damaged or changed.
+    and by default verifies every checksum but the optimizer's. Raises UserError if something is missing, damaged or
+    changed.
     """
     chain = [(checkpoint, verify(checkpoint))]
     while "adapter" in chain[-1][1]:
@@ -101,24 +158,6 @@ def weights_chain(
     if base is not None:
         raise UserError(f"{checkpoint} holds whole weights, no adapters; leave --base out")
     return chain
-
-
-def newest_intact(folder: Path) -> tuple[Path | None, list[str]]:
-    """The newest checkpoint whose checksums hold, and what is wrong with each newer one.
-
-    Raises UserError if there are checkpoints and none of them is intact.
-    """
-    problems: list[str] = []
-    for path in reversed(list_checkpoints(folder)):
-        try:
-            verified_manifest(path)
-        except UserError as error:
-            problems.append(str(error))
-        else:
-            return path, problems
-    if problems:
-        raise UserError(f"{problems[0]}: but there is no intact one in {folder}; remove these to start anew")
-    return None, []
 
 
 def checkpoint_name(step: int) -> str:

@@ -277,8 +277,9 @@ class GuardSection(Section):
     spike_window: Positive = 64
     """How many updates that mean and that median are taken over; before so many are made, none is a spike."""
     hang_timeout: Resumable[AtLeastZero] = 1800.0
-    """Seconds after which a step that does not end (with its validation and checkpoint) is taken for hung: every rank
-    writes its stacks, and the processes end with exit code 76; 0: wait for ever."""
+    """Seconds after which a step that does not end (with its validation), or a checkpoint that is waited for and does
+    not get on, is taken for hung: every rank writes its stacks, and the processes end with exit code 76; 0: wait for
+    ever."""
 
 
 @dataclass(frozen=True)
@@ -287,6 +288,8 @@ class CheckpointSection(Section):
 
     interval: Resumable[Positive] = 100
     """Steps between checkpoints; the last step is always saved."""
+    minutes: Resumable[AtLeastZero] = 0.0
+    """Save also when the last checkpoint was begun so many minutes ago; 0: by steps alone."""
     keep: Resumable[Positive] = 2
     """Newest checkpoints kept, beside the best one and those of checkpoint.at."""
     at: Resumable[ListOf[Positive]] = field(default_factory=list)
@@ -295,7 +298,8 @@ class CheckpointSection(Section):
     """Checkpoint folder whose weights a new run starts from (a run that has its own checkpoints resumes from those);
     RUN/checkpoints/best is the one with the lowest validation loss."""
     asynchronous: Resumable[bool] = True
-    """Write checkpoints while training goes on, from a copy in host memory; false: wait for each."""
+    """Write checkpoints while training goes on; false: wait for each. Either way each rank copies its share to host
+    memory, which it keeps."""
     export_hf: Resumable[bool] = False
     """Export checkpoints as Hugging Face folders, RUN/hf/step-XXXXXXXX, while training goes on: the newest one whenever
     the one before is done, and the last."""

@@ -121,6 +121,8 @@ class Trainer:
     """Optimizer steps done."""
     stopping: str = ""
     """Set by a callback, on every rank alike: why to end after this step."""
+    hurry: bool = False
+    """Set by a callback with ``stopping``: the processes are going to be ended soon."""
     save_requested: bool = False
     """Set by a callback, on every rank alike: save after this step."""
     loss_table: LossTable | None = None
@@ -159,6 +161,11 @@ class Trainer:
         self.optimizer = build_optimizer(self.config, self.model)
         self.scheduler = build_scheduler(self.config, self.optimizer)
         self._connect_schedule()
+        self.note_progress("")
+
+    def note_progress(self, waiting_for: str) -> None:
+        """Say that the run is alive although no step ends, and what it waits for; empty: for nothing any more."""
+        self.waiting_for, self.last_progress = waiting_for, time.monotonic()
 
     def _data_parallel(self, stage: GPTModel, *, first: bool) -> DistributedDataParallel:
         """The chunk, cast and wrapped so that gradients are summed over data-parallel ranks."""
@@ -181,12 +188,6 @@ class Trainer:
         if self.config.parallel.overlap:
             hooks = [chunk.no_sync for chunk in self.model]
             config.no_sync_func = hooks[0] if len(hooks) == 1 else hooks
-
-    def synchronize_parameters(self) -> None:
-        """Have the last step's parameters everywhere: under overlap they are gathered only with the next forward."""
-        for chunk in self.model:
-            if chunk.ddp_config.overlap_param_gather:
-                chunk.start_param_sync(force_sync=True)
 
     @property
     def consumed_samples(self) -> int:

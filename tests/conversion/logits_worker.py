@@ -9,9 +9,11 @@ import torch
 from safetensors.torch import save_file
 
 from megatron_rfft.mcore import dist_checkpointing, parallel_state, tensor_parallel
+from megatron_rfft.mcore.saving import StateSaver
 from megatron_rfft.models.build import build_model, transformer_config
 from megatron_rfft.models.config import ModelConfig
-from megatron_rfft.training.checkpoint import CheckpointSave, model_state
+from megatron_rfft.training.checkpoint import content_metadata, model_state
+from megatron_rfft.training.checkpoint_save import CheckpointSave
 from megatron_rfft.training.layout import start_process_group
 
 
@@ -33,7 +35,7 @@ def main() -> None:
         Path(job["again"]),
         model_state([stage]),
         lambda folder: shutil.copytree(hf, folder, dirs_exist_ok=True),
-        copy=False,
+        StateSaver(content_metadata()),
         step=0,
         consumed_samples=0,
         model=model.as_dict(),

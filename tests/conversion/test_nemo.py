@@ -9,10 +9,10 @@ import yaml
 from transformers import LlamaConfig, Qwen3Config
 
 from megatron_rfft.common.errors import UserError
+from megatron_rfft.common.restricted import read_index
 from megatron_rfft.conversion.compare_models import first_difference
 from megatron_rfft.conversion.from_hf import from_hf
 from megatron_rfft.conversion.nemo import from_nemo, to_nemo
-from megatron_rfft.conversion.storage.restricted import read_index
 from tests.conversion.test_convert import make_hf_model
 
 

@@ -35,6 +35,17 @@ def test_a_layers_error_is_within_its_bound(work, precision):
     assert result["within"], result
 
 
+def test_memory_of_a_checkpoints_copy_is_pinned_and_given_back():
+    from megatron_rfft.mcore.pinned import pinned
+
+    memory = torch.empty(3 << 20, dtype=torch.uint8)
+    for _ in range(2):  # what is locked already is refused
+        view = pinned(memory[:])
+        assert view.is_pinned()
+        del view
+    assert not memory.is_pinned()
+
+
 @pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float32])
 def test_weight_gradients_are_added_to_the_fp32_buffer_in_place(dtype):
     from megatron_rfft.mcore.weight_gradients import wgrad_gemm_accum_fp32

@@ -16,9 +16,11 @@ import torch
 from megatron_rfft.common.errors import CommandFailed
 from megatron_rfft.data.dataset import PackedBatch, PackedDataset
 from megatron_rfft.mcore import dist_checkpointing
+from megatron_rfft.mcore.saving import StateSaver
 from megatron_rfft.train import make_callbacks
-from megatron_rfft.training.checkpoint import CheckpointSave
+from megatron_rfft.training.checkpoint import content_metadata
 from megatron_rfft.training.checkpoint_files import STATE
+from megatron_rfft.training.checkpoint_save import CheckpointSave
 from megatron_rfft.training.config import TrainConfig
 from megatron_rfft.training.config_reader import load_config
 from megatron_rfft.training.layout import destroy_parallel, initialize_parallel
@@ -107,7 +109,7 @@ def copied(folder: Path) -> list[float]:
     """The smallest and largest value of a checkpoint of ones that changed after its save had begun."""
     tensor = torch.ones(1 << 24)
     state = {"ones": dist_checkpointing.ShardedTensor.from_rank_offsets("ones", tensor)}
-    save = CheckpointSave(folder / "step-00000001", state, lambda hf: None, copy=True, step=1)
+    save = CheckpointSave(folder / "step-00000001", state, lambda hf: None, StateSaver(content_metadata()), step=1)
     tensor.fill_(2.0)
     path = save.finish()
     state = {"ones": dist_checkpointing.ShardedTensor.from_rank_offsets("ones", tensor)}

@@ -7,6 +7,7 @@ one list per attempt of [loss, gradient norm, learning rate] per step, beside it
 import contextlib
 import json
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import torch
@@ -20,6 +21,13 @@ from megatron_rfft.training.trainer import Callback, StepMetrics, Trainer
 
 class Killed(Exception):
     """Stands for a process that ends between two steps."""
+
+
+def gather_parameters(trainer: Trainer) -> None:
+    """Have the last step's parameters everywhere: under overlap they are gathered only with the next forward pass."""
+    for chunk in trainer.model:
+        if chunk.ddp_config.overlap_param_gather:
+            chunk.start_param_sync(force_sync=True)
 
 
 class Recorder(Callback):
@@ -42,11 +50,12 @@ def attempt(config: TrainConfig, last: int | None) -> list[list[float]]:
     initialize_parallel(config, model)
     recorder = Recorder(last)
     folder = Path(config.run.output) / "checkpoints"
-    saving = Checkpointing(folder, config.checkpoint.interval, config.checkpoint.keep, config.checkpoint.load)
+    # What a killed process has begun to save would go on being written here.
+    saving = Checkpointing(folder, replace(config.checkpoint, asynchronous=False))
     trainer = Trainer(config, model, dataset, [saving, recorder])
     with contextlib.suppress(Killed):
         trainer.run()
-    trainer.synchronize_parameters()
+    gather_parameters(trainer)
     total = sum(parameter.double().sum() for stage in trainer.stages for parameter in stage.parameters())
     destroy_parallel(keep_process_group=True)
     return [*recorder.rows, [float(total.detach())]]

@@ -14,7 +14,7 @@ from typing import Any
 import torch
 
 from megatron_rfft.common.errors import UserError
-from megatron_rfft.conversion.storage.hashed_file import HashedFile
+from megatron_rfft.common.hashed_file import HashedFile
 from megatron_rfft.conversion.storage.stored import SourceFile, Span, Stored
 from megatron_rfft.conversion.storage.weight_files import Place, same_tensor, weight_files
 from megatron_rfft.conversion.storage.written_files import in_files

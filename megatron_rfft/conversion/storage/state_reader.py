@@ -12,7 +12,7 @@ from torch import Tensor
 from torch.distributed.checkpoint.metadata import ChunkStorageMetadata, MetadataIndex, TensorStorageMetadata
 
 from megatron_rfft.common.errors import UserError
-from megatron_rfft.conversion.storage.restricted import StoredTensor, Window, locate_tensor, read_index
+from megatron_rfft.common.restricted import StoredTensor, Window, locate_tensor, read_index
 from megatron_rfft.conversion.storage.stored import SourceFile, Span, Stored, bytes_of
 
 

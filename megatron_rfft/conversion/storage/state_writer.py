@@ -6,7 +6,6 @@ the other layers' parameters are the first's with another offset.
 
 import dataclasses
 import io
-import pickle
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
@@ -18,18 +17,18 @@ from torch.distributed.checkpoint.filesystem import _StorageInfo
 from torch.distributed.checkpoint.metadata import (
     BytesStorageMetadata,
     ChunkStorageMetadata,
-    Metadata,
     MetadataIndex,
     TensorProperties,
     TensorStorageMetadata,
 )
 
+from megatron_rfft.common.hashed_file import HashedFile
 from megatron_rfft.common.restart import Work
-from megatron_rfft.conversion.storage.hashed_file import HashedFile
+from megatron_rfft.common.tensor_file import write_tensor
 from megatron_rfft.conversion.storage.stored import Passing, Rows, contents
-from megatron_rfft.conversion.storage.tensor_file import write_tensor
 from megatron_rfft.conversion.storage.written_files import WrittenFile, in_files, write_files
 from megatron_rfft.mcore import dist_checkpointing
+from megatron_rfft.mcore.saving import write_state_index
 from megatron_rfft.models.build import build_model, transformer_config
 from megatron_rfft.models.config import ModelConfig
 from megatron_rfft.training.checkpoint import content_metadata, model_state
@@ -221,7 +220,4 @@ def write_index(
         name = bare if bare == _COMMON else prefix + bare
         tensors[name] = BytesStorageMetadata()
         storage[MetadataIndex(name)] = _StorageInfo(OBJECTS, *place)
-    with (folder / ".metadata").open("wb") as handle:
-        pickle.dump(Metadata(tensors, storage_data=storage, version="1.0.0"), handle)
-    config = dist_checkpointing.core.CheckpointingConfig("torch_dist")
-    dist_checkpointing.core.save_config(config, str(folder))
+    write_state_index(folder, tensors, storage)

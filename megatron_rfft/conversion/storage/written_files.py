@@ -17,8 +17,8 @@ import torch
 
 from megatron_rfft.common.errors import UserError
 from megatron_rfft.common.files import full_disk_reported, remove_unfinished, sync_directory
+from megatron_rfft.common.hashed_file import HashedFile, hashed_file
 from megatron_rfft.common.restart import Work
-from megatron_rfft.conversion.storage.hashed_file import HashedFile, hashed_file
 
 Item = TypeVar("Item")
 

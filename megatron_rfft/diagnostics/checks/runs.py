@@ -14,6 +14,7 @@ from megatron_rfft.corpus import CorpusConfig, generate_corpus, read_records
 from megatron_rfft.diagnostics.checks.settings import Settings, run_config, trainer_of
 from megatron_rfft.tokenization.sentencepiece_train import train_sentencepiece
 from megatron_rfft.tokenization.tokenize import tokenize_corpus
+from megatron_rfft.training.config import CheckpointSection
 
 
 def rule_traces(settings: Settings) -> Path:
@@ -111,7 +112,8 @@ def _attempts(
     for last in kills:
         config, dataset = _run(settings, precision, output.name, steps, precision={"deterministic": True})
         recorder = Recorder(last)
-        saving = Checkpointing(output / "checkpoints", interval, 9)
+        every = CheckpointSection(interval=interval, keep=9, asynchronous=False)
+        saving = Checkpointing(output / "checkpoints", every)
         with trainer_of(config, dataset, [saving, recorder]) as trainer, contextlib.suppress(_Killed):
             trainer.run()
         attempts.append(recorder.rows)

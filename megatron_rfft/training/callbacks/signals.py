@@ -31,7 +31,7 @@ class StopOnSignal(Callback):
         torch.distributed.all_reduce(received, op=torch.distributed.ReduceOp.MAX)
         if number := int(received):
             self.received = number
-            trainer.stopping = signal.Signals(number).name
+            trainer.stopping, trainer.hurry = signal.Signals(number).name, True
 
     def on_end(self, trainer: Trainer) -> None:
         for number, handler in self._before.items():

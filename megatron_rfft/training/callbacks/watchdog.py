@@ -23,7 +23,8 @@ _TORCH = f"{os.sep}torch{os.sep}"
 
 
 class Watchdog(Callback):
-    """Ends the process with code 76 when a step (with its callbacks) takes longer than ``timeout`` seconds.
+    """Ends the process with code 76 when a step (with its callbacks) takes longer than ``timeout`` seconds, or when a
+    checkpoint that is waited for does not get on for as long.
 
     A thread on each rank watches; a healthy run costs nothing, for nothing is sent or written. All ranks end a step
     together, so when one hangs, all time out together: each writes its stacks to ``folder/START/rank-N.txt``, waits a
@@ -44,11 +45,13 @@ class Watchdog(Callback):
         torch.distributed.broadcast_object_list(started)
         self.folder = self.folder / started[0]
         self._rank, self._ranks = torch.distributed.get_rank(), torch.distributed.get_world_size()
-        self._step, self._last = trainer.step, time.monotonic()
+        self._trainer = trainer
+        self.on_step(trainer, None)
         threading.Thread(target=self._watch, daemon=True).start()
 
-    def on_step(self, trainer: Trainer, metrics: StepMetrics) -> None:
-        self._step, self._last = trainer.step, time.monotonic()
+    def on_step(self, trainer: Trainer, metrics: StepMetrics | None) -> None:
+        self._step = trainer.step
+        trainer.note_progress("")
 
     def on_end(self, trainer: Trainer) -> None:
         self._ended.set()
@@ -60,7 +63,7 @@ class Watchdog(Callback):
             # Where native code keeps the interpreter's lock, this thread stands still too: then faulthandler, which
             # needs no lock, writes the stacks to stderr and ends the process (with code 1, it knows no other).
             faulthandler.dump_traceback_later(self.timeout + 2 * self.grace + pause, exit=True)
-            if time.monotonic() - self._last > self.timeout:
+            if time.monotonic() - self._trainer.last_progress > self.timeout:
                 self._end()
 
     def _end(self) -> None:
@@ -81,10 +84,13 @@ class Watchdog(Callback):
         with open(temporary, "w", encoding="utf-8") as file:
             file.write(f"{'waits for others or the device' if waits else 'does not wait'}: {where}\n")
             file.write(f"rank {self._rank} of {self._ranks}, {socket.gethostname()}, process {os.getpid()}\n")
-            file.write(f"step {self._step} is done, nothing for {self.timeout:g} s\n\n")
+            file.write(f"step {self._step} is done{self._waiting()}, nothing for {self.timeout:g} s\n\n")
             file.flush()
             faulthandler.dump_traceback(file, all_threads=True)
         temporary.rename(self.folder / f"rank-{self._rank}.txt")
+
+    def _waiting(self) -> str:
+        return f", {self._trainer.waiting_for}" if self._trainer.waiting_for else ""
 
     def _name_the_late(self) -> None:
         found = {}
@@ -102,8 +108,8 @@ class Watchdog(Callback):
         elif busy:
             late = "; ".join(f"rank {rank} {found[rank]}" for rank in busy[:4])
         print(
-            f"error: no step for {self.timeout:g} s (guard.hang_timeout) after step {self._step}; {late}; stacks in "
-            f"{self.folder}; run it again, it continues",
+            f"error: no step for {self.timeout:g} s (guard.hang_timeout) after step {self._step}{self._waiting()}; "
+            f"{late}; stacks in {self.folder}; run it again, it continues",
             file=sys.stderr,
         )
 

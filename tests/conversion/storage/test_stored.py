@@ -15,10 +15,10 @@ from hypothesis import strategies as st
 
 from megatron_rfft.common.errors import UserError
 from megatron_rfft.common.files import sha256_file
+from megatron_rfft.common.hashed_file import hashed_file
+from megatron_rfft.common.tensor_file import write_tensor
 from megatron_rfft.conversion.storage import stored
-from megatron_rfft.conversion.storage.hashed_file import hashed_file
 from megatron_rfft.conversion.storage.stored import Passing, SourceFile, Span, Stored, bytes_of, contents, padded
-from megatron_rfft.conversion.storage.tensor_file import write_tensor
 
 MIB = 1 << 20
 hypothesis = settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])

@@ -9,8 +9,8 @@ from collections.abc import Iterable
 
 import torch
 
-from megatron_rfft.conversion.storage.hashed_file import HashedFile
-from megatron_rfft.conversion.storage.restricted import STORAGES
+from megatron_rfft.common.hashed_file import HashedFile
+from megatron_rfft.common.restricted import STORAGES
 
 _ALIGNMENT = 64  # torch's, of the values
 _VALUES = "archive/data/0"
@@ -42,10 +42,13 @@ class _Pickler(pickle.Pickler):
         return ("storage", obj.type, "0", "cpu", obj.numel) if isinstance(obj, _Storage) else None
 
 
-def write_tensor(file: HashedFile, shape: tuple[int, ...], dtype: torch.dtype, values: Iterable[memoryview]) -> None:
+def write_tensor(
+    file: HashedFile, shape: tuple[int, ...], dtype: torch.dtype, values: Iterable[memoryview], *, crc: bool = True
+) -> None:
     """Append a contiguous tensor to ``file``, for torch.load; ``values`` are its bytes, piece by piece.
 
-    An archive of records, each with its checksum behind it, as torch's own writer makes them.
+    An archive of records, each with its checksum behind it, as torch's own writer makes them. Without ``crc``, that of
+    the values is 0, as after torch's ``set_crc32_options(False)``: torch.load does not look at it.
     """
     description = io.BytesIO()
     _Pickler(description, protocol=2).dump(_Tensor(shape, dtype))
@@ -58,5 +61,9 @@ def write_tensor(file: HashedFile, shape: tuple[int, ...], dtype: torch.dtype, v
         with archive.open(entry, "w", force_zip64=True) as member:
             assert file.position % _ALIGNMENT == 0
             for piece in values:
-                member.write(piece)
+                if crc:
+                    member.write(piece)
+                else:
+                    archive.fp.write(piece)
+                    member._file_size += len(piece)
         archive.writestr(zipfile.ZipInfo("archive/version"), b"3\n")

@@ -14,6 +14,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 _BUFFER = 1 << 22
 _SECTOR = 1 << 12  # what the length of a write past the page cache has to be a multiple of, with room to spare
 
@@ -24,14 +26,15 @@ class HashedFile:
     def __init__(self, descriptor: int, thread: ThreadPoolExecutor):
         self._descriptor, self._thread = descriptor, thread
         self._hash = hashlib.sha256()
-        self._buffer, self._spare = (memoryview(mmap.mmap(-1, _BUFFER)) for _ in range(2))  # begin on a page
+        # They begin on a page. As arrays: copying into these leaves the interpreter to other threads.
+        self._buffer, self._spare = (np.frombuffer(mmap.mmap(-1, _BUFFER), np.uint8) for _ in range(2))
         self._filled = 0
         self._writing: Future | None = None
         self.position = 0
 
     def write(self, data: Any) -> int:
         """Take the bytes of anything with a buffer; their number."""
-        view = memoryview(data).cast("B")
+        view = np.frombuffer(data, np.uint8)
         taken = 0
         while taken < len(view):
             count = min(_BUFFER - self._filled, len(view) - taken)
@@ -67,7 +70,7 @@ class HashedFile:
         if self._writing is not None:
             self._writing.result()
 
-    def _hash_and_write(self, view: memoryview) -> None:
+    def _hash_and_write(self, view: np.ndarray) -> None:
         self._hash.update(view)
         if len(view) % _SECTOR:  # the end of the file
             _use_page_cache(self._descriptor)
