@@ -7,7 +7,7 @@ but their lines repeat, since the names are stand-ins (``placeholders``): so eac
 The styles in which other parts of the rule matter (numbered sentences, states) are left to ``Rule``.
 """
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from functools import cached_property
 from typing import Any
 
@@ -43,7 +43,6 @@ class AssembledRule:
         header, *lines = source.split("\n")
         self.name = header[4]
         self.parameters = tuple(header[6:-2].split(", "))
-        self.lines = tuple(line.lstrip(" ") for line in lines)
         self._slots = [SLOTS[name] for name in self.parameters]
         self._body = _tree(lines)
 
@@ -61,28 +60,16 @@ class AssembledRule:
         return self._execute(_Running(self).block(self._body), arguments, None)[0]
 
     def state_of(self, arguments: Sequence[Any]) -> State:
-        """What ``try_out`` starts from for these arguments, the same for all rules with the same parameters."""
+        """What a ``Trial`` starts from for these arguments, the same for all rules with the same parameters."""
         state: State = [None] * NUM_SLOTS
         for slot, argument in zip(self._slots, arguments, strict=True):
             state[slot] = argument
         state[STEPS_SLOT] = 0
         return state
 
-    def try_out(self, starts: Iterable[State]) -> tuple[list[Any], bool]:
-        """The answers from several states, and whether every test came out both ways.
-
-        A loop's test has to hold once at least; that it fails at last goes without saying.
-        """
-        running = _Running(self)
-        steps = running.block(self._body)
-        answers = []
-        for start in starts:
-            state = start.copy()
-            for step in steps:
-                if (left := step(state, None)) is not None:
-                    answers.append(left[0])
-                    break
-        return answers, all(yes and no for yes, no in running.outcomes)
+    def trial(self) -> "Trial":
+        """To try the rule out on a few states."""
+        return Trial(self, self._body)
 
     @property
     def commented(self) -> str:
@@ -101,11 +88,13 @@ class AssembledRule:
     @cached_property
     def tables(self) -> frozenset[str]:
         """As ``sharing.lookup_tables``, from what is known of the lines."""
-        facts = [facts_of(line) for line in self.lines]
+        facts = [facts_of(line.lstrip(" ")) for line in self.source.split("\n")[1:]]
+        set_once = {line.literal for line in facts if line.literal}
+        found = set_once.union(self.parameters).difference(*(line.read for line in facts))
+        if not found:  # as in nearly all rules
+            return frozenset()
         written = [name for line in facts for name in line.written]
-        constant = {line.literal for line in facts if line.literal and written.count(line.literal) == 1}
-        constant.update(name for name in self.parameters if name not in written)
-        return frozenset(constant.difference(*(line.read for line in facts)))
+        return frozenset(name for name in found if written.count(name) == (name in set_once))
 
     def may_be_table(self, name: str) -> bool:
         """Whether it is worth to look through the lines: no, for the variables that loops mostly test."""
@@ -113,7 +102,7 @@ class AssembledRule:
 
     @property
     def return_section(self) -> int:
-        return 2 + sum(line.startswith("while ") for line in self.lines)
+        return 2 + self.source.count("    while ")
 
     def _execute(self, steps: list[Step], arguments: tuple, write: Callable[[str], Any] | None) -> tuple[Any, int]:
         state = self.state_of([copy_value(argument) for argument in arguments])
@@ -126,6 +115,27 @@ class AssembledRule:
         except Exception as error:
             raise RuleError(f"rule {self.source!r}: {type(error).__name__}: {error} on {arguments!r:.200}") from error
         raise AssertionError("a rule's last line is a return")
+
+
+class Trial:
+    """Runs a rule without a trace, and keeps how its tests come out."""
+
+    def __init__(self, rule: AssembledRule, nodes: list[_Node]) -> None:
+        self._running = _Running(rule)
+        self._steps = self._running.block(nodes)
+
+    def answer(self, start: State) -> Any:
+        """The answer from a state, which stays as it is."""
+        state = start.copy()
+        for step in self._steps:
+            if (left := step(state, None)) is not None:
+                return left[0]
+        raise AssertionError("a rule's last line is a return")
+
+    @property
+    def came_out_both_ways(self) -> bool:
+        """Whether every test has held and has failed; a loop's has to hold once, it fails at last in any case."""
+        return all(yes and no for yes, no in self._running.outcomes)
 
 
 class _Running:
@@ -212,11 +222,12 @@ class _Tracing:
 
     def tables_in(self, text: str) -> tuple[str, ...]:
         """The tables among the names of a line that would else show them."""
-        if self.style == "lean" and not text.startswith("while "):
-            return ()
-        if self.style == "lean" and not any(map(self.rule.may_be_table, facts_of(text).shown)):
-            return ()
-        return tuple(name for name in self.rule.tables if name in text)
+        if self.style == "lean":
+            shown = facts_of(text).shown if text.startswith("while ") else ()
+            if not any(map(self.rule.may_be_table, shown)):
+                return ()
+        tables = self.rule.tables
+        return tuple(name for name in tables if name in text) if tables else ()
 
     def loop(self, text: str, nodes: list[_Node], depth: int) -> Step:
         self.sections += 1

@@ -3,7 +3,8 @@
 The names of a rule are stand-ins (``placeholders.ACCENTED``), each with its place in a *state*, the list of the
 variables' values. What a trace says of a line depends on the line, on its loop's test (``lean`` leaves out what that is
 sure to show) and on the tables among its names: these are the key to the compiled lines. They are compiled by the
-instrumenter of whole rules, so that there is one grammar.
+instrumenter of whole rules, so that there is one grammar; lines that differ in their constants are compiled once
+(``line_shapes``).
 """
 
 import ast
@@ -12,8 +13,10 @@ from dataclasses import dataclass
 from functools import cache
 from typing import Any, NamedTuple
 
-from megatron_rfft.rules.code import WRITE, Code, load
-from megatron_rfft.rules.instrument import STEPS, Instrumenter, compile_function
+from megatron_rfft.rules.changes import changes_in_line
+from megatron_rfft.rules.code import STEPS, WRITE, Code, load
+from megatron_rfft.rules.instrument import Instrumenter, compile_function
+from megatron_rfft.rules.line_shapes import has_constants, shape_of, with_constants
 from megatron_rfft.rules.placeholders import ACCENTED
 from megatron_rfft.rules.sharing import names_used
 from megatron_rfft.rules.styles import style_of
@@ -26,6 +29,7 @@ from megatron_rfft.rules.subset import (
     target_names,
     variable_names,
 )
+from megatron_rfft.rules.texts import kept_in
 
 SLOTS = {name: place for place, name in enumerate(ACCENTED)}
 NUM_SLOTS = 24  # names in a rule, at most
@@ -57,6 +61,11 @@ class Facts:
 @cache
 def facts_of(line: str) -> Facts:
     """The facts of a line without its indentation."""
+    return _facts_of_shape(shape_of(line)[0])
+
+
+@cache
+def _facts_of_shape(line: str) -> Facts:
     if line == "else:":
         return Facts((), (), frozenset(), None, ())
     function = _function(line)
@@ -79,6 +88,15 @@ def changed_of(line: str, header: tuple[str, ...]) -> tuple[str, ...]:
 @cache
 def traced_line(line: str, style: str, header: tuple[str, ...], tables: tuple[str, ...], section: int) -> Step:
     """The function of a statement, or of the test of a loop or branch; ``section`` is that of a return."""
+    shape, constants = shape_of(line)
+    step = _traced_shape(shape, style, header, tables, section)
+    if has_constants(step, constants):
+        return with_constants(step, constants)
+    return _traced_shape.__wrapped__(line, style, header, tables, section)
+
+
+@cache
+def _traced_shape(line: str, style: str, header: tuple[str, ...], tables: tuple[str, ...], section: int) -> Step:
     function = _function(line)
     statement = _statement(function, line)
     code = Code(statement)
@@ -92,12 +110,20 @@ def traced_line(line: str, style: str, header: tuple[str, ...], tables: tuple[st
             code.add(ast.Return(instrumenter.branch_test(code, statement)))
         case _:
             instrumenter.block(code, [statement], 0, header)
-    return _over_state(code.close())
+    is_leaving = isinstance(statement, ast.Break | ast.Continue)
+    return _over_state(code.close() if is_leaving else kept_in(code.close(), changes_in_line))
 
 
 @cache
 def plain_line(line: str) -> Step:
     """The function of a statement or of a test, without a trace."""
+    shape, constants = shape_of(line)
+    step = _plain_shape(shape)
+    return with_constants(step, constants) if has_constants(step, constants) else _plain_shape.__wrapped__(line)
+
+
+@cache
+def _plain_shape(line: str) -> Step:
     text = line.translate(_STATE_ITEMS)  # no text constant of a rule has a stand-in in it
     word, _, rest = text.partition(" ")
     if word in ("while", "if", "elif"):
