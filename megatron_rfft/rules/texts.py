@@ -51,7 +51,7 @@ class _Ends:
 class _Keeper:
     def __init__(self, changes: Changes) -> None:
         self._changes = changes
-        self._changed: dict[int, Container[str]] = {}
+        self._effects: dict[int, tuple[Container[str], list[tuple[str, ast.expr]]]] = {}
         self._wanted: dict[int, frozenset[str]] = {}  # behind a statement, the variables whose text is shown unchanged
         self._wanted_in: dict[int, frozenset[str]] = {}  # the same at the start of each pass through a loop
         self._numbers = count(1)
@@ -66,10 +66,11 @@ class _Keeper:
                 statement.body.append(ast.Pass())
         return way.statements
 
-    def _change(self, statement: ast.stmt) -> Container[str]:
-        if id(statement) not in self._changed:
-            self._changed[id(statement)] = self._changes(statement)
-        return self._changed[id(statement)]
+    def _effect(self, statement: ast.stmt) -> tuple[Container[str], list[tuple[str, ast.expr]]]:
+        """What a simple statement changes, and its ``_copies``."""
+        if id(statement) not in self._effects:
+            self._effects[id(statement)] = self._changes(statement), _copies(statement)
+        return self._effects[id(statement)]
 
     def _fresh(self) -> str:
         return f"{_KEPT}{next(self._numbers)}"
@@ -99,8 +100,8 @@ class _Keeper:
                 case _ if (parts := _written(statement)) is not None:
                     after = after.union(_names_shown(parts))
                 case _:
-                    change = self._change(statement)
-                    sources = (value.id for name, value in _copies(statement) if name in after and _is_name(value))
+                    change, copies = self._effect(statement)
+                    sources = (value.id for name, value in copies if name in after and _is_name(value))
                     after = frozenset([*sources, *(name for name in after if name not in change)])
         return after
 
@@ -155,9 +156,9 @@ class _Keeper:
                 way.pieces.append(Value(value, reads, kept, statement))
 
     def _execute(self, statement: ast.stmt, way: Way) -> None:
-        change = self._change(statement)
+        change, copies = self._effect(statement)
         way.settle(change, self._fresh)
-        copied = {name: way.text_of(value) for name, value in _copies(statement)}
+        copied = {name: way.text_of(value) for name, value in copies}
         way.statements.append(statement)
         way.texts = {name: text for name, text in way.texts.items() if name not in change}
         way.texts |= {name: text for name, text in copied.items() if text is not None}
@@ -175,7 +176,7 @@ class _Keeper:
 
     def _loop(self, loop: ast.While, way: Way) -> bool:
         way.write()
-        changes = [self._change(statement) for statement in _nested(loop.body) if _is_simple(statement)]
+        changes = [self._effects[id(inner)][0] for inner in _nested(loop.body) if id(inner) in self._effects]
         shown_first = frozenset(_names_shown(_written(loop.body[0]) or ()))
         names = self._wanted_in[id(loop)].intersection(shown_first.union(way.texts))
         while True:
@@ -253,10 +254,6 @@ def _copies(statement: ast.stmt) -> list[tuple[str, ast.expr]]:
     if not all(_is_name(target) for target, _ in pairs) or receivers(statement):
         return []
     return [(target.id, value) for target, value in pairs if _is_name(value) or is_literal(value)]
-
-
-def _is_simple(statement: ast.stmt) -> bool:
-    return isinstance(statement, ast.Assign | ast.AugAssign | ast.Expr)
 
 
 def _nested(body: Iterable[ast.stmt]) -> Iterator[ast.stmt]:

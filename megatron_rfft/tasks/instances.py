@@ -182,9 +182,11 @@ def _redraw(task: "Task", split: str, length: int, rng: Random) -> tuple[Argumen
 
 def list_if_few(task: "Task", length: int) -> dict[str, list[Arguments]] | None:
     """The distinct instances of each split if there are at most FEW of this length, else None."""
-    if length not in task.few_instances:
-        task.few_instances[length] = _listed(task, length)
-    return task.few_instances[length]
+    known = task.few_instances
+    if length not in known:
+        many = task.grows and any(shorter < length and listed is None for shorter, listed in known.items())
+        known[length] = None if many else _listed(task, length)
+    return known[length]
 
 
 _encode = msgspec.json.Encoder().encode

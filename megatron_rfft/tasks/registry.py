@@ -70,10 +70,11 @@ def register(
         check_wordings(questions, traced)
     except UserError as error:
         raise UserError(f"{path}: {error}") from error
+    of_package = path.parents[1] == _PACKAGE
     task = Task(
         name=path.stem,
         source=source,
-        family=path.parent.name if path.parents[1] == _PACKAGE else OWN_FAMILY,
+        family=path.parent.name if of_package else OWN_FAMILY,
         role=known,
         version=version,
         valid_lengths=valid_lengths,
@@ -82,6 +83,7 @@ def register(
         questions=tuple(questions),
         reference=reference,
         file=str(path),
+        grows=of_package,  # as the tests see to
     )
     _tasks[task.name] = task
     return task
@@ -198,6 +200,7 @@ def list_tasks(role: str | None = None, family: str | None = None) -> list[str]:
 _PACKAGE = Path(__file__).parent
 
 
+@cache
 def _task_files() -> dict[str, Path]:
     paths = (path for family in FAMILIES for path in (_PACKAGE / family).glob("*.py"))
     return {path.stem: path for path in paths if path.stem != "__init__"}

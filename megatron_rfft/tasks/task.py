@@ -130,6 +130,8 @@ class Task(AnyTask):
     questions: tuple[str, ...]
     reference: Callable[..., Any]
     file: str
+    grows: bool = False
+    """Whether no length has few instances that is longer than one with many: then not every length is looked at."""
     few_instances: dict[int, Any] = field(default_factory=dict, repr=False, compare=False)  # kept by tasks.instances
 
     @property
