@@ -105,7 +105,7 @@ def _write_shard(config: CorpusConfig, plan: CorpusPlan, work: Work, number: int
     lines = shard_lines(config, plan, number, kept)
     with atomic_write(work.files / name, "wb") as handle:
         for start in range(0, len(lines), _LINES_AT_ONCE):
-            block = b"".join(lines[start : start + _LINES_AT_ONCE])
+            block = b"\n".join([*lines[start : start + _LINES_AT_ONCE], b""])
             digest.update(block)
             handle.write(block)
     work.prove(name, {name: digest.hexdigest()})
@@ -113,7 +113,7 @@ def _write_shard(config: CorpusConfig, plan: CorpusPlan, work: Work, number: int
 
 
 def shard_lines(config: CorpusConfig, plan: CorpusPlan, number: int, kept: list[bytes | None]) -> list[bytes]:
-    """The lines of a shard: made task by task, which keeps the processor's caches warm, then put in their order.
+    """The lines of a shard, without newlines: made task by task, which keeps the processor's caches warm, then ordered.
 
     ``kept`` is ``plan.kept`` of it.
     """
@@ -126,7 +126,7 @@ def shard_lines(config: CorpusConfig, plan: CorpusPlan, number: int, kept: list[
             if now != name:
                 name, task = now, load_task(now)
             example = task.example(length, config.split, index, config.form, drawn)
-            lines[position - positions.start] = encode(example) + b"\n"
+            lines[position - positions.start] = encode(example)
     return lines
 
 
