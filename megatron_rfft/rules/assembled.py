@@ -18,19 +18,18 @@ from megatron_rfft.rules.rule_lines import (
     NUM_SLOTS,
     SLOTS,
     STEPS_SLOT,
+    Line,
     State,
     Step,
-    changed_of,
-    facts_of,
-    plain_line,
-    traced_line,
+    line_of,
     words_of,
 )
 from megatron_rfft.rules.subset import RuleError
 
 STYLES_BY_LINE = ("full", "lean")
 
-_Node = list[Any]
+
+_Node = tuple[Line, Sequence["_Node"], Sequence["_Node"]]
 """A line, the nodes of the lines below it and, of an ``if``, those of its ``else``."""
 
 
@@ -44,7 +43,7 @@ class AssembledRule:
         self.name = header[4]
         self.parameters = tuple(header[6:-2].split(", "))
         self._slots = [SLOTS[name] for name in self.parameters]
-        self._body = _tree(lines)
+        self._lines, self._body = _parsed(lines)
 
     def trace(self, *arguments: Any, style: str = "full") -> Trace:
         """As ``Rule.trace``."""
@@ -85,12 +84,11 @@ class AssembledRule:
     def _rule(self) -> Rule:
         return Rule(self.source, self.step_limit)
 
-    @cached_property
     def tables(self) -> frozenset[str]:
         """As ``sharing.lookup_tables``, from what is known of the lines."""
-        facts = [facts_of(line.lstrip(" ")) for line in self.source.split("\n")[1:]]
+        facts = [line.facts for line in self._lines]
         set_once = {line.literal for line in facts if line.literal}
-        found = set_once.union(self.parameters).difference(*(line.read for line in facts))
+        found = set_once.union(self.parameters).difference(*[line.read for line in facts])
         if not found:  # as in nearly all rules
             return frozenset()
         written = [name for line in facts for name in line.written]
@@ -120,7 +118,7 @@ class AssembledRule:
 class Trial:
     """Runs a rule without a trace, and keeps how its tests come out."""
 
-    def __init__(self, rule: AssembledRule, nodes: list[_Node]) -> None:
+    def __init__(self, rule: AssembledRule, nodes: Sequence[_Node]) -> None:
         self._running = _Running(rule)
         self._steps = self._running.block(nodes)
 
@@ -145,17 +143,18 @@ class _Running:
         self.limit = rule.step_limit
         self.outcomes: list[list[bool]] = []  # of each test: whether it held, and whether it failed
 
-    def block(self, nodes: list[_Node]) -> list[Step]:
-        steps = []
-        for text, body, otherwise in nodes:
-            if not body:
-                steps.append(plain_line(text))
-            else:
-                steps.append(self.loop(text, body) if text[0] == "w" else self.branch(text, body, otherwise))
-        return steps
+    def block(self, nodes: Sequence[_Node]) -> list[Step]:
+        return [
+            line.plain
+            if not line.is_block
+            else self.loop(line, body)
+            if line.is_loop
+            else self.branch(line, body, otherwise)
+            for line, body, otherwise in nodes
+        ]
 
-    def loop(self, text: str, nodes: list[_Node]) -> Step:
-        test, body, limit = plain_line(text), self.block(nodes), self.limit
+    def loop(self, line: Line, nodes: Sequence[_Node]) -> Step:
+        test, body, limit = line.plain, self.block(nodes), self.limit
         outcomes = [False, True]
         self.outcomes.append(outcomes)
 
@@ -175,8 +174,8 @@ class _Running:
 
         return loop
 
-    def branch(self, text: str, nodes: list[_Node], others: list[_Node]) -> Step:
-        test, body, otherwise = plain_line(text), self.block(nodes), self.block(others)
+    def branch(self, line: Line, nodes: Sequence[_Node], others: Sequence[_Node]) -> Step:
+        test, body, otherwise = line.plain, self.block(nodes), self.block(others)
         outcomes = [False, False]
         self.outcomes.append(outcomes)
 
@@ -201,40 +200,37 @@ class _Tracing:
 
     def __init__(self, rule: AssembledRule, style: str) -> None:
         self.rule = rule
-        self.style = style
+        self.style, self.is_lean = style, style == "lean"
         self.sections = 1
+        self._tables: frozenset[str] | None = None
 
-    def block(self, nodes: list[_Node], depth: int, header: tuple[str, ...] = ()) -> list[Step]:
+    def block(self, nodes: Sequence[_Node], depth: int, header: tuple[str, ...] = ()) -> list[Step]:
         steps = []
-        for text, body, otherwise in nodes:
-            if not body:
-                steps.append(self.statement(text, header))
-            elif text.startswith("while "):
-                steps.append(self.loop(text, body, depth))
+        for line, body, otherwise in nodes:
+            if line.is_loop:
+                steps.append(self.loop(line, body, depth))
+            elif line.is_block:
+                steps.append(self.branch(line, body, otherwise, depth, header))
+            elif line.is_return:
+                steps.append(line.traced(self.style, (), self.tables_in(line), self.rule.return_section))
             else:
-                steps.append(self.branch(text, body, otherwise, depth, header))
+                steps.append(line.traced(self.style, header, self.tables_in(line)))
         return steps
 
-    def statement(self, text: str, header: tuple[str, ...]) -> Step:
-        if text.startswith("return "):
-            return traced_line(text, self.style, (), self.tables_in(text), self.rule.return_section)
-        return traced_line(text, self.style, changed_of(text, header), self.tables_in(text), 0)
-
-    def tables_in(self, text: str) -> tuple[str, ...]:
+    def tables_in(self, line: Line) -> tuple[str, ...]:
         """The tables among the names of a line that would else show them."""
-        if self.style == "lean":
-            shown = facts_of(text).shown if text.startswith("while ") else ()
-            if not any(map(self.rule.may_be_table, shown)):
-                return ()
-        tables = self.rule.tables
-        return tuple(name for name in tables if name in text) if tables else ()
+        if self.is_lean and not (line.is_loop and any(map(self.rule.may_be_table, line.facts.shown))):
+            return ()
+        if self._tables is None:
+            self._tables = self.rule.tables()
+        return tuple(name for name in self._tables if name in line.text) if self._tables else ()
 
-    def loop(self, text: str, nodes: list[_Node], depth: int) -> Step:
+    def loop(self, line: Line, nodes: Sequence[_Node], depth: int) -> Step:
         self.sections += 1
         words = words_of(self.style, self.sections, depth)
         header, enter, stop, limit = words.loop, words.enter, words.stop, self.rule.step_limit
-        test = traced_line(text, self.style, (), self.tables_in(text), 0)
-        shown = () if self.style != "lean" or _leaves_early(nodes) else facts_of(text).shown
+        test = line.traced(self.style, (), self.tables_in(line))
+        shown = line.facts.shown if self.is_lean and not _leaves_early(nodes) else ()
         body = self.block(nodes, depth + 1, shown)
 
         def loop(state: State, write: Callable[[str], Any]) -> Any:
@@ -255,11 +251,13 @@ class _Tracing:
 
         return loop
 
-    def branch(self, text: str, nodes: list[_Node], others: list[_Node], depth: int, header: tuple[str, ...]) -> Step:
+    def branch(
+        self, line: Line, nodes: Sequence[_Node], others: Sequence[_Node], depth: int, header: tuple[str, ...]
+    ) -> Step:
         words = words_of(self.style, 0, 0)
-        test = traced_line(text, self.style, (), self.tables_in(text), 0)
+        test = line.traced(self.style, (), self.tables_in(line))
         body, otherwise = self.block(nodes, depth, header), self.block(others, depth, header)
-        is_chain = others and others[0][1] and others[0][0].startswith("elif ")
+        is_chain = others and others[0][0].is_elif
         enter = words.enter_if
         stop = words.no_if + "else:\n" if others and not is_chain else words.no_if
 
@@ -286,35 +284,41 @@ def _too_many(limit: int) -> StepLimitError:
 # The tree of a source
 
 
-def _tree(lines: list[str]) -> list[_Node]:
-    """The nodes of canonical lines, each indented by 4 spaces a level, the first level by one.
+def _parsed(source: list[str]) -> tuple[list[Line], list[_Node]]:
+    """The canonical lines, each indented by 4 spaces a level, the first level by one; and the tree that they make.
 
     What stands behind ``elif`` and ``else`` is put below the ``if`` before.
     """
+    lines: list[Line] = []
     top: list[_Node] = []
     blocks = [top]  # the open block of each level
-    for line in lines:
-        text = line.lstrip(" ")
-        level = (len(line) - len(text)) // 4
+    for indented in source:
+        level, line = line_of(indented)
         del blocks[level:]
         block = blocks[-1]
-        if text == "else:" or text.startswith("elif "):
-            above = block[-1]
-            while above[2]:
-                above = above[2][0]
-            if text == "else:":
-                blocks.append(above[2])
-                continue
-            block = above[2]
-        node = [text, [], []]
-        block.append(node)
-        if text[-1] == ":":
-            blocks.append(node[1])
-    return top
+        if not line.is_block:
+            block.append(line.node)
+        elif line.text == "else:":
+            blocks.append(_last_otherwise(block))
+            continue
+        else:
+            body: list[_Node] = []
+            (_last_otherwise(block) if line.is_elif else block).append((line, body, []))
+            blocks.append(body)
+        lines.append(line)
+    return lines, top
 
 
-def _leaves_early(nodes: list[_Node]) -> bool:
+def _last_otherwise(block: list[_Node]) -> list[_Node]:
+    """Where what stands behind the last ``if`` or ``elif`` of the chain goes that the block ends in."""
+    otherwise = block[-1][2]
+    while otherwise:
+        otherwise = otherwise[0][2]
+    return otherwise
+
+
+def _leaves_early(nodes: Sequence[_Node]) -> bool:
     return any(
-        text == "break" or text.startswith("return ") or (body and _leaves_early(body + otherwise))
-        for text, body, otherwise in nodes
+        line.leaves_early or (line.is_block and (_leaves_early(body) or _leaves_early(otherwise)))
+        for line, body, otherwise in nodes
     )

@@ -10,7 +10,7 @@ instrumenter of whole rules, so that there is one grammar; lines that differ in 
 import ast
 from collections.abc import Callable
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, cached_property
 from typing import Any, NamedTuple
 
 from megatron_rfft.rules.changes import changes_in_line
@@ -58,10 +58,62 @@ class Facts:
     """The variables of a test."""
 
 
-@cache
-def facts_of(line: str) -> Facts:
-    """The facts of a line without its indentation."""
-    return _facts_of_shape(shape_of(line)[0])
+class Line:
+    """A line without its indentation: what is known of it, and its functions, each made when it is asked for."""
+
+    def __init__(self, text: str) -> None:
+        self.text = text
+        self._shape, self._constants = shape_of(text)
+        self.facts = _facts_of_shape(self._shape)
+        self.is_block = text[-1] == ":"
+        self.is_loop = text.startswith("while ")
+        self.is_return = text.startswith("return ")
+        self.is_elif = text.startswith("elif ")
+        self.leaves_early = self.is_return or text == BREAK
+        self.node = (self, (), ())  # of a rule's tree, if nothing is below the line
+        self._traced: dict[tuple, Step] = {}
+
+    @cached_property
+    def plain(self) -> Step:
+        """The function of the statement or test, without a trace."""
+        step = _plain_shape(self._shape)
+        if has_constants(step, self._constants):
+            return with_constants(step, self._constants)
+        return _plain_shape.__wrapped__(self.text)
+
+    def traced(self, style: str, header: tuple[str, ...], tables: tuple[str, ...], section: int = 0) -> Step:
+        """The function that also writes the trace; ``header`` names what the next test of the loop around is sure to
+        show, ``section`` is that of a return.
+        """
+        if header:
+            changed = self.facts.changed
+            header = tuple(name for name in header if name in changed)
+        key = (style, header, tables, section)
+        step = self._traced.get(key)
+        if step is None:
+            step = _traced_shape(self._shape, *key)
+            if has_constants(step, self._constants):
+                step = with_constants(step, self._constants)
+            else:
+                step = _traced_shape.__wrapped__(self.text, *key)
+            self._traced[key] = step
+        return step
+
+
+_lines: dict[str, tuple[int, Line]] = {}
+
+
+def line_of(indented: str) -> tuple[int, Line]:
+    """The level of a line that is indented by 4 spaces for each, and the line, the same one for equal texts."""
+    found = _lines.get(indented)
+    if found is None:
+        text = indented.lstrip(" ")
+        level = (len(indented) - len(text)) // 4
+        found = _lines[indented] = level, _line(text)
+    return found
+
+
+_line = cache(Line)
 
 
 @cache
@@ -76,23 +128,6 @@ def _facts_of_shape(line: str) -> Facts:
     literal = statement.targets[0].id if is_literal_assignment(statement) else None
     shown = tuple(variable_names(statement.test)) if isinstance(statement, ast.While) else ()
     return Facts(written, (*written, *mutated), frozenset([*names_used(nodes), *mutated]), literal, shown)
-
-
-@cache
-def changed_of(line: str, header: tuple[str, ...]) -> tuple[str, ...]:
-    """Those of a loop's test that the line changes."""
-    changed = facts_of(line).changed if header else ()
-    return tuple(name for name in header if name in changed)
-
-
-@cache
-def traced_line(line: str, style: str, header: tuple[str, ...], tables: tuple[str, ...], section: int) -> Step:
-    """The function of a statement, or of the test of a loop or branch; ``section`` is that of a return."""
-    shape, constants = shape_of(line)
-    step = _traced_shape(shape, style, header, tables, section)
-    if has_constants(step, constants):
-        return with_constants(step, constants)
-    return _traced_shape.__wrapped__(line, style, header, tables, section)
 
 
 @cache
@@ -112,14 +147,6 @@ def _traced_shape(line: str, style: str, header: tuple[str, ...], tables: tuple[
             instrumenter.block(code, [statement], 0, header)
     is_leaving = isinstance(statement, ast.Break | ast.Continue)
     return _over_state(code.close() if is_leaving else kept_in(code.close(), changes_in_line))
-
-
-@cache
-def plain_line(line: str) -> Step:
-    """The function of a statement or of a test, without a trace."""
-    shape, constants = shape_of(line)
-    step = _plain_shape(shape)
-    return with_constants(step, constants) if has_constants(step, constants) else _plain_shape.__wrapped__(line)
 
 
 @cache
