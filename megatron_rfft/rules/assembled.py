@@ -11,12 +11,11 @@ from collections.abc import Callable, Sequence
 from functools import cached_property
 from typing import Any
 
+from megatron_rfft.rules.line_shapes import NUM_SLOTS, SLOTS
 from megatron_rfft.rules.rule import STEP_LIMIT, Rule, StepLimitError, Trace, copy_value
 from megatron_rfft.rules.rule_lines import (
     BREAK,
     CONTINUE,
-    NUM_SLOTS,
-    SLOTS,
     STEPS_SLOT,
     Line,
     State,

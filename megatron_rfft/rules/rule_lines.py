@@ -3,12 +3,12 @@
 The names of a rule are stand-ins (``placeholders.ACCENTED``), each with its place in a *state*, the list of the
 variables' values. What a trace says of a line depends on the line, on its loop's test (``lean`` leaves out what that is
 sure to show) and on the tables among its names: these are the key to the compiled lines. They are compiled by the
-instrumenter of whole rules, so that there is one grammar; lines that differ in their constants are compiled once
+instrumenter of whole rules, so that there is one grammar; lines that differ in names and constants are compiled once
 (``line_shapes``).
 """
 
 import ast
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from functools import cache, cached_property
 from typing import Any, NamedTuple
@@ -16,8 +16,7 @@ from typing import Any, NamedTuple
 from megatron_rfft.rules.changes import changes_in_line
 from megatron_rfft.rules.code import STEPS, WRITE, Code, load
 from megatron_rfft.rules.instrument import Instrumenter, compile_function
-from megatron_rfft.rules.line_shapes import has_constants, shape_of, with_constants
-from megatron_rfft.rules.placeholders import ACCENTED
+from megatron_rfft.rules.line_shapes import SLOTS, shape_of
 from megatron_rfft.rules.sharing import names_used
 from megatron_rfft.rules.styles import style_of
 from megatron_rfft.rules.subset import (
@@ -31,8 +30,6 @@ from megatron_rfft.rules.subset import (
 )
 from megatron_rfft.rules.texts import kept_in
 
-SLOTS = {name: place for place, name in enumerate(ACCENTED)}
-NUM_SLOTS = 24  # names in a rule, at most
 STEPS_SLOT = 0  # of the number of passes through loops: the place of the function's own name, which is not a variable
 BREAK, CONTINUE = "break", "continue"
 _STATE = "_state"
@@ -57,14 +54,19 @@ class Facts:
     shown: tuple[str, ...]
     """The variables of a test."""
 
+    def renamed(self, named: Callable[[Iterable[str]], tuple[str, ...]]) -> "Facts":
+        """The same for other names."""
+        literal = None if self.literal is None else named([self.literal])[0]
+        return Facts(named(self.written), named(self.changed), frozenset(named(self.read)), literal, named(self.shown))
+
 
 class Line:
     """A line without its indentation: what is known of it, and its functions, each made when it is asked for."""
 
     def __init__(self, text: str) -> None:
         self.text = text
-        self._shape, self._constants = shape_of(text)
-        self.facts = _facts_of_shape(self._shape)
+        self._shape = shape = shape_of(text)
+        self.facts = _facts_of_shape(shape.text).renamed(shape.named)
         self.is_block = text[-1] == ":"
         self.is_loop = text.startswith("while ")
         self.is_return = text.startswith("return ")
@@ -76,10 +78,8 @@ class Line:
     @cached_property
     def plain(self) -> Step:
         """The function of the statement or test, without a trace."""
-        step = _plain_shape(self._shape)
-        if has_constants(step, self._constants):
-            return with_constants(step, self._constants)
-        return _plain_shape.__wrapped__(self.text)
+        step = _plain_shape(self._shape.text)
+        return self._shape.fill(step) if self._shape.fits(step) else _plain_shape.__wrapped__(self.text)
 
     def traced(self, style: str, header: tuple[str, ...], tables: tuple[str, ...], section: int = 0) -> Step:
         """The function that also writes the trace; ``header`` names what the next test of the loop around is sure to
@@ -91,11 +91,9 @@ class Line:
         key = (style, header, tables, section)
         step = self._traced.get(key)
         if step is None:
-            step = _traced_shape(self._shape, *key)
-            if has_constants(step, self._constants):
-                step = with_constants(step, self._constants)
-            else:
-                step = _traced_shape.__wrapped__(self.text, *key)
+            shape = self._shape
+            step = _traced_shape(shape.text, style, shape.marked(header), shape.marked(sorted(tables)), section)
+            step = shape.fill(step) if shape.fits(step) else _traced_shape.__wrapped__(self.text, *key)
             self._traced[key] = step
         return step
 
