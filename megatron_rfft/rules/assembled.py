@@ -174,22 +174,16 @@ class _Running:
         return loop
 
     def branch(self, line: Line, nodes: Sequence[_Node], others: Sequence[_Node]) -> Step:
-        test, body, otherwise = line.plain, self.block(nodes), self.block(others)
+        test, body, otherwise = line.plain, _in_order(self.block(nodes)), _in_order(self.block(others))
         outcomes = [False, False]
         self.outcomes.append(outcomes)
 
         def branch(state: State, write: None) -> Any:
             if test(state, write):
                 outcomes[0] = True
-                steps = body
-            else:
-                outcomes[1] = True
-                steps = otherwise
-            for step in steps:
-                left = step(state, write)
-                if left is not None:
-                    return left
-            return None
+                return body(state, write)
+            outcomes[1] = True
+            return otherwise and otherwise(state, write)
 
         return branch
 
@@ -255,7 +249,7 @@ class _Tracing:
     ) -> Step:
         words = words_of(self.style, 0, 0)
         test = line.traced(self.style, (), self.tables_in(line))
-        body, otherwise = self.block(nodes, depth, header), self.block(others, depth, header)
+        body, otherwise = (_in_order(self.block(below, depth, header)) for below in (nodes, others))
         is_chain = others and others[0][0].is_elif
         enter = words.enter_if
         stop = words.no_if + "else:\n" if others and not is_chain else words.no_if
@@ -263,17 +257,26 @@ class _Tracing:
         def branch(state: State, write: Callable[[str], Any]) -> Any:
             if test(state, write):
                 write(enter)
-                steps = body
-            else:
-                write(stop)
-                steps = otherwise
-            for step in steps:
-                left = step(state, write)
-                if left is not None:
-                    return left
-            return None
+                return body(state, write)
+            write(stop)
+            return otherwise and otherwise(state, write)
 
         return branch
+
+
+def _in_order(steps: list[Step]) -> Step | None:
+    """One step of these; None for none."""
+    if len(steps) < 2:
+        return steps[0] if steps else None
+
+    def all_steps(state: State, write: Callable[[str], Any] | None) -> Any:
+        for step in steps:
+            left = step(state, write)
+            if left is not None:
+                return left
+        return None
+
+    return all_steps
 
 
 def _too_many(limit: int) -> StepLimitError:
