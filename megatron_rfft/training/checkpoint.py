@@ -31,6 +31,7 @@ from megatron_rfft.training.checkpoint_files import (
     base_of,
     base_reference,
     checkpoint_name,
+    data_of,
     newest_intact,
     read_checkpoint_manifest,
     verified_manifest,
@@ -190,6 +191,7 @@ def load_checkpoint(trainer: Trainer, path: Path, *, weights_only: bool = False,
     if weights_only:
         chain = on_first_rank(lambda: weights_chain(path))
         _check_model(trainer, path, chain[0][1])
+        trainer.base_data = [{**data, "base": True} for data in on_first_rank(lambda: data_of(path))]
         _load_weights(trainer, chain)
         if trainer.adapter is not None:
             for stage in trainer.stages:
@@ -199,6 +201,7 @@ def load_checkpoint(trainer: Trainer, path: Path, *, weights_only: bool = False,
     manifest = on_first_rank(lambda: verified_manifest(path) if verify else read_checkpoint_manifest(path))
     _check_model(trainer, path, manifest)
     _check_adapter(trainer, path, manifest)
+    trainer.base_data = [data for data in on_first_rank(lambda: data_of(path)) if data.get("base")]
     if trainer.adapter is not None:
         now = Path(trainer.config.checkpoint.load)
         _load_weights(trainer, on_first_rank(lambda: weights_chain(base_of(path, manifest, now=now))))
@@ -272,6 +275,7 @@ def _write_hf_folder(trainer: Trainer, folder: Path) -> None:
     write_json(folder / "config.json", {**trainer.model_config.to_hf(), "eos_token_id": stop_id})
     write_json(folder / "generation_config.json", {"eos_token_id": stop_id, "do_sample": False})
     lengths: dict[str, set[int]] = {}
+    own = [_describe(source, part) for source, part in zip(trainer.dataset.sources, parts, strict=True)]
     for part in parts:
         for task, seen in part.manifest["lengths"].items():
             lengths.setdefault(task, set()).update(seen)
@@ -282,7 +286,7 @@ def _write_hf_folder(trainer: Trainer, folder: Path) -> None:
         form=tasks.manifest["form"],
         chat=tasks.manifest["chat"],
         bos_id=dataset.manifest["config"].get("bos_id"),
-        data=[_describe(source, part) for source, part in zip(trainer.dataset.sources, parts, strict=True)],
+        data=[*own, *trainer.base_data],
         trained_lengths={task: sorted(seen) for task, seen in sorted(lengths.items())},
         training={"steps": trainer.step, "seed": trainer.config.run.seed, "consumed_samples": trainer.consumed_samples},
     )
