@@ -3,9 +3,11 @@
 
 Random rules, each drawn, tried out and traced for one example only, are measured on their own (form lean). All run in
 this process's environment, one after the other, on one core each; the figures are per second of CPU time, so that a
-busy machine changes little, and the ratio compares like with like.
+busy machine changes little, and the ratio compares like with like. With --against, our corpora alone are made, in
+turns with a checkout of another commit.
 """
 
+import hashlib
 import json
 import os
 import resource
@@ -14,6 +16,7 @@ import sys
 import tempfile
 import time
 from pathlib import Path
+from typing import Any
 
 from megatron_rfft.common.cli import make_parser, run_command
 from megatron_rfft.common.errors import UserError
@@ -38,17 +41,41 @@ print(json.dumps({"cpu_seconds": time.process_time() - started, "items": items, 
 """
 
 
-def measure_ours(*options: str) -> dict[str, float]:
+def measure_ours(*options: str, checkout: Path = ROOT) -> dict[str, Any]:
     """Run the command with one worker and these options: CPU seconds of the process, records and bytes of shards."""
     with tempfile.TemporaryDirectory() as folder:
-        command = [sys.executable, ROOT / "data_prep/generate.py", *options, "--output", folder]
+        command = [sys.executable, checkout / "data_prep/generate.py", *options, "--output", folder]
         before, started = resource.getrusage(resource.RUSAGE_CHILDREN), time.monotonic()
-        subprocess.run(command, cwd=ROOT, check=True, stdout=subprocess.DEVNULL, env=_environment())
+        environment = {**os.environ, "PYTHONPATH": str(checkout)}
+        subprocess.run(command, cwd=checkout, check=True, stdout=subprocess.DEVNULL, env=environment)
         after, wall = resource.getrusage(resource.RUSAGE_CHILDREN), time.monotonic() - started
         manifest = json.loads((Path(folder) / "manifest.json").read_text())
         size = sum(entry["bytes"] for entry in manifest["files"].values())
     cpu = after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
-    return {"cpu_seconds": cpu, "wall_seconds": wall, "items": manifest["counts"]["records"], "bytes": size}
+    checksums = sorted(entry["sha256"] for entry in manifest["files"].values())
+    made = {"items": manifest["counts"]["records"], "bytes": size, "sha256": _sha256("".join(checksums))}
+    return {"cpu_seconds": cpu, "wall_seconds": wall, **made}
+
+
+def compare(jobs: dict[str, list[str]], other: Path, rounds: int) -> dict[str, Any]:
+    """Each job here and in the checkout ``other``, by turns: both rates of the fastest round, and how they compare.
+
+    Turns, since what else the machine does slows both down alike; ``same_bytes`` says whether the corpora are equal.
+    """
+    commit = subprocess.run(["git", "-C", other, "rev-parse", "--short", "HEAD"], capture_output=True, text=True)
+    compared: dict[str, Any] = {"commit": commit.stdout.strip()}
+    for name, options in jobs.items():
+        turns = [[measure_ours(*options, checkout=root) for root in (other, ROOT)] for _ in range(rounds)]
+        theirs, ours = (min(runs, key=lambda run: run["cpu_seconds"]) for runs in zip(*turns, strict=True))
+        compared[name] = {
+            "items": ours["items"],
+            "theirs_per_cpu_second": round(theirs["items"] / theirs["cpu_seconds"]),
+            "ours_per_cpu_second": round(ours["items"] / ours["cpu_seconds"]),
+            "ratio": round(theirs["cpu_seconds"] / ours["cpu_seconds"], 2),
+            "ratios_of_rounds": [round(old["cpu_seconds"] / new["cpu_seconds"], 2) for old, new in turns],
+            "same_bytes": theirs["sha256"] == ours["sha256"],
+        }
+    return compared
 
 
 def measure_traces(preset: str) -> dict[str, float]:
@@ -89,8 +116,8 @@ def rates(measured: dict[str, float]) -> dict[str, float]:
     }
 
 
-def _environment() -> dict[str, str]:
-    return {**os.environ, "PYTHONPATH": str(ROOT)}
+def _sha256(text: str) -> str:
+    return hashlib.sha256(text.encode()).hexdigest()
 
 
 def main() -> None:
@@ -99,16 +126,22 @@ def main() -> None:
     parser.add_argument("--samples", type=int, help="examples per task and length, instead of the preset's")
     parser.add_argument("--random-items", type=int, default=2000, help="random rules of each length 1-16; 0: skip")
     parser.add_argument("--peer-items", type=int, default=5000, help="items of each of reasoning-gym's tasks; 0: skip")
+    parser.add_argument("--against", type=Path, help="checkout of another commit: nothing but its speed beside ours")
+    parser.add_argument("--rounds", type=int, default=2, help="with --against: turns of each of the two")
     parser.add_argument("--json", action="store_true", help="print the result as JSON")
     options = parser.parse_args()
     samples = [] if options.samples is None else ["--samples", str(options.samples)]
-    result = {"ours": rates(measure_ours("--preset", options.preset, *samples))}
+    jobs = {"ours": ["--preset", options.preset, *samples]}
+    for name in RANDOM if options.random_items else ():
+        jobs[name] = ["--tasks", f"{name}:1-16", "--samples", str(options.random_items), "--form", "lean"]
+    if options.against:
+        print(json.dumps(compare(jobs, options.against.resolve(), options.rounds), indent=2))
+        return
+    result = {"ours": rates(measure_ours(*jobs.pop("ours")))}
     result["traces_alone"] = rates(measure_traces(options.preset))
     whole, alone = (result[name]["items_per_cpu_second"] for name in ("ours", "traces_alone"))
     result["share_of_traces"] = round(whole / alone, 2)
-    for name in RANDOM if options.random_items else ():
-        number = str(options.random_items)
-        result[name] = rates(measure_ours("--tasks", f"{name}:1-16", "--samples", number, "--form", "lean"))
+    result |= {name: rates(measure_ours(*job)) for name, job in jobs.items()}
     if options.peer_items:
         result["reasoning_gym"] = rates(measure_peer(options.peer_items))
         ours, peer = (result[name]["mb_per_cpu_second"] for name in ("ours", "reasoning_gym"))

@@ -11,9 +11,11 @@ from typing import Any
 import numpy as np
 
 from megatron_rfft.corpus.tokens import estimate_tokens
+from megatron_rfft.corpus.workers import no_collector
 from megatron_rfft.tasks import STYLE_OF_FORM, load_task
 from megatron_rfft.tasks.gate import prove_rule
 from megatron_rfft.tasks.instances import DistinctInstances
+from megatron_rfft.tasks.task import AnyTask
 
 TOKEN_SAMPLES = 2  # examples of a cell whose tokens are estimated for the manifest's statistics
 KEPT_BYTES = 128 << 20  # of draws, for a whole plan: 600,000 examples of the paper's tasks
@@ -46,15 +48,19 @@ def plan_cell(
     With ``max_tokens``, none if one of the examples has more tokens, as estimated. Raises UserError if the rule of the
     first one answers differently in a trace and when it is run.
     """
-    task = load_task(task_name)
+    with no_collector():
+        return _plan_cell(load_task(task_name), length, samples, split, form, max_tokens)
+
+
+def _plan_cell(task: AnyTask, length: int, samples: int, split: str, form: str, max_tokens: int | None) -> Cell:
     instances = DistinctInstances(task, split, length, samples)
     indices = array("L")
     draws: list[bytes] = []
     room = KEPT_BYTES
     for index, drawn in instances:
         indices.append(index)
-        room -= sys.getsizeof(drawn)
         if drawn is not None and room >= 0:
+            room -= sys.getsizeof(drawn)
             draws.append(drawn)
     kept = draws if len(draws) == len(indices) else None
     if indices and (style := STYLE_OF_FORM.get(form)):
@@ -70,7 +76,7 @@ def plan_cell(
     most_tokens = max(map(sum, pairs), default=0)
     if max_tokens and most_tokens > max_tokens:
         indices, kept = array("L"), None
-    return Cell(task_name, length, samples, indices, instances.num_duplicates, means, most_tokens, kept)
+    return Cell(task.name, length, samples, indices, instances.num_duplicates, means, most_tokens, kept)
 
 
 class CorpusPlan:

@@ -1,5 +1,6 @@
 """A parallel ``map`` whose processes end when the process that started them does, even if that one is killed."""
 
+import gc
 import multiprocessing
 import os
 import threading
@@ -28,6 +29,18 @@ def worker_map(num_workers: int) -> Iterator[Callable]:
             "a worker process ended in the middle of its work (killed by the system, for memory perhaps); "
             "run the command again, it continues: with fewer --workers if it happens again"
         ) from error
+
+
+@contextmanager
+def no_collector() -> Iterator[None]:
+    """Without Python's search for cycles, a tenth of the time: examples leave next to none."""
+    was_enabled = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if was_enabled:
+            gc.enable()
 
 
 def _start(task_files: list[str]) -> None:

@@ -36,8 +36,9 @@ def warn_of_asked(data: Iterable[Mapping[str, Any]], split: str, tasks: Iterable
         known = {current_name(task) for task in part.get("tasks", ())}
         shared = [task for task in tasks if task in known]
         if shared and (found := (part.get("splits") or {}).get(split)):
+            model = "the model that this one was trained from" if part.get("base") else "the model"
             return (
-                f"the model was trained on {part['name']}, where {found:,} of {part['documents']:,} documents are "
+                f"{model} was trained on {part['name']}, where {found:,} of {part['documents']:,} documents are "
                 f"instances of split {split}: the questions of {', '.join(shared)} may be among them"
             )
     return None

@@ -46,19 +46,7 @@ def transformer_config(
     """megatron-core's config of ``model`` in one layout; ``dtype`` is that of parameters and pipeline messages."""
     interleaved = virtual_pipeline > 1
     config = TransformerConfig(
-        num_layers=model.num_layers,
-        hidden_size=model.hidden_size,
-        ffn_hidden_size=model.ffn_hidden_size,
-        num_attention_heads=model.num_attention_heads,
-        num_query_groups=model.num_query_groups,
-        kv_channels=model.head_dim,
-        normalization="RMSNorm",
-        layernorm_epsilon=model.norm_epsilon,
-        gated_linear_unit=True,
-        activation_func=_ACTIVATIONS[model.family.activation],
-        add_bias_linear=False,
-        add_qkv_bias=model.family.qkv_bias,
-        qk_layernorm=model.family.qk_norm,
+        **_dimensions(model),
         hidden_dropout=0.0,
         attention_dropout=0.0,
         tensor_model_parallel_size=tensor_parallel,
@@ -73,7 +61,6 @@ def transformer_config(
         params_dtype=dtype,
         pipeline_dtype=dtype,
         bf16=dtype == torch.bfloat16,
-        init_method_std=model.init_std,
         # Initialization is ours (models/initialize.py): the same weights in every layout.
         perform_initialization=False,
         gradient_accumulation_fusion=ON_GPU,
@@ -94,6 +81,26 @@ def transformer_config(
     if recompute == "selective":  # megatron-core refuses this number, and has no use for it: _build_chunk has
         config.recompute_num_layers = recompute_layers
     return config
+
+
+def _dimensions(model: ModelConfig) -> dict[str, Any]:
+    """What the family and the size of ``model`` say of its layers."""
+    return {
+        "num_layers": model.num_layers,
+        "hidden_size": model.hidden_size,
+        "ffn_hidden_size": model.ffn_hidden_size,
+        "num_attention_heads": model.num_attention_heads,
+        "num_query_groups": model.num_query_groups,
+        "kv_channels": model.head_dim,
+        "normalization": "RMSNorm",
+        "layernorm_epsilon": model.norm_epsilon,
+        "gated_linear_unit": True,
+        "activation_func": _ACTIVATIONS[model.family.activation],
+        "add_bias_linear": False,
+        "add_qkv_bias": model.family.qkv_bias,
+        "qk_layernorm": model.family.qk_norm,
+        "init_method_std": model.init_std,
+    }
 
 
 def _recompute_settings(recompute: str, layers: int | None) -> dict[str, Any]:

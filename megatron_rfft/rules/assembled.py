@@ -7,30 +7,28 @@ but their lines repeat, since the names are stand-ins (``placeholders``): so eac
 The styles in which other parts of the rule matter (numbered sentences, states) are left to ``Rule``.
 """
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from functools import cached_property
 from typing import Any
 
+from megatron_rfft.rules.line_shapes import NUM_SLOTS, SLOTS
 from megatron_rfft.rules.rule import STEP_LIMIT, Rule, StepLimitError, Trace, copy_value
 from megatron_rfft.rules.rule_lines import (
     BREAK,
     CONTINUE,
-    NUM_SLOTS,
-    SLOTS,
     STEPS_SLOT,
+    Line,
     State,
     Step,
-    changed_of,
-    facts_of,
-    plain_line,
-    traced_line,
+    line_of,
     words_of,
 )
 from megatron_rfft.rules.subset import RuleError
 
 STYLES_BY_LINE = ("full", "lean")
 
-_Node = list[Any]
+
+_Node = tuple[Line, Sequence["_Node"], Sequence["_Node"]]
 """A line, the nodes of the lines below it and, of an ``if``, those of its ``else``."""
 
 
@@ -43,9 +41,8 @@ class AssembledRule:
         header, *lines = source.split("\n")
         self.name = header[4]
         self.parameters = tuple(header[6:-2].split(", "))
-        self.lines = tuple(line.lstrip(" ") for line in lines)
         self._slots = [SLOTS[name] for name in self.parameters]
-        self._body = _tree(lines)
+        self._lines, self._body = _parsed(lines)
 
     def trace(self, *arguments: Any, style: str = "full") -> Trace:
         """As ``Rule.trace``."""
@@ -61,28 +58,16 @@ class AssembledRule:
         return self._execute(_Running(self).block(self._body), arguments, None)[0]
 
     def state_of(self, arguments: Sequence[Any]) -> State:
-        """What ``try_out`` starts from for these arguments, the same for all rules with the same parameters."""
+        """What a ``Trial`` starts from for these arguments, the same for all rules with the same parameters."""
         state: State = [None] * NUM_SLOTS
         for slot, argument in zip(self._slots, arguments, strict=True):
             state[slot] = argument
         state[STEPS_SLOT] = 0
         return state
 
-    def try_out(self, starts: Iterable[State]) -> tuple[list[Any], bool]:
-        """The answers from several states, and whether every test came out both ways.
-
-        A loop's test has to hold once at least; that it fails at last goes without saying.
-        """
-        running = _Running(self)
-        steps = running.block(self._body)
-        answers = []
-        for start in starts:
-            state = start.copy()
-            for step in steps:
-                if (left := step(state, None)) is not None:
-                    answers.append(left[0])
-                    break
-        return answers, all(yes and no for yes, no in running.outcomes)
+    def trial(self) -> "Trial":
+        """To try the rule out on a few states."""
+        return Trial(self, self._body)
 
     @property
     def commented(self) -> str:
@@ -98,14 +83,15 @@ class AssembledRule:
     def _rule(self) -> Rule:
         return Rule(self.source, self.step_limit)
 
-    @cached_property
     def tables(self) -> frozenset[str]:
         """As ``sharing.lookup_tables``, from what is known of the lines."""
-        facts = [facts_of(line) for line in self.lines]
+        facts = [line.facts for line in self._lines]
+        set_once = {line.literal for line in facts if line.literal}
+        found = set_once.union(self.parameters).difference(*[line.read for line in facts])
+        if not found:  # as in nearly all rules
+            return frozenset()
         written = [name for line in facts for name in line.written]
-        constant = {line.literal for line in facts if line.literal and written.count(line.literal) == 1}
-        constant.update(name for name in self.parameters if name not in written)
-        return frozenset(constant.difference(*(line.read for line in facts)))
+        return frozenset(name for name in found if written.count(name) == (name in set_once))
 
     def may_be_table(self, name: str) -> bool:
         """Whether it is worth to look through the lines: no, for the variables that loops mostly test."""
@@ -113,7 +99,7 @@ class AssembledRule:
 
     @property
     def return_section(self) -> int:
-        return 2 + sum(line.startswith("while ") for line in self.lines)
+        return 2 + self.source.count("    while ")
 
     def _execute(self, steps: list[Step], arguments: tuple, write: Callable[[str], Any] | None) -> tuple[Any, int]:
         state = self.state_of([copy_value(argument) for argument in arguments])
@@ -128,6 +114,27 @@ class AssembledRule:
         raise AssertionError("a rule's last line is a return")
 
 
+class Trial:
+    """Runs a rule without a trace, and keeps how its tests come out."""
+
+    def __init__(self, rule: AssembledRule, nodes: Sequence[_Node]) -> None:
+        self._running = _Running(rule)
+        self._steps = self._running.block(nodes)
+
+    def answer(self, start: State) -> Any:
+        """The answer from a state, which stays as it is."""
+        state = start.copy()
+        for step in self._steps:
+            if (left := step(state, None)) is not None:
+                return left[0]
+        raise AssertionError("a rule's last line is a return")
+
+    @property
+    def came_out_both_ways(self) -> bool:
+        """Whether every test has held and has failed; a loop's has to hold once, it fails at last in any case."""
+        return all(yes and no for yes, no in self._running.outcomes)
+
+
 class _Running:
     """Makes the steps of a rule's lines without a trace, and keeps how their tests come out."""
 
@@ -135,17 +142,18 @@ class _Running:
         self.limit = rule.step_limit
         self.outcomes: list[list[bool]] = []  # of each test: whether it held, and whether it failed
 
-    def block(self, nodes: list[_Node]) -> list[Step]:
-        steps = []
-        for text, body, otherwise in nodes:
-            if not body:
-                steps.append(plain_line(text))
-            else:
-                steps.append(self.loop(text, body) if text[0] == "w" else self.branch(text, body, otherwise))
-        return steps
+    def block(self, nodes: Sequence[_Node]) -> list[Step]:
+        return [
+            line.plain
+            if not line.is_block
+            else self.loop(line, body)
+            if line.is_loop
+            else self.branch(line, body, otherwise)
+            for line, body, otherwise in nodes
+        ]
 
-    def loop(self, text: str, nodes: list[_Node]) -> Step:
-        test, body, limit = plain_line(text), self.block(nodes), self.limit
+    def loop(self, line: Line, nodes: Sequence[_Node]) -> Step:
+        test, body, limit = line.plain, self.block(nodes), self.limit
         outcomes = [False, True]
         self.outcomes.append(outcomes)
 
@@ -165,23 +173,17 @@ class _Running:
 
         return loop
 
-    def branch(self, text: str, nodes: list[_Node], others: list[_Node]) -> Step:
-        test, body, otherwise = plain_line(text), self.block(nodes), self.block(others)
+    def branch(self, line: Line, nodes: Sequence[_Node], others: Sequence[_Node]) -> Step:
+        test, body, otherwise = line.plain, _in_order(self.block(nodes)), _in_order(self.block(others))
         outcomes = [False, False]
         self.outcomes.append(outcomes)
 
         def branch(state: State, write: None) -> Any:
             if test(state, write):
                 outcomes[0] = True
-                steps = body
-            else:
-                outcomes[1] = True
-                steps = otherwise
-            for step in steps:
-                left = step(state, write)
-                if left is not None:
-                    return left
-            return None
+                return body(state, write)
+            outcomes[1] = True
+            return otherwise and otherwise(state, write)
 
         return branch
 
@@ -191,39 +193,37 @@ class _Tracing:
 
     def __init__(self, rule: AssembledRule, style: str) -> None:
         self.rule = rule
-        self.style = style
+        self.style, self.is_lean = style, style == "lean"
         self.sections = 1
+        self._tables: frozenset[str] | None = None
 
-    def block(self, nodes: list[_Node], depth: int, header: tuple[str, ...] = ()) -> list[Step]:
+    def block(self, nodes: Sequence[_Node], depth: int, header: tuple[str, ...] = ()) -> list[Step]:
         steps = []
-        for text, body, otherwise in nodes:
-            if not body:
-                steps.append(self.statement(text, header))
-            elif text.startswith("while "):
-                steps.append(self.loop(text, body, depth))
+        for line, body, otherwise in nodes:
+            if line.is_loop:
+                steps.append(self.loop(line, body, depth))
+            elif line.is_block:
+                steps.append(self.branch(line, body, otherwise, depth, header))
+            elif line.is_return:
+                steps.append(line.traced(self.style, (), self.tables_in(line), self.rule.return_section))
             else:
-                steps.append(self.branch(text, body, otherwise, depth, header))
+                steps.append(line.traced(self.style, header, self.tables_in(line)))
         return steps
 
-    def statement(self, text: str, header: tuple[str, ...]) -> Step:
-        if text.startswith("return "):
-            return traced_line(text, self.style, (), self.tables_in(text), self.rule.return_section)
-        return traced_line(text, self.style, changed_of(text, header), self.tables_in(text), 0)
-
-    def tables_in(self, text: str) -> tuple[str, ...]:
+    def tables_in(self, line: Line) -> tuple[str, ...]:
         """The tables among the names of a line that would else show them."""
-        if self.style == "lean" and not text.startswith("while "):
+        if self.is_lean and not (line.is_loop and any(map(self.rule.may_be_table, line.facts.shown))):
             return ()
-        if self.style == "lean" and not any(map(self.rule.may_be_table, facts_of(text).shown)):
-            return ()
-        return tuple(name for name in self.rule.tables if name in text)
+        if self._tables is None:
+            self._tables = self.rule.tables()
+        return tuple(name for name in self._tables if name in line.text) if self._tables else ()
 
-    def loop(self, text: str, nodes: list[_Node], depth: int) -> Step:
+    def loop(self, line: Line, nodes: Sequence[_Node], depth: int) -> Step:
         self.sections += 1
         words = words_of(self.style, self.sections, depth)
         header, enter, stop, limit = words.loop, words.enter, words.stop, self.rule.step_limit
-        test = traced_line(text, self.style, (), self.tables_in(text), 0)
-        shown = () if self.style != "lean" or _leaves_early(nodes) else facts_of(text).shown
+        test = line.traced(self.style, (), self.tables_in(line))
+        shown = line.facts.shown if self.is_lean and not _leaves_early(nodes) else ()
         body = self.block(nodes, depth + 1, shown)
 
         def loop(state: State, write: Callable[[str], Any]) -> Any:
@@ -244,28 +244,39 @@ class _Tracing:
 
         return loop
 
-    def branch(self, text: str, nodes: list[_Node], others: list[_Node], depth: int, header: tuple[str, ...]) -> Step:
+    def branch(
+        self, line: Line, nodes: Sequence[_Node], others: Sequence[_Node], depth: int, header: tuple[str, ...]
+    ) -> Step:
         words = words_of(self.style, 0, 0)
-        test = traced_line(text, self.style, (), self.tables_in(text), 0)
-        body, otherwise = self.block(nodes, depth, header), self.block(others, depth, header)
-        is_chain = others and others[0][1] and others[0][0].startswith("elif ")
+        test = line.traced(self.style, (), self.tables_in(line))
+        body, otherwise = (_in_order(self.block(below, depth, header)) for below in (nodes, others))
+        is_chain = others and others[0][0].is_elif
         enter = words.enter_if
         stop = words.no_if + "else:\n" if others and not is_chain else words.no_if
 
         def branch(state: State, write: Callable[[str], Any]) -> Any:
             if test(state, write):
                 write(enter)
-                steps = body
-            else:
-                write(stop)
-                steps = otherwise
-            for step in steps:
-                left = step(state, write)
-                if left is not None:
-                    return left
-            return None
+                return body(state, write)
+            write(stop)
+            return otherwise and otherwise(state, write)
 
         return branch
+
+
+def _in_order(steps: list[Step]) -> Step | None:
+    """One step of these; None for none."""
+    if len(steps) < 2:
+        return steps[0] if steps else None
+
+    def all_steps(state: State, write: Callable[[str], Any] | None) -> Any:
+        for step in steps:
+            left = step(state, write)
+            if left is not None:
+                return left
+        return None
+
+    return all_steps
 
 
 def _too_many(limit: int) -> StepLimitError:
@@ -275,35 +286,41 @@ def _too_many(limit: int) -> StepLimitError:
 # The tree of a source
 
 
-def _tree(lines: list[str]) -> list[_Node]:
-    """The nodes of canonical lines, each indented by 4 spaces a level, the first level by one.
+def _parsed(source: list[str]) -> tuple[list[Line], list[_Node]]:
+    """The canonical lines, each indented by 4 spaces a level, the first level by one; and the tree that they make.
 
     What stands behind ``elif`` and ``else`` is put below the ``if`` before.
     """
+    lines: list[Line] = []
     top: list[_Node] = []
     blocks = [top]  # the open block of each level
-    for line in lines:
-        text = line.lstrip(" ")
-        level = (len(line) - len(text)) // 4
+    for indented in source:
+        level, line = line_of(indented)
         del blocks[level:]
         block = blocks[-1]
-        if text == "else:" or text.startswith("elif "):
-            above = block[-1]
-            while above[2]:
-                above = above[2][0]
-            if text == "else:":
-                blocks.append(above[2])
-                continue
-            block = above[2]
-        node = [text, [], []]
-        block.append(node)
-        if text[-1] == ":":
-            blocks.append(node[1])
-    return top
+        if not line.is_block:
+            block.append(line.node)
+        elif line.text == "else:":
+            blocks.append(_last_otherwise(block))
+            continue
+        else:
+            body: list[_Node] = []
+            (_last_otherwise(block) if line.is_elif else block).append((line, body, []))
+            blocks.append(body)
+        lines.append(line)
+    return lines, top
 
 
-def _leaves_early(nodes: list[_Node]) -> bool:
+def _last_otherwise(block: list[_Node]) -> list[_Node]:
+    """Where what stands behind the last ``if`` or ``elif`` of the chain goes that the block ends in."""
+    otherwise = block[-1][2]
+    while otherwise:
+        otherwise = otherwise[0][2]
+    return otherwise
+
+
+def _leaves_early(nodes: Sequence[_Node]) -> bool:
     return any(
-        text == "break" or text.startswith("return ") or (body and _leaves_early(body + otherwise))
-        for text, body, otherwise in nodes
+        line.leaves_early or (line.is_block and (_leaves_early(body) or _leaves_early(otherwise)))
+        for line, body, otherwise in nodes
     )

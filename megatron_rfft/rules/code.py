@@ -1,10 +1,12 @@
 """The statements of a traced function while it is being built."""
 
 import ast
+from collections.abc import Iterable
 
 from megatron_rfft.rules.expressions import Piece
 
 WRITE = "_write"  # the traced function's argument that collects text
+STEPS = "_steps"  # its number of passes through loops
 
 
 class Code:
@@ -32,8 +34,7 @@ class Code:
 
     def _flush(self) -> None:
         if self._pieces:
-            write = ast.Expr(ast.Call(load(WRITE), [_template(self._pieces)], []))
-            self._statements.append(ast.copy_location(write, self.origin))
+            self._statements.append(ast.copy_location(write(self._pieces), self.origin))
             self._pieces = []
 
 
@@ -47,11 +48,18 @@ def assign(name: str, value: ast.expr) -> ast.Assign:
     return ast.Assign([ast.Name(name, ast.Store())], value)
 
 
-def _template(pieces: list[Piece]) -> ast.expr:
+def write(pieces: Iterable[Piece]) -> ast.Expr:
+    """Write the text of these pieces."""
+    return ast.Expr(ast.Call(load(WRITE), [template(pieces)], []))
+
+
+def template(pieces: Iterable[Piece]) -> ast.expr:
     """An f-string of the pieces; a plain string if no value is among them."""
     values: list[ast.expr] = []
     for piece in pieces:
-        if isinstance(piece, ast.expr):
+        if isinstance(piece, ast.FormattedValue):
+            values.append(piece)
+        elif isinstance(piece, ast.expr):
             values.append(ast.FormattedValue(piece, ord("r"), None))
         elif values and isinstance(values[-1], ast.Constant):
             values[-1] = ast.Constant(values[-1].value + piece)

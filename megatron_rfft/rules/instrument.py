@@ -39,7 +39,7 @@ from itertools import pairwise
 from typing import Any
 
 from megatron_rfft.rules.bounded import StepLimitExceeded
-from megatron_rfft.rules.code import WRITE, Code, assign, load
+from megatron_rfft.rules.code import STEPS, WRITE, Code, assign, load
 from megatron_rfft.rules.expressions import Evaluation, Names, Piece, evaluate, is_plain
 from megatron_rfft.rules.sharing import lookup_tables
 from megatron_rfft.rules.styles import Style
@@ -58,7 +58,7 @@ from megatron_rfft.rules.subset import (
 )
 
 ANSWER_PREFIX = "So the answer is "
-LIMIT, STEPS, EXCEEDED, EXTENDS = "_limit", "_steps", "_exceeded", "_extends"  # names in a traced function
+LIMIT, EXCEEDED, EXTENDS = "_limit", "_exceeded", "_extends"  # names in a traced function
 
 
 def compile_function(function: ast.FunctionDef, filename: str) -> Callable:

@@ -9,14 +9,16 @@ is judged by who knows these tasks (``megatron_rfft.tasks.random_strings``).
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from functools import cache
 from random import Random
+
+import msgspec
 
 from megatron_rfft.rules import string_snippets as snippets
 from megatron_rfft.rules.placeholders import ACCENTED
 
-FUNCTION, A, B, MARK, NUMBER, INDEX, X, Y, *STATES = ACCENTED[:13]
+_NAMES = ACCENTED[:13]
+FUNCTION, A, B, MARK, NUMBER, INDEX, X, Y, *STATES = _NAMES
 SHAPES = ("scan", "count", "pair")
 """Loops over one string; loops that count to a number, over one string; loops over two strings."""
 _INDENT = "    "
@@ -27,15 +29,12 @@ _CONSTANTS_OF = {
 _CONSTANTS = {name: tuple(map(str, values)) for name, values in snippets.CONSTANTS.items()}
 
 
-@dataclass(frozen=True, slots=True)
-class StringRule:
+class StringRule(msgspec.Struct, frozen=True, gc=False):
     """A rule as it is drawn: its canonical source with stand-ins for names, and what its arguments have to be."""
 
     source: str
     parameters: tuple[str, ...]
     """The stand-ins of the parameters in order."""
-    placeholders: tuple[str, ...]
-    """The stand-ins of all names."""
     alphabet: str
     stop: str | None
     """What the first string is searched for by the loop's test: a character, MARK, or None for nothing."""
@@ -45,6 +44,11 @@ class StringRule:
     """How much larger than the first string's length NUMBER may be: -1 if a character has to be left."""
     alike: bool
     """Whether the loop goes on while the two strings agree."""
+
+    @property
+    def placeholders(self) -> list[str]:
+        """The stand-ins of all names."""
+        return [name for name in _NAMES if name in self.source]
 
 
 def draw_string_rule(rng: Random, alphabet: str, shape: str) -> StringRule:
@@ -79,15 +83,12 @@ class _Writer:
             self.new_state()
         loop = getattr(self, self.shape)()
         after = self.after()
-        lines = [*self.starts, *loop, *after]
         if len(self.parameters) > 1 and self.rng.random() < 0.2:
             self.parameters.reverse()
-        source = "\n".join(f"{_INDENT}{line}" for line in lines)
-        source = f"def {FUNCTION}({', '.join(self.parameters)}):\n{source}"
-        used = tuple(name for name in ACCENTED[:13] if name in source)
-        parameters = tuple(self.parameters)
-        side = self.from_left
-        return StringRule(source, parameters, used, self.alphabet, self.stop, side, self.longest_count, self.alike)
+        header = f"def {FUNCTION}({', '.join(self.parameters)}):"
+        source = f"\n{_INDENT}".join([header, *self.starts, *loop, *after])
+        parameters, side = tuple(self.parameters), self.from_left
+        return StringRule(source, parameters, self.alphabet, self.stop, side, self.longest_count, self.alike)
 
     def new_state(self, *kinds: str) -> str:
         """A variable of one of these kinds, or of any, that starts before the loop."""

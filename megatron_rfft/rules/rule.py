@@ -2,9 +2,10 @@
 
 import ast
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
+
+import msgspec
 
 from megatron_rfft.rules.blocks import loop_title
 from megatron_rfft.rules.bounded import SIZE_LIMIT, Bounds, SizeLimitExceeded, StepLimitExceeded, bounded
@@ -15,6 +16,7 @@ from megatron_rfft.rules.order import check_order
 from megatron_rfft.rules.sentences import sentences
 from megatron_rfft.rules.styles import check_style, style_of
 from megatron_rfft.rules.subset import RuleError, parse_function, parse_rule, source_of, too_deep
+from megatron_rfft.rules.texts import keep_texts
 
 STEP_LIMIT = 10_000
 
@@ -23,8 +25,7 @@ class StepLimitError(RuleError):
     """A rule's loops made more passes than allowed: it may not terminate."""
 
 
-@dataclass(frozen=True, slots=True)
-class Trace:
+class Trace(msgspec.Struct, frozen=True, gc=False):
     """What a model learns to write: ``text`` ends in ``So the answer is`` and the repr of ``answer``.
 
     ``num_steps`` counts passes through loop bodies.
@@ -111,6 +112,7 @@ class Rule:
         instrumenter = BlockInstrumenter if style == "blocks" else Instrumenter
         try:
             traced = instrumenter(function, style_of(style, function)).build()
+            keep_texts(traced, function)
             self._traced[style] = compile_function(traced, self._filename)
         except RecursionError:
             raise too_deep() from None
@@ -143,10 +145,15 @@ class Rule:
         return f"Rule({self.name}({', '.join(self.parameters)}))"
 
 
+_PLAIN = frozenset([str, int, bool, float, type(None)])
+
+
 def copy_value(value: Any) -> Any:
     """A copy that shares no list or dict with ``value``; several times faster than copy.deepcopy."""
+    if type(value) in _PLAIN:
+        return value
     if isinstance(value, list):
-        return [copy_value(item) if isinstance(item, list | dict | tuple) else item for item in value]
+        return value.copy() if _PLAIN.issuperset(map(type, value)) else [copy_value(item) for item in value]
     if isinstance(value, dict):
         return {key: copy_value(item) for key, item in value.items()}
     if isinstance(value, tuple):

@@ -3,18 +3,20 @@
 The names of a rule are stand-ins (``placeholders.ACCENTED``), each with its place in a *state*, the list of the
 variables' values. What a trace says of a line depends on the line, on its loop's test (``lean`` leaves out what that is
 sure to show) and on the tables among its names: these are the key to the compiled lines. They are compiled by the
-instrumenter of whole rules, so that there is one grammar.
+instrumenter of whole rules, so that there is one grammar; lines that differ in names and constants are compiled once
+(``line_shapes``).
 """
 
 import ast
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, cached_property
 from typing import Any, NamedTuple
 
-from megatron_rfft.rules.code import WRITE, Code, load
-from megatron_rfft.rules.instrument import STEPS, Instrumenter, compile_function
-from megatron_rfft.rules.placeholders import ACCENTED
+from megatron_rfft.rules.changes import changes_in_line
+from megatron_rfft.rules.code import STEPS, WRITE, Code, load
+from megatron_rfft.rules.instrument import Instrumenter, compile_function
+from megatron_rfft.rules.line_shapes import SLOTS, shape_of
 from megatron_rfft.rules.sharing import names_used
 from megatron_rfft.rules.styles import style_of
 from megatron_rfft.rules.subset import (
@@ -26,9 +28,8 @@ from megatron_rfft.rules.subset import (
     target_names,
     variable_names,
 )
+from megatron_rfft.rules.texts import kept_in
 
-SLOTS = {name: place for place, name in enumerate(ACCENTED)}
-NUM_SLOTS = 24  # names in a rule, at most
 STEPS_SLOT = 0  # of the number of passes through loops: the place of the function's own name, which is not a variable
 BREAK, CONTINUE = "break", "continue"
 _STATE = "_state"
@@ -53,10 +54,68 @@ class Facts:
     shown: tuple[str, ...]
     """The variables of a test."""
 
+    def renamed(self, named: Callable[[Iterable[str]], tuple[str, ...]]) -> "Facts":
+        """The same for other names."""
+        literal = None if self.literal is None else named([self.literal])[0]
+        return Facts(named(self.written), named(self.changed), frozenset(named(self.read)), literal, named(self.shown))
+
+
+class Line:
+    """A line without its indentation: what is known of it, and its functions, each made when it is asked for."""
+
+    def __init__(self, text: str) -> None:
+        self.text = text
+        self._shape = shape = shape_of(text)
+        self.facts = _facts_of_shape(shape.text).renamed(shape.named)
+        self.is_block = text[-1] == ":"
+        self.is_loop = text.startswith("while ")
+        self.is_return = text.startswith("return ")
+        self.is_elif = text.startswith("elif ")
+        self.leaves_early = self.is_return or text == BREAK
+        self.node = (self, (), ())  # of a rule's tree, if nothing is below the line
+        self._traced: dict[tuple, Step] = {}
+
+    @cached_property
+    def plain(self) -> Step:
+        """The function of the statement or test, without a trace."""
+        step = _plain_shape(self._shape.text)
+        return self._shape.fill(step) if self._shape.fits(step) else _plain_shape.__wrapped__(self.text)
+
+    def traced(self, style: str, header: tuple[str, ...], tables: tuple[str, ...], section: int = 0) -> Step:
+        """The function that also writes the trace; ``header`` names what the next test of the loop around is sure to
+        show, ``section`` is that of a return.
+        """
+        if header:
+            changed = self.facts.changed
+            header = tuple(name for name in header if name in changed)
+        key = (style, header, tables, section)
+        step = self._traced.get(key)
+        if step is None:
+            shape = self._shape
+            step = _traced_shape(shape.text, style, shape.marked(header), shape.marked(sorted(tables)), section)
+            step = shape.fill(step) if shape.fits(step) else _traced_shape.__wrapped__(self.text, *key)
+            self._traced[key] = step
+        return step
+
+
+_lines: dict[str, tuple[int, Line]] = {}
+
+
+def line_of(indented: str) -> tuple[int, Line]:
+    """The level of a line that is indented by 4 spaces for each, and the line, the same one for equal texts."""
+    found = _lines.get(indented)
+    if found is None:
+        text = indented.lstrip(" ")
+        level = (len(indented) - len(text)) // 4
+        found = _lines[indented] = level, _line(text)
+    return found
+
+
+_line = cache(Line)
+
 
 @cache
-def facts_of(line: str) -> Facts:
-    """The facts of a line without its indentation."""
+def _facts_of_shape(line: str) -> Facts:
     if line == "else:":
         return Facts((), (), frozenset(), None, ())
     function = _function(line)
@@ -70,15 +129,7 @@ def facts_of(line: str) -> Facts:
 
 
 @cache
-def changed_of(line: str, header: tuple[str, ...]) -> tuple[str, ...]:
-    """Those of a loop's test that the line changes."""
-    changed = facts_of(line).changed if header else ()
-    return tuple(name for name in header if name in changed)
-
-
-@cache
-def traced_line(line: str, style: str, header: tuple[str, ...], tables: tuple[str, ...], section: int) -> Step:
-    """The function of a statement, or of the test of a loop or branch; ``section`` is that of a return."""
+def _traced_shape(line: str, style: str, header: tuple[str, ...], tables: tuple[str, ...], section: int) -> Step:
     function = _function(line)
     statement = _statement(function, line)
     code = Code(statement)
@@ -92,12 +143,12 @@ def traced_line(line: str, style: str, header: tuple[str, ...], tables: tuple[st
             code.add(ast.Return(instrumenter.branch_test(code, statement)))
         case _:
             instrumenter.block(code, [statement], 0, header)
-    return _over_state(code.close())
+    is_leaving = isinstance(statement, ast.Break | ast.Continue)
+    return _over_state(code.close() if is_leaving else kept_in(code.close(), changes_in_line))
 
 
 @cache
-def plain_line(line: str) -> Step:
-    """The function of a statement or of a test, without a trace."""
+def _plain_shape(line: str) -> Step:
     text = line.translate(_STATE_ITEMS)  # no text constant of a rule has a stand-in in it
     word, _, rest = text.partition(" ")
     if word in ("while", "if", "elif"):

@@ -21,7 +21,7 @@ from megatron_rfft.rules.subset import (
 
 Objects = frozenset[int]
 _NONE: Objects = frozenset()
-_JOINING = (ast.Add, ast.Mult, ast.BitOr)  # operators that make lists or dicts of others
+JOINING = (ast.Add, ast.Mult, ast.BitOr)  # operators that make lists or dicts of others
 
 
 class Sharing:
@@ -53,7 +53,7 @@ class Sharing:
                 return self._made(node, [*keys, *values])
             case ast.BoolOp(values=values):
                 return self._any(values)
-            case ast.BinOp(left=left, op=operator, right=right) if isinstance(operator, _JOINING):
+            case ast.BinOp(left=left, op=operator, right=right) if isinstance(operator, JOINING):
                 return self._copied(node, self.items(left) | self.items(right))
             case ast.Subscript(value=value, slice=ast.Slice()) | ast.Call(func=ast.Attribute(value=value, attr="copy")):
                 return self._copied(node, self.items(value))
@@ -94,7 +94,7 @@ class Sharing:
 
     def _may_extend(self, statement: ast.AugAssign) -> bool:
         """Whether ``x += y`` may change a list or dict, and not make a number or string."""
-        if not isinstance(statement.op, _JOINING) or not self.objects(statement.target):
+        if not isinstance(statement.op, JOINING) or not self.objects(statement.target):
             return False
         sides = [statement.target, *([statement.value] if isinstance(statement.op, ast.Add) else [])]
         return not any(self._kinds.of(side) in (NUMBER, STRING, BOOL) for side in sides)
@@ -116,7 +116,7 @@ class Sharing:
                     self._bind(target, self.items(value))
             case ast.Assign(targets=[target], value=value):
                 self._bind(target, self.objects(value))
-            case ast.AugAssign(target=target, op=operator, value=value) if isinstance(operator, _JOINING):
+            case ast.AugAssign(target=target, op=operator, value=value) if isinstance(operator, JOINING):
                 self._put(self.objects(target), self.items(value))
                 self._bind(target, self._copied(statement, self.items(target) | self.items(value)))
         for expression in own_expressions(statement):

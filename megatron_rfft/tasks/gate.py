@@ -7,7 +7,8 @@ give a whole corpus of wrong answers without a word.
 import ast
 import math
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
+from pathlib import Path
 from string import Formatter
 from typing import TYPE_CHECKING, Any
 
@@ -67,9 +68,21 @@ def check_lengths(lengths: Sequence[int]) -> None:
         raise UserError(f"valid_lengths is {lengths!r:.100}; give whole numbers from 1 on in their order: range(1, 61)")
 
 
-def prove_apart(task: "Task") -> None:
-    """``prove_task`` in a process of its own. Raises UserError as it does, and where the task's code never returns."""
-    run_apart(lambda report: prove_task(task, report))
+def prove_apart(load: Callable[[], "Task"], where: Path | str) -> None:
+    """``prove_task`` of what ``load`` returns, both in a process of its own; ``where`` says whose faults it names.
+
+    Raises UserError as these do, and where the task's code never returns.
+    """
+
+    def work(report: Report) -> None:
+        report(f"{where}: its import")
+        task = load()
+        try:
+            prove_task(task, lambda what: report(f"{where}: {what}"))
+        except UserError as error:
+            raise UserError(f"{where}: {error}") from error
+
+    run_apart(work)
 
 
 def prove_task(task: "Task", report: Report, lengths: Iterable[int] | None = None) -> None:

@@ -99,12 +99,14 @@ class Draws(Random):
             return super().randrange(start, stop, step)
         if stop is None:
             start, stop = 0, start
-        if stop <= start:
+        n = stop - start
+        if n <= 0:
             raise ValueError(f"randrange({start}, {stop}) has no number to draw")
-        return start + self._randbelow(stop - start)
+        return start + (int(self.random() * n) if n < _SMALL else super()._randbelow(n))
 
     def randint(self, a: int, b: int) -> int:
-        return a + self._randbelow(b - a + 1)
+        n = b - a + 1
+        return a + (int(self.random() * n) if n < _SMALL else super()._randbelow(n))
 
     def choice(self, seq: Sequence[Any]) -> Any:
         return seq[int(self.random() * len(seq))]
@@ -127,7 +129,7 @@ class Draws(Random):
         if counts is not None or not 0 <= k <= n or not isinstance(population, list | tuple | str | range):
             return super().sample(population, k, counts=counts)
         random = self.random
-        if n <= (21 if k <= 5 else 21 + 4 ** ceil(log(k * 3, 4))):
+        if n <= 21 or (k > 5 and n <= 21 + 4 ** ceil(log(k * 3, 4))):
             pool, drawn = list(population), []
             for left in range(n, n - k, -1):
                 j = int(random() * left)
@@ -169,9 +171,10 @@ def draw_from_split(task: "Task", split: str, length: int, rng: Random) -> Argum
 
 def _redraw(task: "Task", split: str, length: int, rng: Random) -> tuple[Arguments, int]:
     """Draw until an instance of ``split`` comes; the instance, and its hash."""
+    instance, name = task.instance, task.seed_name.encode()
     for _ in range(_MAX_DRAWS):
-        arguments = task.instance(rng, length)
-        number = _hash(task.seed_name, arguments)
+        arguments = instance(rng, length)
+        number = _hash(name, arguments)
         if _SPLIT_OF_DIGIT[number % 10] == split:
             return arguments, number
     raise NoInstanceError(f"task {task.name} draws no {split} instance of length {length}; fix its sampler")
@@ -179,9 +182,11 @@ def _redraw(task: "Task", split: str, length: int, rng: Random) -> tuple[Argumen
 
 def list_if_few(task: "Task", length: int) -> dict[str, list[Arguments]] | None:
     """The distinct instances of each split if there are at most FEW of this length, else None."""
-    if length not in task.few_instances:
-        task.few_instances[length] = _listed(task, length)
-    return task.few_instances[length]
+    known = task.few_instances
+    if length not in known:
+        many = task.grows and any(shorter < length and listed is None for shorter, listed in known.items())
+        known[length] = None if many else _listed(task, length)
+    return known[length]
 
 
 _encode = msgspec.json.Encoder().encode
@@ -221,7 +226,8 @@ def _listed(task: "Task", length: int) -> dict[str, list[Arguments]] | None:
         found[key] = arguments
         if len(found) > FEW or (draws == _SCREENING and len(found) >= _SCREENING - _MOST_REPETITIONS):
             return None
-    ordered = sorted(found.values(), key=lambda arguments: _hash(task.seed_name, arguments))
+    name = task.seed_name.encode()
+    ordered = sorted(found.values(), key=lambda arguments: _hash(name, arguments))
     share = max(1, len(ordered) // 10)
     num_test = share if len(ordered) > 1 else 0
     num_validation = share if len(ordered) > 2 else 0
@@ -234,12 +240,12 @@ def _listed(task: "Task", length: int) -> dict[str, list[Arguments]] | None:
 
 def split_of(seed_name: str, arguments: Arguments) -> str:
     """The split that an instance's hash puts it into."""
-    return _SPLIT_OF_DIGIT[_hash(seed_name, arguments) % 10]
+    return _SPLIT_OF_DIGIT[_hash(seed_name.encode(), arguments) % 10]
 
 
-def _hash(seed_name: str, arguments: Arguments) -> int:
+def _hash(seed_name: bytes, arguments: Arguments) -> int:
     """Without the version: a new version of a task must not move test instances into the training split."""
-    return _digest(seed_name.encode() + b"|" + instance_key(arguments))
+    return _digest(b"%b|%b" % (seed_name, _encode(arguments)))
 
 
 def generator(task: "AnyTask", split: str, length: int, index: int) -> Random:

@@ -24,6 +24,7 @@ from megatron_rfft.tasks.instances import Arguments
 # The lengths of the strings tried, and a number: those of a group differ in their characters alone.
 _LENGTHS = ((3, 3, 2), (3, 3, 2), (4, 4, 3), (4, 4, 3), (8, 8, 7), (4, 5, 1), (3, 2, 1))
 _GROUPS = (slice(0, 2), slice(2, 4))
+_IN_GROUPS = 4
 _EQUAL = slice(0, 5)  # strings of one length: there, too, no rule may give a held-out task's answers
 _PASSES = 200  # through the loops of a task kept apart; none needs more
 _SAME_AT_MOST = 5  # answers that are one and the same
@@ -33,11 +34,12 @@ Answers = tuple[str, ...]
 
 def is_worth_asking(drawn: StringRule, rule: AssembledRule) -> bool:
     """Whether the rule depends on its input, has no idle test, and is none of the tasks kept apart."""
-    found, come_out_both_ways = rule.try_out(_starts(drawn.alphabet, drawn.parameters))
-    if not come_out_both_ways:
+    trial, starts = rule.trial(), _starts(drawn.alphabet, drawn.parameters)
+    answers = tuple(_shown(trial.answer(start)) for start in starts[:_IN_GROUPS])
+    if all(len(set(answers[group])) == 1 for group in _GROUPS):  # so that a third of the bad ones is tried no further
         return False
-    answers = tuple(map(_shown, found))
-    if max(map(answers.count, answers)) > _SAME_AT_MOST or all(len(set(answers[group])) == 1 for group in _GROUPS):
+    answers += tuple(_shown(trial.answer(start)) for start in starts[_IN_GROUPS:])
+    if max(map(answers.count, answers)) > _SAME_AT_MOST or not trial.came_out_both_ways:
         return False
     refused = _refused(drawn.alphabet, drawn.parameters)
     return not any(pattern in refused for pattern in _patterns(answers[_EQUAL]))
@@ -69,11 +71,8 @@ def _starts(alphabet: str, parameters: tuple[str, ...]) -> tuple[list[Any], ...]
 @cache
 def _refused(alphabet: str, parameters: tuple[str, ...]) -> frozenset[Answers]:
     """The answers of the tasks kept apart to ``probes``, for each way to give them some of the arguments."""
-    from megatron_rfft.tasks.registry import load_task  # which knows random rules, and so imports this module
-
     found = set()
-    for name in (*HELD_OUT, *CROSS_DOMAIN, *NEAR_TWINS):
-        rule = Rule(load_task(name).rule.source, step_limit=_PASSES)  # on other input than its own it may run for long
+    for rule in _kept_apart():
         for places in permutations(range(len(parameters)), min(len(parameters), len(rule.parameters))):
             try:
                 given = ([arguments[i] for i in places] for arguments in probes(alphabet, parameters))
@@ -82,6 +81,15 @@ def _refused(alphabet: str, parameters: tuple[str, ...]) -> frozenset[Answers]:
                 continue
             found.update(_patterns(tuple(map(_shown, answers[_EQUAL]))))
     return frozenset(found)
+
+
+@cache
+def _kept_apart() -> tuple[Rule, ...]:
+    """The rules of the tasks kept apart; on other input than its own a rule may run for long."""
+    from megatron_rfft.tasks.registry import load_task  # which knows random rules, and so imports this module
+
+    names = (*HELD_OUT, *CROSS_DOMAIN, *NEAR_TWINS)
+    return tuple(Rule(load_task(name).rule.source, step_limit=_PASSES) for name in names)
 
 
 def _patterns(answers: Answers) -> list[Answers]:

@@ -19,9 +19,10 @@ A prompt ends in a newline, so that the response starts on its own line.
 """
 
 from collections.abc import Callable
-from dataclasses import dataclass
 from random import Random
 from typing import TYPE_CHECKING
+
+import msgspec
 
 from megatron_rfft.rules import ANSWER_PREFIX, Rule
 from megatron_rfft.tasks.exemplars import draw_exemplar
@@ -42,8 +43,7 @@ STYLE_OF_FORM = {
 """The trace style of each form whose response is a trace."""
 
 
-@dataclass(frozen=True)
-class Problem:
+class Problem(msgspec.Struct, frozen=True):
     """A question with the rule that answers it, and the rule's arguments."""
 
     rule: Rule

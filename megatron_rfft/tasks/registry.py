@@ -7,8 +7,7 @@ package names its module as an entry point of the group ``megatron_rfft.tasks``,
 import difflib
 import importlib.util
 import inspect
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Iterable, Sequence
 from functools import cache
 from importlib import import_module
 from importlib.metadata import EntryPoint, entry_points
@@ -71,10 +70,11 @@ def register(
         check_wordings(questions, traced)
     except UserError as error:
         raise UserError(f"{path}: {error}") from error
+    of_package = path.parents[1] == _PACKAGE
     task = Task(
         name=path.stem,
         source=source,
-        family=path.parent.name if path.parents[1] == _PACKAGE else OWN_FAMILY,
+        family=path.parent.name if of_package else OWN_FAMILY,
         role=known,
         version=version,
         valid_lengths=valid_lengths,
@@ -83,6 +83,7 @@ def register(
         questions=tuple(questions),
         reference=reference,
         file=str(path),
+        grows=of_package,  # as the tests see to
     )
     _tasks[task.name] = task
     return task
@@ -98,8 +99,7 @@ def load_task(name: str) -> AnyTask:
         if name in files:
             import_module(f"{__package__}.{files[name].parent.name}.{name}")
         elif name in installed:
-            with _proven(name, f"the entry point {name}"):
-                installed[name].load()
+            _load_own(name, f"the entry point {name}", installed[name].load)
         else:
             known = {*files, *installed, *_tasks, RANDOM_LISTS, RANDOM_STRINGS}
             close = difflib.get_close_matches(name, known, n=3)
@@ -138,31 +138,33 @@ def load_task_file(path: Path | str, is_proven: bool = False) -> Task:
     spec = importlib.util.spec_from_file_location(name, path)
     if spec is None:
         raise UserError(f"{path} is not a Python file; give the .py file of a task")
-    with _proven(name, path, is_proven):
-        spec.loader.exec_module(importlib.util.module_from_spec(spec))
-    return _tasks[name]
+    return _load_own(name, path, lambda: spec.loader.exec_module(importlib.util.module_from_spec(spec)), is_proven)
 
 
-@contextmanager
-def _proven(name: str, where: Path | str, is_proven: bool = False) -> Iterator[None]:
-    """The block loads the module of a task of one's own: it is known afterwards, and proven, or not known at all."""
+def _load_own(name: str, where: Path | str, read: Callable[[], Any], is_proven: bool = False) -> Task:
+    """Load the module of a task of one's own, which ``read`` does: the task is known afterwards, or an error raised.
+
+    First another process does so and tries the task, for even the module's own lines may never return.
+    """
+    if not is_proven:
+        prove_apart(lambda: _registered(name, where, read), where)
+    return _registered(name, where, read)
+
+
+def _registered(name: str, where: Path | str, read: Callable[[], Any]) -> Task:
     try:
         try:
-            yield
+            read()
         except UserError:
             raise
         except Exception as error:
             raise UserError(f"{where} fails with {type(error).__name__}: {error}; fix the file") from error
         if name not in _tasks:
             raise UserError(f"{where} registers no task {name}; end the file in `register({name}, ...)`")
-        if not is_proven:
-            try:
-                prove_apart(_tasks[name])
-            except UserError as error:
-                raise UserError(f"{where}: {error}") from error
     except BaseException:
         _tasks.pop(name, None)
         raise
+    return _tasks[name]
 
 
 def load_task_files(paths: Iterable[Path | str]) -> None:
@@ -198,6 +200,7 @@ def list_tasks(role: str | None = None, family: str | None = None) -> list[str]:
 _PACKAGE = Path(__file__).parent
 
 
+@cache
 def _task_files() -> dict[str, Path]:
     paths = (path for family in FAMILIES for path in (_PACKAGE / family).glob("*.py"))
     return {path.stem: path for path in paths if path.stem != "__init__"}

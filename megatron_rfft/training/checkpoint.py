@@ -31,6 +31,7 @@ from megatron_rfft.training.checkpoint_files import (
     base_reference,
     checkpoint_name,
     damaged,
+    data_of,
     file_problems,
     list_checkpoints,
     read_checkpoint_manifest,
@@ -157,6 +158,7 @@ def load_checkpoint(trainer: Trainer, path: Path, *, weights_only: bool = False,
     if weights_only:
         chain = _verified_chain(path)
         _check_model(trainer, path, chain[0][1])
+        trainer.base_data = [{**data, "base": True} for data in on_first_rank(lambda: data_of(path))]
         _load_weights(trainer, chain)
         if trainer.adapter is not None:
             for stage in trainer.stages:
@@ -166,6 +168,7 @@ def load_checkpoint(trainer: Trainer, path: Path, *, weights_only: bool = False,
     manifest = _verified_together(path) if verify else on_first_rank(lambda: read_checkpoint_manifest(path))
     _check_model(trainer, path, manifest)
     _check_adapter(trainer, path, manifest)
+    trainer.base_data = [data for data in on_first_rank(lambda: data_of(path)) if data.get("base")]
     if trainer.adapter is not None:
         now = Path(trainer.config.checkpoint.load)
         _load_weights(trainer, _verified_chain(on_first_rank(lambda: base_of(path, manifest, now=now))))
@@ -242,6 +245,7 @@ def _write_hf_folder(trainer: Trainer, folder: Path, training: dict[str, Any]) -
     write_json(folder / "config.json", {**trainer.model_config.to_hf(), "eos_token_id": stop_id})
     write_json(folder / "generation_config.json", {"eos_token_id": stop_id, "do_sample": False})
     lengths: dict[str, set[int]] = {}
+    own = [_describe(source, part) for source, part in zip(trainer.dataset.sources, parts, strict=True)]
     for part in parts:
         for task, seen in part.manifest["lengths"].items():
             lengths.setdefault(task, set()).update(seen)
@@ -252,7 +256,7 @@ def _write_hf_folder(trainer: Trainer, folder: Path, training: dict[str, Any]) -
         form=tasks.manifest["form"],
         chat=tasks.manifest["chat"],
         bos_id=dataset.manifest["config"].get("bos_id"),
-        data=[_describe(source, part) for source, part in zip(trainer.dataset.sources, parts, strict=True)],
+        data=[*own, *trainer.base_data],
         trained_lengths={task: sorted(seen) for task, seen in sorted(lengths.items())},
         training=training,
     )

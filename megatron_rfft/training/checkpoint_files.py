@@ -50,6 +50,15 @@ def read_checkpoint_manifest(path: Path) -> dict:
     return read_manifest(path / MANIFEST, CHECKPOINT_KIND)
 
 
+def data_of(checkpoint: Path) -> list[dict]:
+    """The data sets that ``checkpoint`` was trained on, as its model's manifest lists them; none if it has none.
+
+    Those of the checkpoint that its run started from have a true ``base``.
+    """
+    file = checkpoint / HF / MODEL_MANIFEST
+    return read_manifest(file, MODEL_KIND).get("data", []) if file.is_file() else []
+
+
 def verified_manifest(path: Path) -> dict:
     """The manifest of checkpoint ``path`` after every checksum held. Raises UserError otherwise."""
     manifest = read_checkpoint_manifest(path)

@@ -129,6 +129,8 @@ class Trainer:
     """Where losses by task and length are added up, if a callback wants them."""
     base: dict | None = None
     """With adapters: what names the checkpoint whose weights they are trained on; set when it is loaded."""
+    base_data: Sequence[dict] = ()
+    """What the manifest of the model that the run started from says of its data; set when a checkpoint is loaded."""
     initialize: bool = True
     """Draw initial weights; false where a checkpoint will overwrite them."""
 

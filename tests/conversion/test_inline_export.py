@@ -1,10 +1,13 @@
 """``checkpoint.export_hf``: the trainer leaves a Hugging Face folder with its checkpoints."""
 
+import shutil
+
 import yaml
 
 from megatron_rfft.common.files import read_json
 from megatron_rfft.conversion.compare_models import first_difference
 from megatron_rfft.corpus import CorpusConfig, generate_corpus
+from megatron_rfft.data.splits import warn_of_asked
 from megatron_rfft.tokenization.tokenize import tokenize_corpus
 from tests.conftest import run_python
 from tests.training.conftest import small_config
@@ -40,3 +43,20 @@ def test_a_run_on_test_questions_warns_and_its_model_says_so(small_data, tmp_pat
         (small_data.prefix.name, {"train": 420}),
         ("tested", {"test": 10}),
     ]
+
+    base = tmp_path / "run/checkpoints/step-00000003"
+    adapted = ("--checkpoint.load", base, "--data.train", small_data.prefix, "--run.output", tmp_path / "adapted")
+    schedule = ("--optimizer.schedule", "constant")
+    for steps in (3, 4):  # the second continues, by then perhaps without the base
+        done = run_python(
+            "-m", "megatron_rfft.train", "--config", tmp_path / "run.yaml", *adapted, *schedule, "--run.steps", steps
+        )
+        shutil.rmtree(base, ignore_errors=True)
+        assert "warning: " not in done.stderr
+    of_both = read_json(tmp_path / "adapted/hf/step-00000004/megatron_rfft.json")["data"]
+    assert [(part["name"], part["splits"], part.get("base", False)) for part in of_both] == [
+        (small_data.prefix.name, {"train": 420}, False),
+        (small_data.prefix.name, {"train": 420}, True),
+        ("tested", {"test": 10}, True),
+    ]
+    assert "was trained from was trained on tested" in warn_of_asked(of_both, "test", ["length_int"])

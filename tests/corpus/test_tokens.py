@@ -1,7 +1,10 @@
 """The estimate of tokens: counts that Qwen2.5's own tokenizer gave, which is too large to ship with the tests."""
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
+from megatron_rfft.corpus import tokens
 from megatron_rfft.corpus.tokens import estimate_tokens
 from megatron_rfft.tasks import load_task
 
@@ -27,3 +30,9 @@ def test_small_texts():
     assert estimate_tokens("") == 0
     assert estimate_tokens("123") == 3
     assert estimate_tokens("while num:\n") == 3
+
+
+@settings(max_examples=200, deadline=None, derandomize=True)
+@given(st.text("ab 1(=é\t\n\r\v", max_size=30))
+def test_line_by_line_is_as_at_once(text):
+    assert estimate_tokens(text) == len(tokens._PIECE.findall(text))

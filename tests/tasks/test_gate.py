@@ -150,6 +150,25 @@ def test_what_never_returns_is_named(tmp_path, monkeypatch, changes, what):
         load_task("total")
 
 
+@pytest.mark.parametrize(
+    ("line", "what"),
+    [
+        ("next(n for n in iter(int, 1) if n)", "takes over 0.5 seconds; it may never return: fix it"),
+        ("__import__('time').sleep(999)", "takes over 0.5 seconds; it may never return: fix it"),
+        ("exit(3)", "has ended the process that it was tried in; fix it"),
+    ],
+)
+def test_an_import_that_never_returns_is_named(tmp_path, monkeypatch, line, what):
+    if "takes over" in what:
+        monkeypatch.setattr(apart, "PATIENCE", 0.5)
+    path = write(tmp_path)
+    path.write_text(f"{line}\n{path.read_text()}")
+    with pytest.raises(UserError, match=f"total.py: its import {what}"):
+        load_task_file(path)
+    with pytest.raises(UserError, match="no task is called 'total'"):
+        load_task("total")
+
+
 def test_what_hangs_seldom_is_found_by_the_command(tmp_path, monkeypatch):
     """At loading three instances of a length are looked at."""
     seldom = "lambda xs: sum(xs) if xs[0] != 7 or len(xs) < 6 else next(n for n in iter(int, 1) if n)"

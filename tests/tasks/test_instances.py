@@ -7,8 +7,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from megatron_rfft.tasks import NoInstanceError, load_task
+from megatron_rfft.tasks import NoInstanceError, list_tasks, load_task
 from megatron_rfft.tasks.instances import FEW, SPLITS, DistinctInstances, Draws, instance_key, list_if_few
+from megatron_rfft.tasks.registry import FAMILIES
 
 LENGTH_INT = load_task("length_int")
 
@@ -80,6 +81,38 @@ def test_the_split_of_an_instance_outlives_versions():
 def test_many_instances_are_not_listed():
     assert list_if_few(with_sampler(lambda rng, length: (str(rng.randrange(3 * FEW)),)), 1) is None
     assert list_if_few(LENGTH_INT, 12) is None
+
+
+def check_that_tasks_grow(lengths: range) -> None:
+    """What ``Task.grows`` says of the package's tasks: only their shortest lengths have few instances."""
+    for name in [name for family in FAMILIES for name in list_tasks(family=family)]:
+        task = replace(load_task(name), few_instances={}, grows=False)
+        has_few = [list_if_few(task, length) is not None for length in task.valid_lengths if length in lengths]
+        assert load_task(name).grows
+        assert has_few == sorted(has_few, reverse=True), name
+
+
+def test_no_length_has_few_instances_behind_one_with_many():
+    check_that_tasks_grow(range(1, 7))
+
+
+@pytest.mark.slow
+def test_no_length_of_all_has_few_instances_behind_one_with_many():
+    check_that_tasks_grow(range(1, 101))
+
+
+def test_behind_a_length_with_many_instances_none_is_looked_at():
+    asked = []
+
+    def sampler(rng: Random, length: int) -> tuple:
+        asked.append(length)
+        return (str(rng.randrange(7**length)),)
+
+    task = with_sampler(sampler)
+    assert [list_if_few(task, length) is None for length in (2, 4, 7, 3)] == [False, True, True, False]
+    assert set(asked) == {2, 4, 3}
+    assert list_if_few(with_sampler(sampler, grows=False), 7) is None
+    assert set(asked) == {2, 4, 3, 7}
 
 
 def test_a_listed_instance_is_a_copy():

@@ -9,7 +9,7 @@ from torch.distributed.checkpoint import FileSystemReader
 
 from megatron_rfft.common.errors import UserError
 from megatron_rfft.models.config import ModelConfig
-from megatron_rfft.training.checkpoint_files import base_of, weights_chain
+from megatron_rfft.training.checkpoint_files import base_of, data_of, weights_chain
 from megatron_rfft.training.config_reader import load_config
 from tests.training.adapter_runs import BF16, KILL, LORA, PISSA, TP2_SP, Jobs
 
@@ -47,6 +47,14 @@ def test_the_next_stage_starts_from_merged_weights(adapted):
     whole, pissa = adapted.losses("whole on pissa")[0], adapted.losses("pissa on pissa")[0]
     assert pissa == pytest.approx(whole, abs=2e-6)
     assert whole < adapted.losses("whole")[0] - 0.1
+
+
+@pytest.mark.parametrize(("run", "bases"), [("base", 0), ("pissa", 1), ("pissa resumed", 1), ("pissa on pissa", 2)])
+def test_a_checkpoint_names_the_data_of_all_stages_before(adapted, run, bases):
+    """Once each, however often the run was resumed."""
+    data = data_of(adapted.checkpoint(run, KILL if run == "base" else KILL + 1))
+    assert [part.get("base", False) for part in data] == [False, *[True] * bases]
+    assert [part["splits"] for part in data] == [{"train": 420}] * (1 + bases)
 
 
 @pytest.mark.parametrize("method", ["lora", "pissa"])
