@@ -39,7 +39,12 @@ def _parser() -> ArgumentParser:
     parser.add_argument("--form", choices=FORMS, help="prompt form (rule)")
     parser.add_argument("--synthetic", type=int, metavar="N", help="examples of random rules over two lists to add (0)")
     parser.add_argument(
-        "--rename", action="store_true", default=None, help="other names for the variables of each example's rule"
+        "--rename",
+        nargs="?",
+        const=True,
+        metavar="SETTINGS",
+        help="other names for the variables of each example's rule; 0.5+random_names=0+names=12: of half of the "
+        "examples, no random strings, 12 names for all variables",
     )
     parser.add_argument(
         "--max-tokens", type=int, metavar="N", help="leave out tasks and lengths with longer examples (estimated)"

@@ -42,8 +42,8 @@ class CorpusConfig:
     """Examples with random rules of their own, beside those of the tasks: how many of each kind, which is written with
     its lengths as ``random_strings:1-12:0.9,13-32:0.1``, and has them spread by these shares. A number alone is one of
     ``random_lists:5-15``."""
-    rename: bool | None = None
-    """Whether the rules of the tasks have other names in each example."""
+    rename: bool | str | None = None
+    """Whether the rules of the tasks have other names in each example; or settings, such as 0.5+names=12: in half."""
     max_tokens: int | None = None
     """Leave out each task and length with an example over this many tokens, as tokens.estimate_tokens counts."""
 
@@ -133,7 +133,7 @@ def _spread(total: int, weights: Sequence[float]) -> list[int]:
 
 
 def parse_tasks(
-    tasks: str | Sequence[str], default_lengths: str | None, rename: bool = False
+    tasks: str | Sequence[str], default_lengths: str | None, rename: bool | str = False
 ) -> dict[str, Sequence[int] | Mapping[int, float]]:
     """The lengths of each task for a corpus, as ``tasks.read_tasks`` reads them.
 

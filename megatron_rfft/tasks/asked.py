@@ -31,11 +31,12 @@ class AskedLengths:
         return tuple(self.weights)
 
 
-def read_tasks(tasks: str | Sequence[str], lengths: str | None, rename: bool = False) -> dict[str, AskedLengths]:
+def read_tasks(tasks: str | Sequence[str], lengths: str | None, rename: bool | str = False) -> dict[str, AskedLengths]:
     """The lengths asked of each task, from names and groups (``task_group``) with lengths of their own or ``lengths``.
 
-    With ``rename``, the tasks come as those whose examples have names of their own. Raises UserError for unknown tasks
-    and groups, for lengths that cannot be read, and for a task without lengths or named twice.
+    With ``rename``, the tasks come as those whose examples have names of their own, with settings if these are given
+    (0.5+names=12: see ``renamed_tasks``). Raises UserError for unknown tasks and groups, for lengths that cannot be
+    read, and for a task without lengths or named twice.
     """
     asked: dict[str, AskedLengths] = {}
     for word in task_words(tasks) if isinstance(tasks, str) else tasks:
@@ -43,7 +44,7 @@ def read_tasks(tasks: str | Sequence[str], lengths: str | None, rename: bool = F
         group = task_group(where)
         for name in [current_name(where)] if group is None else group:
             if rename and isinstance(load_task(name), Task):
-                name = renamed(name)
+                name = renamed(name, "" if rename is True else rename)
             load_task(name)
             if name in asked:
                 raise UserError(f"task {name} is named twice in {tasks!r}; give all its lengths at once: {name}:1-5,8")

@@ -112,13 +112,14 @@ def load_task(name: str) -> AnyTask:
 def _variant(name: str) -> AnyTask | None:
     """A task that has no file of its own: random rules, a task with other names; None for other names."""
     base, *settings = name.split("+")
-    if RENAME in settings and base in (RANDOM_LISTS, RANDOM_STRINGS):
+    is_renamed = [setting.partition("=")[0] == RENAME for setting in settings]
+    if any(is_renamed) and base in (RANDOM_LISTS, RANDOM_STRINGS):
         raise UserError(f"{base} has other names in each example as it is; leave out +{RENAME}")
     if base == RANDOM_LISTS:
         return RandomLists(name)
     if base == RANDOM_STRINGS:
         return random_strings(name)
-    if settings[:1] != [RENAME]:
+    if is_renamed[:1] != [True]:
         return None
     return RenamedTask(name, load_task(base))
 

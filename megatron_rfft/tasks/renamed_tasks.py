@@ -3,8 +3,9 @@
 The instances and the wordings are those of the task itself; names are drawn from the example's place (task, split,
 length, index). The rule is instrumented once, with stand-ins for its names.
 
-``add_int+rename+random_names=0+names=12`` has settings: the share of examples whose names are random strings, and how
-many names the variables of the others have in all. A small vocabulary has few names that are one token each.
+``add_int+rename=0.5+random_names=0+names=12`` has settings: the share of examples that have other names, that of these
+whose names are random strings, and how many names the variables of the rest have in all. A small vocabulary has few
+names that are one token each.
 """
 
 import ast
@@ -27,9 +28,9 @@ NAMES = "names"
 _RANDOM_NAMES = 0.25
 
 
-def renamed(name: str) -> str:
-    """The name of the task with this name whose examples have names of their own."""
-    return f"{name}+{SETTING}"
+def renamed(name: str, settings: str = "") -> str:
+    """The name of the task with this name whose examples have names of their own; ``settings`` as in 0.5+names=12."""
+    return f"{name}+{SETTING}={settings}" if settings else f"{name}+{SETTING}"
 
 
 class RenamedTask(AnyTask):
@@ -44,7 +45,9 @@ class RenamedTask(AnyTask):
         self.valid_lengths, self.file = task.valid_lengths, task.file
         self._rule, self._placeholders = with_placeholders(task.rule)
         settings = read_settings(name, (SETTING, RANDOM_NAMES, NAMES))
-        self._random_names = settings.get(RANDOM_NAMES, _RANDOM_NAMES)
+        self._share, self._random_names = settings[SETTING], settings.get(RANDOM_NAMES, _RANDOM_NAMES)
+        if self._share > 1:
+            raise UserError(f"task {name}: {SETTING} is {self._share:g}; give a share of the examples, 1 or less")
         self._names = _some_names(task, len(self._placeholders) - 1, settings.get(NAMES, len(VARIABLES)))
 
     @property
@@ -68,6 +71,8 @@ class RenamedTask(AnyTask):
     def _with_names(self, problem: Problem, rng: Random) -> Problem:
         if has_yi(repr(problem.arguments)):
             raise UserError(f"task {self.task.name} has an example in the Yi script, which {SETTING} needs itself")
+        if self._share < 1 and rng.random() >= self._share:
+            return problem
         function, *variables = self._placeholders
         at_random = rng.random() < self._random_names
         names = {function: draw_name(rng, FUNCTIONS, (), at_random)}

@@ -194,7 +194,7 @@ def test_a_preset_of_one_s_own(tmp_path):
         ("tasks: train\nlengths: 31\nsynthetic: 010\n", "synthetic is '010'; it must be a whole number"),
         ("tasks: train\nlengths: 31\nsynthetic: {random_lists: 5}\n", "task random_lists has no lengths"),
         ("tasks: train\nlengths: 31\nsynthetic: {coin_flip:5: 5}\n", "synthetic has 'coin_flip'; name random rules"),
-        ("tasks: coin_flip:2\nrename: maybe\n", "rename is 'maybe'; it must be true or false"),
+        ("tasks: coin_flip:2\nrename: maybe\n", "'rename=maybe' has no weight; write for example rename=0.5"),
         ("tasks: coin_flip:2\ntasks: add_int:2\n", "tasks stands twice in line 2"),
     ],
 )

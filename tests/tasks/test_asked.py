@@ -70,6 +70,7 @@ def test_what_cannot_be_read(tasks, given, message):
 def test_old_names_are_read():
     assert lengths("lc_412:2,fizz_buzz+rename:3") == {"fizz_buzz": (2,), "fizz_buzz+rename": (3,)}
     assert lengths("lc_412", "2", rename=True) == {"fizz_buzz+rename": (2,)}
+    assert lengths("lc_412", "2", rename="0.5+names=9") == {"fizz_buzz+rename=0.5+names=9": (2,)}
     assert lengths("test", "5") == lengths("held-out", "5")
     with pytest.raises(UserError, match="task fizz_buzz is named twice"):
         read_tasks("lc_412:2,fizz_buzz:3", None)

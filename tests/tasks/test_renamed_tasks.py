@@ -72,6 +72,15 @@ def test_settings_say_which_names():
     assert not drawn & set(VARIABLES)
 
 
+def test_some_examples_keep_their_names():
+    task, plain = load_task("add_int+rename=0.5"), load_task("add_int")
+    drawn = [(task.draw("train", 5, index)[0], plain.draw("train", 5, index)[0]) for index in range(100)]
+    assert all(problem.arguments == other.arguments for problem, other in drawn)
+    assert 30 < sum(problem.rule.source == other.rule.source for problem, other in drawn) < 70
+    with pytest.raises(UserError, match="rename is 2; give a share of the examples, 1 or less"):
+        load_task("add_int+rename=2")
+
+
 def test_settings_that_say_nothing_are_the_usual_ones():
     task, plain = load_task("add_int+rename+random_names=0.25"), load_task("add_int+rename")
     assert [task.draw("train", 5, index)[0].rule.source for index in range(20)] == [

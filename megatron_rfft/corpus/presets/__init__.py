@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any
 
-from pydantic import WrapValidator
+from pydantic import Field, WrapValidator
 
 from megatron_rfft.common.errors import UserError
 from megatron_rfft.common.yaml_config import Section, TextLoader, Whole, build_config, read_yaml
@@ -34,7 +34,7 @@ class Preset(Section):
     form: str | None = None
     num_shards: Whole | None = None
     synthetic: _Numbers | None = None
-    rename: bool | None = None
+    rename: Annotated[bool | str | None, Field(union_mode="left_to_right")] = None
     max_tokens: Whole | None = None
 
 
