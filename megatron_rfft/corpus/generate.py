@@ -14,11 +14,12 @@ import msgspec
 
 from megatron_rfft.common.errors import UserError
 from megatron_rfft.common.files import atomic_write, remove_unfinished
-from megatron_rfft.common.manifest import read_manifest, write_manifest
+from megatron_rfft.common.manifest import DamagedManifest, read_manifest, write_manifest
 from megatron_rfft.common.progress import progress_bar
 from megatron_rfft.common.restart import Part, Work, finished_manifest
 from megatron_rfft.corpus.config import CorpusConfig
 from megatron_rfft.corpus.plan import CorpusPlan, plan_cell
+from megatron_rfft.corpus.read import corpus_manifest
 from megatron_rfft.corpus.workers import no_collector, worker_map
 from megatron_rfft.tasks import load_task
 
@@ -61,9 +62,14 @@ def shard_name(number: int, num_shards: int) -> str:
 
 
 def _finished(output: Path, settings: dict[str, Any]) -> dict[str, Any] | None:
-    """The manifest if the corpus is there; one that has lost a shard is not."""
+    """The manifest if the corpus is there; one that has lost a shard is not, nor one whose manifest is damaged."""
     how = {"section": "config", "output": output, "hashed": False}
-    manifest = finished_manifest(output / MANIFEST, "corpus", settings, **how)
+    try:
+        manifest = corpus_manifest(output) if (output / MANIFEST).is_file() else None
+    except DamagedManifest:
+        manifest = None
+    if manifest:
+        manifest = finished_manifest(output / MANIFEST, "corpus", settings, **how)
     if manifest is None:
         (output / MANIFEST).unlink(missing_ok=True)
     return manifest

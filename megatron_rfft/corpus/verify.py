@@ -31,16 +31,20 @@ def verify_corpus(folder: Path | str, samples: int = 1000, seed: int = 0) -> dic
     total = manifest["counts"]["records"]
     chosen = set(Random(seed).sample(range(total), min(samples, total)))
     cells: Counter[tuple[str, str]] = Counter()
+    others: Counter[str] = Counter()  # than the manifest says
     seen: set[str] = set()
     with progress_bar(total, f"verify {folder.name}", "records") as bar:
         for position, record in enumerate(read_records(folder)):
             cells[record["task"], str(record["length"])] += 1
+            others.update(key for key in ("split", "form") if record[key] != manifest["config"][key])
             if record["id"] in seen:
                 problems.append(f"record {record['id']} is there twice")
             seen.add(record["id"])
             if position in chosen:
                 problems += _rederive(record)
             bar.update()
+    for key, count in others.items():
+        problems.append(f"{count} records have another {key} than {manifest['config'][key]}, which the manifest says")
     stated = {(t, n): count for t, by_length in manifest["counts"]["cells"].items() for n, count in by_length.items()}
     for cell in sorted(cells.keys() | stated.keys()):
         if cells[cell] != (count := stated.get(cell, 0)):

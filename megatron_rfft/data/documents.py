@@ -78,6 +78,12 @@ class _Config(msgspec.Struct):
     bos_id: int | None = None
 
 
+class _Counts(msgspec.Struct):
+    documents: int
+    tokens: int
+    target_tokens: int
+
+
 class _Skipped(msgspec.Struct):
     bad: int
     too_long: int
@@ -93,7 +99,7 @@ class _Manifest(msgspec.Struct):
     chat: bool
     tasks: list[str]
     lengths: dict[str, list[int]]
-    counts: dict[str, int]
+    counts: _Counts
     per_task: dict[str, dict[str, int]]
     skipped: _Skipped
     splits: dict[str, Annotated[int, msgspec.Meta(ge=1)]] | None = None

@@ -5,16 +5,20 @@ from dataclasses import replace
 
 import pytest
 
+from megatron_rfft.common.errors import UserError
 from megatron_rfft.common.files import sha256_file
-from megatron_rfft.corpus import CorpusConfig, generate_corpus, verify
+from megatron_rfft.corpus import CorpusConfig, corpus_manifest, generate_corpus, verify
 from megatron_rfft.corpus.verify import verify_corpus
 from megatron_rfft.tasks import load_task
+from megatron_rfft.tokenization.sources import open_inputs
 from tests.conftest import run_python
+
+CONFIG = CorpusConfig({"coin_flip": [2, 3], "add_int": [4]}, samples=30, num_shards=2)
 
 
 @pytest.fixture
 def corpus(tmp_path):
-    generate_corpus(CorpusConfig({"coin_flip": [2, 3], "add_int": [4]}, samples=30, num_shards=2), tmp_path)
+    generate_corpus(CONFIG, tmp_path)
     return tmp_path
 
 
@@ -25,6 +29,12 @@ def rewrite(corpus, change) -> None:
     records = change([json.loads(line) for line in path.read_text().splitlines()])
     path.write_text("".join(json.dumps(record) + "\n" for record in records))
     manifest["files"][path.name] = {"bytes": path.stat().st_size, "sha256": sha256_file(path)}
+    (corpus / "manifest.json").write_text(json.dumps(manifest))
+
+
+def edit(corpus, change) -> None:
+    manifest = json.loads((corpus / "manifest.json").read_text())
+    change(manifest)
     (corpus / "manifest.json").write_text(json.dumps(manifest))
 
 
@@ -56,6 +66,32 @@ def test_a_changed_byte(corpus):
 def test_changed_records(corpus, change, expected):
     rewrite(corpus, change)
     assert any(expected in problem for problem in verify_corpus(corpus)["problems"])
+
+
+@pytest.mark.parametrize(
+    ("change", "expected"),
+    [
+        (lambda manifest: manifest["files"].popitem(), "is damaged .it states 2 and 1 shards.; generate the corpus"),
+        (lambda manifest: manifest.update(files={}), "it states 2 and 0 shards"),
+        (lambda manifest: manifest["counts"].update(records=91), "it states 91 and 90 records"),
+        (lambda manifest: manifest["counts"].pop("cells"), "missing required field `cells`"),
+        (lambda manifest: manifest["config"].pop("form"), "missing required field `form`"),
+        (lambda manifest: manifest.update(config=None), "Expected `object`, got `null`"),
+    ],
+)
+def test_a_manifest_that_cannot_be_is_refused_by_whoever_reads_it(corpus, change, expected):
+    edit(corpus, change)
+    for use in (verify_corpus, corpus_manifest, lambda folder: open_inputs([folder])):
+        with pytest.raises(UserError, match=expected):
+            use(corpus)
+    generate_corpus(CONFIG, corpus)
+    assert verify_corpus(corpus, samples=1)["problems"] == []
+
+
+@pytest.mark.parametrize(("key", "value"), [("split", "validation"), ("form", "lean")])
+def test_a_split_or_form_that_is_not_the_records_is_found(corpus, key, value):
+    edit(corpus, lambda manifest: manifest["config"].update({key: value}))
+    assert verify_corpus(corpus)["problems"] == [f"90 records have another {key} than {value}, which the manifest says"]
 
 
 def test_a_corpus_with_a_task_s_old_name_is_sound(tmp_path):

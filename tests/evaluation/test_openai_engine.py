@@ -120,6 +120,7 @@ def test_a_refused_key_is_said_without_it(tmp_path, monkeypatch):
     assert (done.returncode, unset.returncode) == (2, 2)
     assert "the key was refused" in done.stderr
     assert "sk-another" not in done.stderr
+    assert "never retrieved" not in done.stderr  # of the other questions, which end in the same way
     assert "the environment has no NO_SUCH_VARIABLE" in unset.stderr
 
 

@@ -88,6 +88,12 @@ def test_one_is_followed_by_a_singular(task):
             assert not plurals - ({"times"} if "times {factor}" in wording else set()), wording
 
 
+def test_every_wording_of_baseball_says_what_its_signs_do():
+    """The other tasks' operations are words, or say themselves what they do."""
+    for wording in load_task("baseball_game").questions:
+        assert all(re.search(rf"(?<!\w){re.escape(sign)}(?!\w)", wording) for sign in "+CD"), wording
+
+
 def test_a_plural_behind_one_is_noticed():
     assert _AFTER_ONE.findall("moved 1 places, in 1 such boxes, after 1 steps") == ["places", "boxes", "steps"]
     assert not _AFTER_ONE.findall("by 1 place, 11 places, 0.1 points, -1 points, 8 + 1 is written")
