@@ -1,23 +1,6 @@
 """Judging a model's output: one final answer, on the last line, equal in value and type.
 
-The value is written as Python prints it. What else counts, and what does not:
-
-================================  ========  ==========================================================
-stated                            counts    why
-================================  ========  ==========================================================
-``[1,2]``, ``"ab"`` for ``'ab'``  yes       spaces and the kind of quotes mean nothing
-``ab`` or ``12`` for a string     yes       a string may go without quotes
-``true``, ``YES`` for ``True``    yes       words for truth in any case; yes and no only alone
-``[true, null]``                  yes       JSON's words for ``True``, ``False`` and ``None``
-``**5**``, ```` `5` ````          yes       Markdown's marks, around the value or the whole line
-an indented last line             yes       spaces around a line mean nothing
-``'5'`` for ``5``                 no        another type: the rule returned a number
-``1``, ``1.0`` for ``True``, 1    no        other types again
-``0x5``, ``5_0``, ``+5``, ``5.``  no        other notations; ``5.`` may be a cut number
-``'ab' 'c'``, ``r'ab'``, ``(5)``  no        expressions, not the value
-``5 # because``, ``5 apples``     no        more than the value
-two answer lines                  no        which one is meant? also if one is indented or marked
-================================  ========  ==========================================================
+The value is written as Python prints it. A table in ``tools/README.md`` has what else counts, and what does not.
 """
 
 import ast
@@ -37,7 +20,7 @@ def check_answer(text: str, answer: str) -> bool:
     """Whether ``text`` ends in the line ``So the answer is ...`` with a value equal to ``answer``, a Python literal.
 
     The line has to be the last one and the only one of its kind. Values compare type by type (``1`` is neither ``True``
-    nor ``1.0``); the module's table says which other notations count.
+    nor ``1.0``).
     """
     lines = [_unmarked(line.strip()) for line in text.rpartition(_END_OF_THOUGHT)[2].rstrip().split("\n")]
     if sum(line.startswith(ANSWER_PREFIX) for line in lines) != 1 or not lines[-1].startswith(ANSWER_PREFIX):
