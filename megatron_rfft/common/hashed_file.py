@@ -1,6 +1,6 @@
 """Files written past the page cache, their SHA-256 taken on the way.
 
-The bytes go through two small buffers: while one is filled, the other is hashed and written by a thread of its own.
+The bytes go through two small buffers: while one is filled, one thread hashes the other and another thread writes it.
 """
 
 import errno
@@ -23,13 +23,13 @@ _SECTOR = 1 << 12  # what the length of a write past the page cache has to be a 
 class HashedFile:
     """A file being written from its beginning (of ``hashed_file``)."""
 
-    def __init__(self, descriptor: int, thread: ThreadPoolExecutor):
-        self._descriptor, self._thread = descriptor, thread
+    def __init__(self, descriptor: int, threads: ThreadPoolExecutor):
+        self._descriptor, self._threads = descriptor, threads
         self._hash = hashlib.sha256()
         # They begin on a page. As arrays: copying into these leaves the interpreter to other threads.
         self._buffer, self._spare = (np.frombuffer(mmap.mmap(-1, _BUFFER), np.uint8) for _ in range(2))
         self._filled = 0
-        self._writing: Future | None = None
+        self._at_work: list[Future] = []
         self.position = 0
 
     def write(self, data: Any) -> int:
@@ -64,14 +64,13 @@ class HashedFile:
         self._wait()
         full, self._buffer, self._spare = self._buffer[: self._filled], self._spare, self._buffer
         self._filled = 0
-        self._writing = self._thread.submit(self._hash_and_write, full)
+        self._at_work = [self._threads.submit(work, full) for work in (self._write, self._hash.update)]
 
     def _wait(self) -> None:
-        if self._writing is not None:
-            self._writing.result()
+        for work in self._at_work:
+            work.result()
 
-    def _hash_and_write(self, view: np.ndarray) -> None:
-        self._hash.update(view)
+    def _write(self, view: np.ndarray) -> None:
         if len(view) % _SECTOR:  # the end of the file
             _use_page_cache(self._descriptor)
         done = 0
@@ -101,8 +100,8 @@ def hashed_file(path: Path) -> Iterator[HashedFile]:
             raise
         descriptor = os.open(path, how, 0o666)
     try:
-        with ThreadPoolExecutor(1) as thread:
-            file = HashedFile(descriptor, thread)
+        with ThreadPoolExecutor(2) as threads:
+            file = HashedFile(descriptor, threads)
             yield file
             file.finish()
     finally:
