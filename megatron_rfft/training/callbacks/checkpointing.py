@@ -12,6 +12,7 @@ from megatron_rfft.tokenization.integrity import TokensCheck
 from megatron_rfft.training.checkpoint import TrainerSaver, load_checkpoint, newest_checkpoint
 from megatron_rfft.training.checkpoint_files import mark_best, prune_checkpoints
 from megatron_rfft.training.checkpoint_save import CheckpointSave
+from megatron_rfft.training.collective import on_first_rank
 from megatron_rfft.training.config import CheckpointSection
 from megatron_rfft.training.early_stop import best_step
 from megatron_rfft.training.trainer import Callback, Order, StepMetrics, Trainer
@@ -86,10 +87,8 @@ class Checkpointing(Callback):
     def _require_sound_data(self) -> None:
         if self._data_is_sound:
             return
-        problem = [self._tokens_check.problem() if self._tokens_check else None]
-        torch.distributed.broadcast_object_list(problem, src=0)
-        if problem[0]:
-            raise UserError(problem[0])
+        if problem := on_first_rank(lambda: self._tokens_check.problem() if self._tokens_check else None):
+            raise UserError(problem)
         self._data_is_sound = True
 
     def _finish(self, trainer: Trainer) -> None:

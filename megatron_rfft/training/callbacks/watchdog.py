@@ -15,6 +15,7 @@ from types import FrameType
 import torch
 
 from megatron_rfft.common.cli import EXIT_HUNG
+from megatron_rfft.training.collective import on_first_rank
 from megatron_rfft.training.trainer import Callback, Order, StepMetrics, Trainer
 
 _BLOCKING = re.compile(r"\.(item|tolist|cpu|wait|synchronize|all_reduce|all_gather\w*|broadcast\w*|barrier|recv)\(")
@@ -41,9 +42,7 @@ class Watchdog(Callback):
         self._ended = threading.Event()
 
     def on_start(self, trainer: Trainer) -> None:
-        started = [time.strftime("%Y%m%d-%H%M%S")]
-        torch.distributed.broadcast_object_list(started)
-        self.folder = self.folder / started[0]
+        self.folder = self.folder / on_first_rank(lambda: time.strftime("%Y%m%d-%H%M%S"))
         self._rank, self._ranks = torch.distributed.get_rank(), torch.distributed.get_world_size()
         self._trainer = trainer
         self.on_step(trainer, None)
