@@ -115,10 +115,15 @@ def step_time(
     )
 
 
+def _rank_tokens(work: Workload, layout: Layout) -> float:
+    """A rank's tokens of a micro-batch, before tensor parallelism splits them, on average over steps."""
+    return layout.micro_batch_tokens(work) / layout.context
+
+
 def _layer_time(model: ModelConfig, work: Workload, layout: Layout, gpu: Gpu, practice: Practice) -> dict[str, float]:
     """Seconds of one layer and micro-batch, forward and backward."""
     tensor = layout.tensor
-    rows = layout.micro_batch_tokens(work) / layout.context
+    rows = _rank_tokens(work, layout)
     hidden, ffn = model.hidden_size, model.ffn_hidden_size
     linears = model.geometry.linears.values()
     again = layout.recomputed_layers(model) / layout.chunk_layers(model)
@@ -165,7 +170,7 @@ def _layer_time(model: ModelConfig, work: Workload, layout: Layout, gpu: Gpu, pr
 
 def _head_time(model: ModelConfig, work: Workload, layout: Layout, gpu: Gpu) -> dict[str, float]:
     """Seconds of the output layer and the loss for one micro-batch."""
-    rows = layout.micro_batch_tokens(work) / layout.context
+    rows = _rank_tokens(work, layout)
     vocabulary = model.padded_vocab_size / layout.tensor
     passes = 2 if work.adapter_rank else 3
     return {
@@ -189,7 +194,7 @@ def _pipeline_seconds(model: ModelConfig, work: Workload, layout: Layout, gpu: G
     """Exposed sends between stages for one micro-batch; interleaved schedules hide them."""
     if layout.pipeline == 1 or layout.virtual_pipeline > 1:
         return 0.0
-    rows = layout.micro_batch_tokens(work) / layout.context
+    rows = _rank_tokens(work, layout)
     volume = 2 * rows * model.hidden_size * work.width / (layout.tensor if layout.sequence else 1)
     stride = layout.tensor * layout.shards
     link = gpu.nvlink * NVLINK if stride * layout.pipeline <= GPUS_PER_NODE else gpu.network * NETWORK

@@ -25,7 +25,7 @@ from megatron_rfft.tasks.task import AnyTask, Task
 
 SETTING = "rename"
 NAMES = "names"
-_RANDOM_NAMES = 0.25
+_RANDOM_NAMES = 0.25  # share of the renamed examples whose names are random strings
 
 
 def renamed(name: str, settings: str = "") -> str:
@@ -85,7 +85,8 @@ def _some_names(task: Task, least: int, number: float) -> tuple[str, ...]:
     """So many of VARIABLES, of all kinds. Raises UserError if they are too few for the task, or not a whole number."""
     if not (least <= number <= len(VARIABLES) and number == int(number)):
         raise UserError(f"{NAMES} is {number:g}; {task.name} needs a whole number from {least} to {len(VARIABLES)}")
-    return tuple(VARIABLES[place * len(VARIABLES) // int(number)] for place in range(int(number)))
+    count = int(number)
+    return tuple(VARIABLES[place * len(VARIABLES) // count] for place in range(count))
 
 
 def with_placeholders(rule: Rule) -> tuple[Rule, tuple[str, ...]]:
