@@ -44,6 +44,7 @@ setup(
         "tokenizers>=0.21",
         "tqdm>=4.66",
         "transformers>=5.8,<6",
+        "xxhash>=3.5",
         "zstandard>=0.22",
         "matplotlib>=3.9",
     ],

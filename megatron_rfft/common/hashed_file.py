@@ -1,11 +1,10 @@
-"""Files written past the page cache, their SHA-256 taken on the way.
+"""Files written past the page cache, their checksum taken on the way.
 
 The bytes go through two small buffers: while one is filled, one thread hashes the other and another thread writes it.
 """
 
 import errno
 import fcntl
-import hashlib
 import mmap
 import os
 from collections.abc import Iterator
@@ -16,6 +15,8 @@ from typing import Any
 
 import numpy as np
 
+from megatron_rfft.common.files import HASHES
+
 _BUFFER = 1 << 22
 _SECTOR = 1 << 12  # what the length of a write past the page cache has to be a multiple of, with room to spare
 
@@ -23,9 +24,9 @@ _SECTOR = 1 << 12  # what the length of a write past the page cache has to be a 
 class HashedFile:
     """A file being written from its beginning (of ``hashed_file``)."""
 
-    def __init__(self, descriptor: int, threads: ThreadPoolExecutor):
+    def __init__(self, descriptor: int, threads: ThreadPoolExecutor, algorithm: str):
         self._descriptor, self._threads = descriptor, threads
-        self._hash = hashlib.sha256()
+        self._hash = HASHES[algorithm]()
         # They begin on a page. As arrays: copying into these leaves the interpreter to other threads.
         self._buffer, self._spare = (np.frombuffer(mmap.mmap(-1, _BUFFER), np.uint8) for _ in range(2))
         self._filled = 0
@@ -56,8 +57,8 @@ class HashedFile:
         os.fsync(self._descriptor)
 
     @property
-    def sha256(self) -> str:
-        """Hex SHA-256 of the finished file."""
+    def checksum(self) -> str:
+        """Hex checksum of the finished file."""
         return self._hash.hexdigest()
 
     def _hand_over(self) -> None:
@@ -90,8 +91,11 @@ def _use_page_cache(descriptor: int) -> bool:
 
 
 @contextmanager
-def hashed_file(path: Path) -> Iterator[HashedFile]:
-    """Make the file ``path``; on a clean exit it is on disk. File systems that need the page cache get it."""
+def hashed_file(path: Path, algorithm: str = "sha256") -> Iterator[HashedFile]:
+    """Make the file ``path``; on a clean exit it is on disk. File systems that need the page cache get it.
+
+    ``algorithm`` is one of ``files.HASHES``.
+    """
     how = os.O_WRONLY | os.O_CREAT | os.O_TRUNC
     try:
         descriptor = os.open(path, how | os.O_DIRECT, 0o666)
@@ -101,7 +105,7 @@ def hashed_file(path: Path) -> Iterator[HashedFile]:
         descriptor = os.open(path, how, 0o666)
     try:
         with ThreadPoolExecutor(2) as threads:
-            file = HashedFile(descriptor, threads)
+            file = HashedFile(descriptor, threads, algorithm)
             yield file
             file.finish()
     finally:

@@ -9,7 +9,7 @@ from typing import Any
 
 from megatron_rfft import __version__
 from megatron_rfft.common.errors import UserError
-from megatron_rfft.common.files import read_json, require_file, sha256_file, write_json
+from megatron_rfft.common.files import HASHES, file_checksum, read_json, require_file, write_json
 
 FORMAT = 1
 
@@ -19,19 +19,22 @@ def write_manifest(
     kind: str,
     files: Iterable[Path | str],
     checksums: Mapping[Path, str] | None = None,
+    algorithm: str = "sha256",
     **sections: Any,
 ) -> dict:
     """Write the manifest of ``files`` (which lie below the manifest's folder) and return it.
 
     ``kind`` names the artifact ("corpus", "dataset", "checkpoint", ...); ``sections`` are JSON values such as
-    ``config=``, ``counts=`` and ``inputs=``. Of files in ``checksums`` the SHA-256 is known: they are not read again.
+    ``config=``, ``counts=`` and ``inputs=``. ``checksums`` are those known already, by ``algorithm`` (one of
+    ``files.HASHES``): these files are not read again. Of the others the SHA-256 is taken.
     """
     path = Path(path)
     known = checksums or {}
     entries = {}
     for file in sorted(Path(f) for f in files):
         name = file.relative_to(path.parent).as_posix()
-        entries[name] = {"bytes": file.stat().st_size, "sha256": known.get(file) or sha256_file(file)}
+        used = algorithm if file in known else "sha256"
+        entries[name] = {"bytes": file.stat().st_size, used: known.get(file) or file_checksum(file, used)}
     manifest = {"kind": kind, "format": FORMAT, "megatron_rfft": __version__, **sections, "files": entries}
     write_json(path, manifest)
     return manifest
@@ -61,7 +64,15 @@ def read_manifest(path: Path | str, kind: str) -> dict:
 
 
 def _is_entry(entry: Any) -> bool:
-    return isinstance(entry, dict) and isinstance(entry.get("bytes"), int) and isinstance(entry.get("sha256"), str)
+    if not isinstance(entry, dict) or not isinstance(entry.get("bytes"), int):
+        return False
+    return [type(entry[name]) for name in HASHES if name in entry] == [str]
+
+
+def checksum_in(entry: Mapping[str, Any]) -> tuple[str, str]:
+    """The algorithm (one of ``files.HASHES``) and the checksum that a file's entry in a manifest gives."""
+    ((algorithm, checksum),) = ((name, entry[name]) for name in HASHES if name in entry)
+    return algorithm, checksum
 
 
 def verify_manifest(path: Path | str, kind: str, hashed: bool = True) -> list[str]:
@@ -70,19 +81,22 @@ def verify_manifest(path: Path | str, kind: str, hashed: bool = True) -> list[st
     Without ``hashed`` the files are not read: what counts is that they are there, and their sizes.
     """
     path = Path(path)
-    sha256 = sha256_file if hashed else None
     entries = read_manifest(path, kind)["files"].items()
-    return [problem for name, entry in entries if (problem := file_problem(path.parent / name, entry, sha256))]
+    return [problem for name, entry in entries if (problem := file_problem(path.parent / name, entry, hashed=hashed))]
 
 
 def file_problem(
-    file: Path, entry: Mapping[str, Any], sha256: Callable[[Path], str] | None = sha256_file
+    file: Path, entry: Mapping[str, Any], found: Callable[[], str] | None = None, hashed: bool = True
 ) -> str | None:
-    """What tells ``file`` from the one of its manifest's ``entry``; None: nothing. ``sha256`` None: its size counts."""
+    """What tells ``file`` from the one of its manifest's ``entry``; None: nothing.
+
+    ``found`` gives its checksum where the caller knows it. Without ``hashed`` only its size counts.
+    """
     if not file.is_file():
         return f"{file} is missing"
     if (size := file.stat().st_size) != entry["bytes"]:
         return f"{file} has {size} bytes, the manifest says {entry['bytes']}"
-    if sha256 and sha256(file) != entry["sha256"]:
+    algorithm, checksum = checksum_in(entry)
+    if hashed and (found() if found else file_checksum(file, algorithm)) != checksum:
         return f"{file} has another checksum than the manifest"
     return None

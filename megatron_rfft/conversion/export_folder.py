@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from megatron_rfft.common.errors import UserError
-from megatron_rfft.common.manifest import read_manifest, write_manifest
+from megatron_rfft.common.manifest import checksum_in, read_manifest, write_manifest
 from megatron_rfft.common.restart import Work, finished_manifest
 from megatron_rfft.conversion.storage.written_files import continued, work_on
 from megatron_rfft.training.checkpoint_files import HF, MODEL_KIND, MODEL_MANIFEST, STATE
@@ -16,7 +16,8 @@ from megatron_rfft.training.checkpoint_files import HF, MODEL_KIND, MODEL_MANIFE
 
 def export_source(manifest: dict, **how: str) -> dict:
     """What an export says that it was made from: the checksum of the state's checksums, its step."""
-    state = {name: entry["sha256"] for name, entry in manifest["files"].items() if name.startswith(f"{STATE}/")}
+    files = manifest["files"].items()
+    state = {name: checksum_in(entry)[1] for name, entry in files if name.startswith(f"{STATE}/")}
     if "adapter" in manifest:
         state["base"] = manifest["adapter"]["base"]["manifest_sha256"]
     digest = hashlib.sha256(json.dumps(state, sort_keys=True).encode()).hexdigest()

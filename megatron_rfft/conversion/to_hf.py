@@ -7,8 +7,8 @@ from pathlib import Path
 import torch
 
 from megatron_rfft.common.errors import UserError
-from megatron_rfft.common.files import read_json, sha256_file, write_json
-from megatron_rfft.common.manifest import file_problem
+from megatron_rfft.common.files import read_json, write_json
+from megatron_rfft.common.manifest import checksum_in, file_problem
 from megatron_rfft.common.restart import Work
 from megatron_rfft.conversion import parameter_mapping as table
 from megatron_rfft.conversion.checkpoint_weights import Reader, check_parameters, merged_reader
@@ -87,7 +87,7 @@ def verified_small_files(checkpoint: Path) -> dict:
     manifest = read_checkpoint_manifest(checkpoint)
     for name, entry in manifest["files"].items():
         if not name.endswith(".distcp"):
-            _check_file(checkpoint, name, entry, sha256_file)
+            _check_file(checkpoint, name, entry)
     return manifest
 
 
@@ -98,12 +98,12 @@ def _begin_checks(chain: list[tuple[Path, dict]], reader: Reader) -> list[Callab
         for name in weight_files(manifest):
             if name.endswith(".distcp"):
                 file = reader.files.get(checkpoint / name) or SourceFile(checkpoint / name)
-                file.hash_in_passing()
                 entry = manifest["files"][name]
-                checks.append(partial(_check_file, checkpoint, name, entry, lambda path, file=file: file.sha256()))
+                file.hash_in_passing(checksum_in(entry)[0])
+                checks.append(partial(_check_file, checkpoint, name, entry, file.checksum))
     return checks
 
 
-def _check_file(checkpoint: Path, name: str, entry: dict, sha256: Callable[[Path], str]) -> None:
-    if problem := file_problem(checkpoint / name, entry, sha256):
+def _check_file(checkpoint: Path, name: str, entry: dict, found: Callable[[], str] | None = None) -> None:
+    if problem := file_problem(checkpoint / name, entry, found):
         raise UserError(f"checkpoint {checkpoint} is damaged: {problem}; use an older one")

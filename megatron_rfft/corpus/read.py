@@ -8,7 +8,7 @@ from typing import Any
 import msgspec
 
 from megatron_rfft.common.errors import UserError
-from megatron_rfft.common.files import require_file, sha256_file
+from megatron_rfft.common.files import require_file
 from megatron_rfft.common.manifest import DamagedManifest, file_problem, read_manifest
 
 _HINT = "write the corpus with rfft generate"
@@ -69,8 +69,10 @@ def read_shard(path: Path, entry: dict[str, Any]) -> Iterator[dict[str, Any]]:
         yield from map(json.loads, handle)
 
 
-def require_shard(shard: Path, entry: dict[str, Any], sha256: Callable[[Path], str] | None = sha256_file) -> Path:
+def require_shard(
+    shard: Path, entry: dict[str, Any], found: Callable[[], str] | None = None, hashed: bool = True
+) -> Path:
     """Return ``shard``. Raises UserError if it is not the one of its manifest's ``entry``, as ``file_problem`` says."""
-    if problem := file_problem(shard, entry, sha256):
+    if problem := file_problem(shard, entry, found, hashed):
         raise UserError(f"{problem}; generate the corpus again")
     return shard

@@ -44,6 +44,8 @@ OPTIMIZER = "optimizer"
 """What names of the optimizer's states and of their files begin with: whoever wants weights alone leaves them out."""
 FILE_BYTES = 2 << 30
 """A rank's share is cut into files of about this size: each is written, and later verified, by a thread of its own."""
+CHECKSUMS = "xxh3_128"
+"""How these files' checksums are taken: SHA-256 would keep as many cores busy as writing does."""
 THREADS = 4
 """Files that a rank writes at a time."""
 _PIECE = 1 << 26  # bytes between two looks at whether to go on
@@ -292,7 +294,7 @@ class StateWriter:
         """What was written, when it ``is_done``."""
         if self._error is not None:
             return Part({}, [], _reason(self._error))
-        checksums = {file.name: sha256 for file, sha256 in zip(self._files, self._checksums, strict=True)}
+        checksums = dict(zip((file.name for file in self._files), self._checksums, strict=True))
         return Part(checksums, list(self._places), None)
 
     def _write(self, left: deque[int]) -> None:
@@ -309,12 +311,12 @@ class StateWriter:
 
     def _write_file(self, number: int) -> tuple[list[tuple[int, int]], str]:
         places = []
-        with hashed_file(self._folder / self._files[number].name) as file:
+        with hashed_file(self._folder / self._files[number].name, CHECKSUMS) as file:
             for entry in self._files[number].entries:
                 start = file.position
                 self._append(file, entry, number)
                 places.append((start, file.position - start))
-        return places, file.sha256
+        return places, file.checksum
 
     def _append(self, file: HashedFile, entry: _Entry, number: int) -> None:
         if entry.is_tensor:

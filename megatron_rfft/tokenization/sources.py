@@ -8,6 +8,7 @@ import glob
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
+from functools import partial
 from itertools import islice, pairwise
 from pathlib import Path
 from typing import Any
@@ -63,7 +64,7 @@ def open_inputs(inputs: Sequence[Path | str], num_threads: int = 1) -> Source:
             manifest = corpus_manifest(item)
             forms.setdefault(manifest["config"]["form"], str(item))
             for name, entry in manifest["files"].items():
-                files.append(require_shard(Path(item) / name, entry, sha256=None))
+                files.append(require_shard(Path(item) / name, entry, hashed=False))
                 entries.append({"name": name})
                 stated.append(entry)
         else:
@@ -78,7 +79,7 @@ def open_inputs(inputs: Sequence[Path | str], num_threads: int = 1) -> Source:
         found = dict(zip(files, threads.map(sha256_file, files), strict=True))
     for entry, file, wanted in zip(entries, files, stated, strict=True):
         if wanted is not None:
-            require_shard(file, wanted, found.__getitem__)
+            require_shard(file, wanted, partial(found.__getitem__, file))
         entry["sha256"] = found[file]
     return Source({"files": entries}, tuple(files))
 

@@ -14,7 +14,7 @@ from megatron_rfft.common.errors import CommandFailed
 from megatron_rfft.common.files import sync_directory
 from megatron_rfft.common.manifest import write_manifest
 from megatron_rfft.mcore import DEVICE
-from megatron_rfft.mcore.saving import Part, StateSaver
+from megatron_rfft.mcore.saving import CHECKSUMS, Part, StateSaver
 from megatron_rfft.training.checkpoint_files import CHECKPOINT_KIND, HF, MANIFEST, STATE
 from megatron_rfft.training.collective import on_first_rank
 
@@ -121,8 +121,9 @@ class CheckpointSave:
         self._saver.write_index(self._temporary / STATE, parts)
         self._write_hf(self._temporary / HF)
         files = [path for path in self._temporary.rglob("*") if path.is_file()]
-        known = {self._temporary / STATE / name: sha256 for part in parts for name, sha256 in part.checksums.items()}
-        write_manifest(self._temporary / MANIFEST, CHECKPOINT_KIND, files, known, **self._sections)
+        state = self._temporary / STATE
+        known = {state / name: checksum for part in parts for name, checksum in part.checksums.items()}
+        write_manifest(self._temporary / MANIFEST, CHECKPOINT_KIND, files, known, CHECKSUMS, **self._sections)
         shutil.rmtree(self.final, ignore_errors=True)
         self._temporary.rename(self.final)
         sync_directory(self.final.parent)

@@ -11,8 +11,8 @@ from hypothesis import strategies as st
 
 from megatron_rfft.common.cli import parse_length_shares, parse_lengths, run_command
 from megatron_rfft.common.errors import UserError
-from megatron_rfft.common.files import atomic_write, read_json, require_writable
-from megatron_rfft.common.manifest import DamagedManifest, read_manifest, verify_manifest, write_manifest
+from megatron_rfft.common.files import HASHES, atomic_write, file_checksum, read_json, require_writable
+from megatron_rfft.common.manifest import DamagedManifest, checksum_in, read_manifest, verify_manifest, write_manifest
 from megatron_rfft.common.yaml_config import read_yaml
 
 
@@ -89,6 +89,13 @@ def test_a_folder_that_cannot_be_written_to_is_named(tmp_path):
         require_writable(tmp_path / "file" / "run")
 
 
+def test_checksums_are_the_published_ones(tmp_path):
+    (tmp_path / "empty").touch()
+    assert file_checksum(tmp_path / "empty", "xxh3_128") == "99aa06d3014798d86001c324468d497f"
+    assert file_checksum(tmp_path / "empty", "sha256").startswith("e3b0c44298fc1c149afbf4c8996fb924")
+
+
+@pytest.mark.parametrize("algorithm", [None, *HASHES])
 @pytest.mark.parametrize(
     ("damage", "expected"),
     [
@@ -97,12 +104,14 @@ def test_a_folder_that_cannot_be_written_to_is_named(tmp_path):
         (lambda file: file.unlink(), "is missing"),
     ],
 )
-def test_a_manifest_notices_every_change(tmp_path, damage, expected):
+def test_a_manifest_notices_every_change(tmp_path, damage, expected, algorithm):
     file = tmp_path / "sub" / "data.bin"
     file.parent.mkdir()
     file.write_bytes(b"abcdefgh")
     manifest = tmp_path / "manifest.json"
-    write_manifest(manifest, "dataset", [file])
+    known = {file: file_checksum(file, algorithm)} if algorithm else None
+    write_manifest(manifest, "dataset", [file], known, algorithm or "sha256")
+    assert checksum_in(read_json(manifest)["files"]["sub/data.bin"])[0] == (algorithm or "sha256")
     assert verify_manifest(manifest, "dataset") == verify_manifest(manifest, "dataset", hashed=False) == []
     damage(file)
     (problem,) = verify_manifest(manifest, "dataset")
@@ -117,6 +126,7 @@ def test_a_manifest_notices_every_change(tmp_path, damage, expected):
         lambda text: text.replace('"files"', '"fails"'),
         lambda text: text.replace('"sha256"', '"sha255"'),
         lambda text: text.replace('"bytes": 8', '"bytes": "8"'),
+        lambda text: text.replace('"sha256"', '"xxh3_128": "0f", "sha256"'),
     ],
 )
 def test_a_damaged_manifest_is_named(tmp_path, damage):

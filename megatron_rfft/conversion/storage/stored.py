@@ -5,7 +5,6 @@ copying it.
 """
 
 import errno
-import hashlib
 import math
 import os
 import threading
@@ -18,6 +17,7 @@ from pathlib import Path
 import torch
 
 from megatron_rfft.common.errors import UserError
+from megatron_rfft.common.files import HASHES
 
 CHUNK = 1 << 22
 """Bytes read, hashed and handed on at a time: few enough to stay in the processor's cache on the way."""
@@ -26,19 +26,19 @@ _DONTCACHE = 0x80  # RWF_DONTCACHE of Linux 6.14: what was not in the page cache
 
 
 class SourceFile:
-    """A file of weights that several threads read; its SHA-256, if it is wanted, is taken from what they read."""
+    """A file of weights that several threads read; its checksum, if it is wanted, is taken from what they read."""
 
     def __init__(self, path: Path):
         self.path = path
         self._hash = self._position = None
         self._lock = threading.Lock()
 
-    def hash_in_passing(self) -> None:
-        """Begin to take the checksum of what is read from now on."""
-        self._hash, self._position = hashlib.sha256(), 0
+    def hash_in_passing(self, algorithm: str) -> None:
+        """Begin to take the checksum, by one of ``files.HASHES``, of what is read from now on."""
+        self._hash, self._position = HASHES[algorithm](), 0
 
-    def sha256(self) -> str:
-        """The hex SHA-256 of the file; what was not read in order is read now."""
+    def checksum(self) -> str:
+        """The hex checksum of the file; what was not read in order is read now."""
         assert self._hash is not None
         with self._lock, self._opened() as descriptor:
             self._hash_to(descriptor, os.fstat(descriptor).st_size, once=True)

@@ -118,5 +118,5 @@ def _write_file(work: Work, name: str, writer: Callable[[HashedFile], Any]) -> W
     with hashed_file(unfinished) as file:
         facts = writer(file)
     unfinished.rename(work.files / name)
-    work.prove(part, {name: file.sha256}, facts=facts)
-    return WrittenFile(file.sha256, facts)
+    work.prove(part, {name: file.checksum}, facts=facts)
+    return WrittenFile(file.checksum, facts)

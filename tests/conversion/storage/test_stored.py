@@ -14,7 +14,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from megatron_rfft.common.errors import UserError
-from megatron_rfft.common.files import sha256_file
+from megatron_rfft.common.files import HASHES, file_checksum, sha256_file
 from megatron_rfft.common.hashed_file import hashed_file
 from megatron_rfft.common.tensor_file import write_tensor
 from megatron_rfft.conversion.storage import stored
@@ -24,9 +24,10 @@ MIB = 1 << 20
 hypothesis = settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 
 
+@pytest.mark.parametrize("algorithm", HASHES)
 @pytest.mark.parametrize("direct", [True, False], ids=["past the page cache", "through it"])
 @pytest.mark.parametrize("size", [0, 1, 4095, 4096, 4 * MIB - 1, 4 * MIB, 4 * MIB + 4096, 8 * MIB + 5])
-def test_a_file_is_what_was_written_with_its_checksum(tmp_path, monkeypatch, direct, size):
+def test_a_file_is_what_was_written_with_its_checksum(tmp_path, monkeypatch, direct, size, algorithm):
     if not direct:  # a file system that has no O_DIRECT
 
         def refusing(path, flags, *mode, really=os.open):
@@ -37,11 +38,12 @@ def test_a_file_is_what_was_written_with_its_checksum(tmp_path, monkeypatch, dir
         monkeypatch.setattr(os, "open", refusing)
     content = random.Random(size).randbytes(size)
     cuts = sorted(random.Random(size).randrange(size + 1) for _ in range(5))
-    with hashed_file(tmp_path / "file") as file:
+    with hashed_file(tmp_path / "file", algorithm) as file:
         for start, stop in zip([0, *cuts], [*cuts, size], strict=True):
             assert file.write(content[start:stop]) == stop - start
     assert (tmp_path / "file").read_bytes() == content
-    assert (file.position, file.sha256) == (size, hashlib.sha256(content).hexdigest())
+    assert (file.position, file.checksum) == (size, HASHES[algorithm](content).hexdigest())
+    assert file.checksum == file_checksum(tmp_path / "file", algorithm)
 
 
 def test_a_disk_that_fills_up_while_the_other_thread_writes_is_told(tmp_path, monkeypatch):
@@ -97,7 +99,7 @@ def test_a_checksum_in_passing_is_right_whatever_is_read(tmp_path, monkeypatch, 
     content = random.Random(0).randbytes(1300)
     (tmp_path / "file").write_bytes(content)
     file = SourceFile(tmp_path / "file")
-    file.hash_in_passing()
+    file.hash_in_passing("sha256")
 
     def read(place: tuple[int, int]) -> bool:
         offset, size = place
@@ -107,7 +109,7 @@ def test_a_checksum_in_passing_is_right_whatever_is_read(tmp_path, monkeypatch, 
 
     with ThreadPoolExecutor(1 if ordered else 3) as pool:
         assert all(pool.map(read, sorted(reads) if ordered else reads))
-    assert file.sha256() == hashlib.sha256(content).hexdigest()
+    assert file.checksum() == hashlib.sha256(content).hexdigest()
 
 
 def test_a_file_that_ends_too_early_is_told(tmp_path):
@@ -141,5 +143,5 @@ def test_a_tensor_that_passed_by_is_one_for_torch(tmp_path, dtype, shape):
 def test_sha256_file_agrees(tmp_path):
     (tmp_path / "file").write_bytes(random.Random(1).randbytes(3 * MIB + 1))
     file = SourceFile(tmp_path / "file")
-    file.hash_in_passing()
-    assert file.sha256() == sha256_file(tmp_path / "file")
+    file.hash_in_passing("sha256")
+    assert file.checksum() == sha256_file(tmp_path / "file")
