@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 import yaml
 
-from megatron_rfft.common.cli import EXIT_OK, EXIT_STOPPED, make_parser, run_command
+from megatron_rfft.common.cli import EXIT_OK, EXIT_STOPPED, add_config, make_parser, run_command
 from megatron_rfft.common.files import require_writable
 from megatron_rfft.common.restart import hold
 from megatron_rfft.data.dataset import PackedDataset
@@ -38,7 +38,7 @@ def main(arguments: list[str] | None = None) -> int:
         "torchrun --nproc-per-node 2 -m megatron_rfft train --config run.yaml --optimizer.lr 1e-4",
         "rfft train",
     )
-    parser.add_argument("--config", type=Path, required=True, help="the run's YAML file")
+    add_config(parser)
     parser.add_argument("--print-config", action="store_true", help="print the resolved config and stop")
     parser.epilog = f"config keys, in the YAML file or as options:\n{describe_config()}\n\n{parser.epilog}"
     parser.epilog += ", 75 stopped by a signal and saved, 76 hung (guard.hang_timeout): after these, run it again"

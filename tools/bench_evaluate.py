@@ -31,7 +31,7 @@ from megatron_rfft.common.cli import make_parser, run_command
 from megatron_rfft.common.errors import CommandFailed, UserError
 from megatron_rfft.common.files import write_json
 from megatron_rfft.evaluation import runner
-from megatron_rfft.evaluation.engines import Completion, Request, VllmOptions
+from megatron_rfft.evaluation.engines import Completion, Request, Start, VllmOptions
 from megatron_rfft.evaluation.engines.vllm import VllmEngine, llm_options
 from megatron_rfft.evaluation.model import open_model
 from megatron_rfft.evaluation.questions import draw_cells, prepare_questions
@@ -57,7 +57,7 @@ def make_rounds(side: str, options: argparse.Namespace, folder: Path) -> Round:
     examples = [
         example
         for task in map(load_task, config.tasks)
-        for part in draw_cells(task, lengths[task.name], config.samples, config.split, form).values()
+        for part in draw_cells(task, lengths, config.samples, config.split, form).values()
         for example in part
     ]
     model, tokenizer = open_model(config.model), load_tokenizer(config.model)
@@ -65,7 +65,7 @@ def make_rounds(side: str, options: argparse.Namespace, folder: Path) -> Round:
     longest = max(len(request.prompt_ids) + request.max_tokens for request in requests)
     if side == "bare":
         return bare_round(Path(config.model), requests, tokenizer.stop_id, longest)
-    engine = TimedEngine(Path(config.model), dtype="auto", stop_id=tokenizer.stop_id, max_length=longest)
+    engine = TimedEngine(Path(config.model), Start(stop_id=tokenizer.stop_id, max_length=longest))
     return our_round(config, engine, folder)
 
 

@@ -17,7 +17,7 @@ import statistics
 import sys
 import tempfile
 import time
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import date
 from functools import partial
 from pathlib import Path
@@ -36,7 +36,6 @@ from megatron_rfft.mcore import (
     DistributedDataParallel,
     DistributedDataParallelConfig,
     Float16Module,
-    OptimizerConfig,
     PackedSeqParams,
     finalize_model_grads,
     get_forward_backward_func,
@@ -49,6 +48,7 @@ from megatron_rfft.train import make_callbacks
 from megatron_rfft.training.config import TrainConfig
 from megatron_rfft.training.config_reader import config_from_dict
 from megatron_rfft.training.layout import destroy_parallel, initialize_parallel
+from megatron_rfft.training.optimizer import optimizer_settings
 from megatron_rfft.training.trainer import Callback, Order, StepMetrics, Trainer
 
 GOAL = 1.03
@@ -123,19 +123,7 @@ class BareLoop:
         wrapped = Float16Module(self.config, stage) if self.config.bf16 else stage
         settings = DistributedDataParallelConfig(grad_reduce_in_fp32=True, use_distributed_optimizer=True)
         self.model = DistributedDataParallel(self.config, settings, wrapped)
-        section = trainer.config.optimizer
-        optimizer = OptimizerConfig(
-            optimizer="adam",
-            lr=section.lr,
-            weight_decay=section.weight_decay,
-            adam_beta1=section.beta1,
-            adam_beta2=section.beta2,
-            adam_eps=section.epsilon,
-            clip_grad=section.clip_grad,
-            bf16=self.config.bf16,
-            params_dtype=self.config.params_dtype,
-            use_distributed_optimizer=True,
-        )
+        optimizer = replace(optimizer_settings(trainer.config, self.config.params_dtype), overlap_param_gather=False)
         self.optimizer = get_megatron_optimizer(optimizer, [self.model], use_gloo_process_groups=False)
         self.config.finalize_model_grads_func = finalize_model_grads
         self.config.grad_scale_func = self.optimizer.scale_loss

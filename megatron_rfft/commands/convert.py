@@ -4,10 +4,11 @@ import argparse
 import json
 from pathlib import Path
 
-from megatron_rfft.commands.options import add_json
+from megatron_rfft.commands.options import add_json, same_named
 from megatron_rfft.common.cli import EXIT_FAILED, EXIT_OK, make_parser
 from megatron_rfft.common.errors import UserError
 from megatron_rfft.common.number_formats import NUMBER_FORMATS
+from megatron_rfft.conversion.writing import Writing
 
 LOGITS_TOLERANCE = 1e-4  # of the largest logit; fp32 sums in another order differ by about 1e-6 of it
 VERBS = {
@@ -63,10 +64,14 @@ def make_verbs() -> argparse.ArgumentParser:
         verb = by_name[name]
         verb.add_argument("--output", type=Path, required=True, help="what to write; must not exist")
         verb.add_argument(
-            "--dtype", choices=("keep", *NUMBER_FORMATS), default="keep", help="number format of the result"
+            "--dtype", choices=("keep", *NUMBER_FORMATS), default=Writing.dtype, help="number format of the result"
         )
         verb.add_argument(
-            "--max-shard-gb", type=float, default=2.0, metavar="GB", help="largest file of weights, in 10^9 bytes"
+            "--max-shard-gb",
+            type=float,
+            default=Writing.max_shard_gb,
+            metavar="GB",
+            help="largest file of weights, in 10^9 bytes",
         )
     for verb in by_name.values():
         verb.add_argument(
@@ -90,19 +95,19 @@ def main(arguments: list[str] | None = None) -> int:
 
 def convert(options: argparse.Namespace) -> Path:
     """Write what the verb says; its path."""
-    how = {"dtype": options.dtype, "workers": options.workers, "max_shard_gb": options.max_shard_gb}
+    how = Writing(**same_named(options, Writing))
     if options.verb == "from-hf":
         from megatron_rfft.conversion.from_hf import from_hf
 
-        return from_hf(options.model, options.output, **how)
+        return from_hf(options.model, options.output, how)
     if options.verb == "from-nemo":
         from megatron_rfft.conversion.nemo import from_nemo
 
-        return from_nemo(options.model, options.output, **how)
+        return from_nemo(options.model, options.output, how)
     if options.verb == "to-nemo":
         from megatron_rfft.conversion.nemo import to_nemo
 
-        return to_nemo(options.checkpoint, options.output, options.base, **how)
+        return to_nemo(options.checkpoint, options.output, options.base, how)
     if options.adapter == "peft":
         from megatron_rfft.conversion.to_peft import to_peft
 
@@ -113,7 +118,7 @@ def convert(options: argparse.Namespace) -> Path:
         return to_peft(options.checkpoint, options.output)
     from megatron_rfft.conversion.to_hf import to_hf
 
-    return to_hf(options.checkpoint, options.output, options.base, **how)
+    return to_hf(options.checkpoint, options.output, options.base, how)
 
 
 def verify(options: argparse.Namespace) -> int:

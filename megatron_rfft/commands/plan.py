@@ -8,7 +8,7 @@ from pathlib import Path
 import yaml
 
 from megatron_rfft.commands.options import add_json
-from megatron_rfft.common.cli import make_parser
+from megatron_rfft.common.cli import add_config, make_parser
 from megatron_rfft.common.errors import UserError
 from megatron_rfft.common.files import atomic_write
 from megatron_rfft.planning import report
@@ -33,7 +33,7 @@ def parse_arguments(arguments: list[str] | None) -> tuple[Namespace, list[str]]:
         "rfft plan --config run.yaml --gpus 64 --gpu h100-80g --write-config planned.yaml",
         "rfft plan",
     )
-    parser.add_argument("--config", type=Path, help="the run's YAML file")
+    add_config(parser, required=False)
     parser.add_argument("--gpus", type=int, help="GPUs in all")
     parser.add_argument("--gpu", choices=list(GPUS), default="h100-80g", help="kind of GPU")
     parser.add_argument("--top", type=int, default=8, help="layouts to list")

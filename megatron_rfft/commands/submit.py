@@ -10,7 +10,7 @@ from megatron_rfft.chains.config import STAGES, load_chain
 from megatron_rfft.chains.jobs import submit_chain
 from megatron_rfft.chains.local import for_this_machine, look_at_stages, run_locally
 from megatron_rfft.commands.options import add_json
-from megatron_rfft.common.cli import EXIT_OK, make_parser
+from megatron_rfft.common.cli import EXIT_OK, add_config, make_parser
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -22,7 +22,7 @@ def main(arguments: list[str] | None = None) -> int:
         "rfft submit --config chain.yaml --dry-run\n  rfft submit --config chain.yaml --local --arms vanilla,meta",
         "rfft submit",
     )
-    parser.add_argument("--config", type=Path, required=True, help="the chain's YAML file")
+    add_config(parser, "chain")
     parser.add_argument("--local", action="store_true", help="run it on this machine, without Slurm")
     parser.add_argument("--run", type=Path, help="folder of everything that the chain makes, instead of its own")
     parser.add_argument("--arms", metavar="NAME[,NAME]", help="what these arms need, and no more (all)")

@@ -18,10 +18,11 @@ from megatron_rfft.corpus import corpus_config, load_preset, preset_names
 from megatron_rfft.data.splits import warn_of_tokenized
 from megatron_rfft.tasks import FORMS, SPLITS, load_task_files
 from megatron_rfft.tokenization.engines import ENGINES
+from megatron_rfft.tokenization.options import Options
 from megatron_rfft.tokenization.preview import preview
 from megatron_rfft.tokenization.records import Fields
 from megatron_rfft.tokenization.sources import Source, open_inputs, open_preset
-from megatron_rfft.tokenization.tokenize import Options, tokenize
+from megatron_rfft.tokenization.tokenize import tokenize
 
 EXAMPLE = (
     "rfft tokenize --input runs/corpus-rule --tokenizer runs/tokenizer.model --output runs/rule\n"

@@ -54,6 +54,11 @@ def make_parser(description: str, example: str, command: str | None = None) -> a
     return argparse.ArgumentParser(prog=command, description=told, epilog=epilog, formatter_class=_Formatter)
 
 
+def add_config(parser: argparse.ArgumentParser, whose: str = "run", more: str = "", *, required: bool = True) -> None:
+    """``--config``: the YAML file of a run or a chain; ``more`` ends its help."""
+    parser.add_argument("--config", type=Path, required=required, help=f"the {whose}'s YAML file{more}")
+
+
 def run_command(main: Callable[[], int | None]) -> None:
     """Run a command's ``main`` and exit with its code (None means 0).
 

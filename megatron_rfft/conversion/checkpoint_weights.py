@@ -6,6 +6,7 @@ import torch
 from torch import Tensor
 
 from megatron_rfft.common.errors import UserError
+from megatron_rfft.conversion.dtypes import target_dtype
 from megatron_rfft.conversion.parameter_mapping import mappings, parameters
 from megatron_rfft.conversion.storage.state_reader import ShardedStateReader
 from megatron_rfft.conversion.storage.stored import SourceFile, Stored
@@ -99,6 +100,17 @@ def merged_reader(chain: list[tuple[Path, dict]]) -> Reader:
     for checkpoint, manifest in reversed(with_adapters):
         reader = MergedReader(reader, AdapterReader(checkpoint, manifest))
     return reader
+
+
+def checked_weights(chain: list[tuple[Path, dict]], dtype: str) -> tuple[ModelConfig, Reader, torch.dtype]:
+    """The model of the first checkpoint of a verified ``chain``, its weights, and the number format that they get.
+
+    Raises UserError as ``check_parameters`` and ``target_dtype`` do.
+    """
+    checkpoint, manifest = chain[0]
+    model, reader = ModelConfig(**manifest["model"]), merged_reader(chain)
+    check_parameters(reader, model, checkpoint)
+    return model, reader, target_dtype({reader.dtype(name) for name in reader.names}, dtype, checkpoint)
 
 
 def check_parameters(reader: Reader, model: ModelConfig, checkpoint: Path) -> None:

@@ -8,9 +8,10 @@ from megatron_rfft.common.files import require_directory
 from megatron_rfft.conversion.dtypes import target_dtype
 from megatron_rfft.conversion.imported import copy_hf_files, write_imported
 from megatron_rfft.conversion.parameter_mapping import hf_names, mappings, parameters
-from megatron_rfft.conversion.storage.safetensors_io import MAX_SHARD_GB, HFWeights
+from megatron_rfft.conversion.storage.safetensors_io import HFWeights
 from megatron_rfft.conversion.storage.stored import Rows, padded
 from megatron_rfft.conversion.storage.written_files import continued
+from megatron_rfft.conversion.writing import AS_THEY_ARE, Writing
 from megatron_rfft.models.config import ModelConfig
 
 if TYPE_CHECKING:
@@ -19,18 +20,11 @@ if TYPE_CHECKING:
 _INPUT, _OUTPUT = "model.embed_tokens.weight", "lm_head.weight"
 
 
-def from_hf(
-    source: Path,
-    output: Path,
-    *,
-    dtype: str = "keep",
-    workers: int | None = None,
-    max_shard_gb: float = MAX_SHARD_GB,
-) -> Path:
+def from_hf(source: Path, output: Path, how: Writing = AS_THEY_ARE) -> Path:
     """Import the HF folder ``source`` as a checkpoint that training starts from (``checkpoint.load``), any layout.
 
-    Each of ``workers`` threads has a few MiB in memory, whatever the model's size; a killed import continues. ``dtype``
-    is keep, bf16 or fp32. Raises UserError if a tensor is missing, left over, or of another shape than its config says.
+    Each thread has a few MiB in memory, whatever the model's size; a killed import continues. Raises UserError if a
+    tensor is missing, left over, or of another shape than its config says.
     """
     require_directory(source, "give a Hugging Face model folder")
     if output.exists():
@@ -38,12 +32,11 @@ def from_hf(
     model = ModelConfig.from_hf(source)
     weights = HFWeights(source)
     check_names(weights, model, source)
-    kept = target_dtype({weights.stored(name).dtype for name in weights.names}, dtype, source)
-    job = {"source": _identity(weights), "model": model.as_dict(), "dtype": str(kept), "max_shard_gb": max_shard_gb}
-    how = {"workers": workers, "max_shard_gb": max_shard_gb}
+    kept = target_dtype({weights.stored(name).dtype for name in weights.names}, how.dtype, source)
+    job = {"source": _identity(weights), "model": model.as_dict(), "dtype": str(kept), "max_shard_gb": how.max_shard_gb}
     with continued(output, job) as work:
         rows = parameter_rows(weights, model, source)
-        write_imported(work, model, kept, rows, lambda hf: copy_hf_files(source, hf), **how)
+        write_imported(work, model, kept, rows, lambda hf: copy_hf_files(source, hf), how)
     return output
 
 

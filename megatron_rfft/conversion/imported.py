@@ -3,13 +3,14 @@
 import shutil
 from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import torch
 
 from megatron_rfft.common.manifest import write_manifest
 from megatron_rfft.common.restart import Work
 from megatron_rfft.conversion.parameter_mapping import export_order
+from megatron_rfft.conversion.writing import Writing
 from megatron_rfft.models.config import ModelConfig
 from megatron_rfft.training.checkpoint_files import CHECKPOINT_KIND, HF, MANIFEST, STATE
 
@@ -23,14 +24,14 @@ def write_imported(
     dtype: torch.dtype,
     rows: "ParameterRows",
     write_hf: Callable[[Path], None],
-    **how: Any,
+    how: Writing,
 ) -> None:
-    """Make ``work`` (of ``continued``) a checkpoint at step 0; ``how`` is what write_state takes besides."""
+    """Make ``work`` (of ``continued``) a checkpoint at step 0."""
     # Imported late: a wrong source is answered at once, without loading megatron-core.
     from megatron_rfft.conversion.storage.state_writer import write_state
 
     folder = work.files
-    known = write_state(work, STATE, model, dtype, rows, export_order(model), **how)
+    known = write_state(work, STATE, model, dtype, rows, export_order(model), how)
     shutil.rmtree(folder / HF, ignore_errors=True)
     (folder / HF).mkdir()
     write_hf(folder / HF)

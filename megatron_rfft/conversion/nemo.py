@@ -20,15 +20,15 @@ import yaml
 from megatron_rfft.common.errors import UserError
 from megatron_rfft.common.families import FAMILIES
 from megatron_rfft.common.files import atomic_write, require_file, write_json
-from megatron_rfft.conversion.checkpoint_weights import check_parameters, merged_reader
+from megatron_rfft.conversion.checkpoint_weights import check_parameters, checked_weights
 from megatron_rfft.conversion.dtypes import HF_NAMES, target_dtype
 from megatron_rfft.conversion.export_folder import export_source
 from megatron_rfft.conversion.imported import copy_hf_files, write_imported
 from megatron_rfft.conversion.parameter_mapping import export_order, mappings
-from megatron_rfft.conversion.storage.safetensors_io import MAX_SHARD_GB
 from megatron_rfft.conversion.storage.state_reader import ShardedStateReader
 from megatron_rfft.conversion.storage.stored import Rows, padded
 from megatron_rfft.conversion.storage.written_files import continued
+from megatron_rfft.conversion.writing import AS_THEY_ARE, Writing
 from megatron_rfft.models.config import VOCAB_MULTIPLE, ModelConfig
 from megatron_rfft.training.checkpoint_files import HF, MODEL_MANIFEST, weights_chain
 
@@ -72,15 +72,7 @@ SUPPORTED = "; ".join(family.title for family in FAMILIES.values())
 _SCALED = 8.0  # the one stretching of rotary frequencies that NeMo's scale_positional_embedding stands for
 
 
-def to_nemo(
-    checkpoint: Path,
-    output: Path,
-    base: Path | None = None,
-    *,
-    dtype: str = "keep",
-    workers: int | None = None,
-    max_shard_gb: float = MAX_SHARD_GB,
-) -> Path:
+def to_nemo(checkpoint: Path, output: Path, base: Path | None = None, how: Writing = AS_THEY_ARE) -> Path:
     """Export ``checkpoint`` (adapters merged) as the file ``output``; beside it, there must be room for it twice.
 
     Raises UserError if the checkpoint is damaged, ``output`` exists, or NeMo has no such model.
@@ -88,19 +80,16 @@ def to_nemo(
     if output.exists():
         raise UserError(f"{output} exists; remove it or give another --output")
     chain = weights_chain(checkpoint, base)
-    model, reader = ModelConfig(**chain[0][1]["model"]), merged_reader(chain)
-    check_parameters(reader, model, checkpoint)
-    kept = target_dtype({reader.dtype(name) for name in reader.names}, dtype, checkpoint)
+    model, reader, kept = checked_weights(chain, how.dtype)
     config = nemo_config(model, kept)
     from megatron_rfft.conversion.storage.state_writer import write_state
 
-    how = {"workers": workers, "max_shard_gb": max_shard_gb}
-    job = {"source": export_source(chain[0][1]), "dtype": str(kept), "max_shard_gb": max_shard_gb}
+    job = {"source": export_source(chain[0][1]), "dtype": str(kept), "max_shard_gb": how.max_shard_gb}
     unpacked = output.with_name(f"{output.name}.unpacked")
     with continued(unpacked, job) as work:
         folder = work.files
         rows = lambda name, layer, shape: [(reader.stored(name, layer), 0, shape[0])]  # noqa: E731
-        write_state(work, WEIGHTS, model, kept, rows, export_order(model), legacy=True, prefix=_PREFIX, **how)
+        write_state(work, WEIGHTS, model, kept, rows, export_order(model), how, legacy=True, prefix=_PREFIX)
         (folder / TOKENIZER).mkdir(exist_ok=True)
         copy_hf_files(checkpoint / HF, folder / TOKENIZER)
         (folder / TOKENIZER / MODEL_MANIFEST).unlink(missing_ok=True)
@@ -149,14 +138,7 @@ def _tokenizer(folder: Path) -> dict[str, Any]:
     return {"library": "sentencepiece", "type": None, "model": f"nemo:{name}", "sentencepiece_legacy": False}
 
 
-def from_nemo(
-    archive: Path,
-    output: Path,
-    *,
-    dtype: str = "keep",
-    workers: int | None = None,
-    max_shard_gb: float = MAX_SHARD_GB,
-) -> Path:
+def from_nemo(archive: Path, output: Path, how: Writing = AS_THEY_ARE) -> Path:
     """Import the ``.nemo`` file ``archive`` as a checkpoint that training starts from, in any layout.
 
     It is not trusted: members that lead elsewhere and pickles that name anything but tensors are refused. Raises
@@ -164,8 +146,11 @@ def from_nemo(
     """
     require_file(archive, "give a .nemo file")
     stat = archive.stat()
-    job = {"source": [str(archive.resolve()), stat.st_size, stat.st_mtime_ns], "dtype": dtype, "gb": max_shard_gb}
-    how = {"workers": workers, "max_shard_gb": max_shard_gb}
+    job = {
+        "source": [str(archive.resolve()), stat.st_size, stat.st_mtime_ns],
+        "dtype": how.dtype,
+        "gb": how.max_shard_gb,
+    }
     with continued(output, job) as work:
         unpacked = work.files / "unpacked"
         if not unpacked.is_dir():
@@ -177,7 +162,7 @@ def from_nemo(
         reader = _reader(unpacked / WEIGHTS)
         model = _model(config, reader, archive)
         check_parameters(reader, model, archive)
-        kept = target_dtype({reader.dtype(name) for name in reader.names}, dtype, archive)
+        kept = target_dtype({reader.dtype(name) for name in reader.names}, how.dtype, archive)
 
         def rows(name: str, layer: int | None, shape: tuple[int, ...]) -> list[Rows]:
             stored = reader.stored(name, layer)
@@ -186,7 +171,7 @@ def from_nemo(
                 raise UserError(f"{archive}: {name} is {stored.shape}, its config says {shape}")
             return padded([(stored, 0, shape[0] if stored.shape == shape else model.vocab_size)], shape[0])
 
-        write_imported(work, model, kept, rows, lambda hf: _write_hf(unpacked, model, kept, hf), **how)
+        write_imported(work, model, kept, rows, lambda hf: _write_hf(unpacked, model, kept, hf), how)
         shutil.rmtree(unpacked)
     return output
 

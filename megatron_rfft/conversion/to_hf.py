@@ -11,11 +11,10 @@ from megatron_rfft.common.files import read_json, write_json
 from megatron_rfft.common.manifest import checksum_in, file_problem
 from megatron_rfft.common.restart import Work
 from megatron_rfft.conversion import parameter_mapping as table
-from megatron_rfft.conversion.checkpoint_weights import Reader, check_parameters, merged_reader
-from megatron_rfft.conversion.dtypes import HF_NAMES, target_dtype
+from megatron_rfft.conversion.checkpoint_weights import Reader, checked_weights
+from megatron_rfft.conversion.dtypes import HF_NAMES
 from megatron_rfft.conversion.export_folder import export_source, write_export
 from megatron_rfft.conversion.storage.safetensors_io import (
-    MAX_SHARD_GB,
     TensorGroup,
     plan_shards,
     shard_index,
@@ -24,47 +23,37 @@ from megatron_rfft.conversion.storage.safetensors_io import (
 from megatron_rfft.conversion.storage.stored import SourceFile, contents
 from megatron_rfft.conversion.storage.weight_files import INDEX
 from megatron_rfft.conversion.storage.written_files import write_files
+from megatron_rfft.conversion.writing import AS_THEY_ARE, Writing
 from megatron_rfft.models.config import ModelConfig
 from megatron_rfft.training.checkpoint_files import read_checkpoint_manifest, weight_files, weights_chain
 
 
-def to_hf(
-    checkpoint: Path,
-    output: Path,
-    base: Path | None = None,
-    *,
-    dtype: str = "keep",
-    workers: int | None = None,
-    max_shard_gb: float = MAX_SHARD_GB,
-) -> Path:
+def to_hf(checkpoint: Path, output: Path, base: Path | None = None, how: Writing = AS_THEY_ARE) -> Path:
     """Export ``checkpoint`` as the HF folder ``output``; a whole export of the same checkpoint is left as it is.
 
     Adapters are merged into the weights that they were trained on; ``base`` says where those lie, if they were moved.
-    Each of ``workers`` threads has a few MiB in memory, or the tensor that it puts together from the parts of several
-    ranks, or merges adapters into; a killed export continues. ``dtype`` is keep, bf16 or fp32. Raises UserError if a
-    checkpoint is damaged, if table and checkpoint differ in a parameter, or if ``output`` is something else.
+    Each thread has a few MiB in memory, or the tensor that it puts together from the parts of several ranks, or merges
+    adapters into; a killed export continues. Raises UserError if a checkpoint is damaged, if table and checkpoint
+    differ in a parameter, or if ``output`` is something else.
     """
     chain = weights_chain(checkpoint, base, verified_small_files)
-    manifest = chain[0][1]
-    model = ModelConfig(**manifest["model"])
-    reader = merged_reader(chain)
-    check_parameters(reader, model, checkpoint)
-    kept = target_dtype({reader.dtype(name) for name in reader.names}, dtype, checkpoint)
-    shards = plan_shards(_hf_groups(reader, model, kept), max_shard_gb)
+    model, reader, kept = checked_weights(chain, how.dtype)
+    shards = plan_shards(_hf_groups(reader, model, kept), how.max_shard_gb)
     checks = _begin_checks(chain, reader)
 
     def fill(work: Work) -> dict[Path, str]:
         folder = work.files
         writers = {name: partial(write_shard, groups=groups) for name, groups in shards.items()}
-        written = write_files(work, writers, workers, checks)
+        written = write_files(work, writers, how.workers, checks)
         if len(shards) > 1:
             write_json(folder / INDEX, shard_index(shards))
         config = read_json(folder / "config.json")
         write_json(folder / "config.json", {**config, "dtype": HF_NAMES[kept]})
         return {folder / name: each.sha256 for name, each in written.items()}
 
-    how = {} if dtype == "keep" else {"dtype": dtype}
-    return write_export(checkpoint, output, export_source(manifest, **how), fill, max_shard_gb=max_shard_gb)
+    converted = {} if how.dtype == "keep" else {"dtype": how.dtype}
+    source = export_source(chain[0][1], **converted)
+    return write_export(checkpoint, output, source, fill, max_shard_gb=how.max_shard_gb)
 
 
 def _hf_groups(reader: Reader, model: ModelConfig, dtype: torch.dtype) -> Iterable[TensorGroup]:

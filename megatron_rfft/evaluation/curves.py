@@ -3,6 +3,7 @@
 import csv
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
 from itertools import chain
 from pathlib import Path
 from typing import Any
@@ -18,12 +19,11 @@ from megatron_rfft.evaluation.style import (
     MUTED,
     STYLE,
     WIDTH,
-    draw_head,
+    Head,
     draw_line,
-    head_height,
-    inline_svg,
     panel_grid,
     percent_axis,
+    plot_svg,
     save_figure,
 )
 
@@ -123,11 +123,11 @@ def curves_figure(curves: Sequence[Curve], runs: Sequence[Run]) -> Figure:
     entries = [(number, name, "") for name, number in numbers.items()]
     columns = PANELS_IN_A_ROW
     rows = [(2.4, min(columns, len(curves) - first)) for first in range(0, len(curves), columns)]
-    figure, grid = panel_grid(head_height("", entries), rows, columns, right=0.3, gap=1.0, bottom=0.85, apart=0.22)
+    head = Head("Accuracy beyond the trained lengths", "", entries)
+    figure, grid = panel_grid(head, rows, columns, right=0.3, gap=1.0, bottom=0.85, apart=0.22)
     for curve, axes in zip(curves, chain.from_iterable(grid), strict=True):
         draw_curve(axes, curve, numbers)
         axes.set_title(curve.subtitle, loc="left", fontsize=9, color=MUTED)
-    draw_head(figure, "Accuracy beyond the trained lengths", "", entries)
     note = "Points are evenly spaced. Bands: 95 % intervals over seeds and questions; thin: each seed."
     figure.text(0.2 / WIDTH, 0.16 / figure.get_size_inches()[1], note, color=MUTED, fontsize=8, va="bottom")
     return figure
@@ -155,8 +155,6 @@ def save_curves(curves: Sequence[Curve], runs: Sequence[Run], folder: Path) -> l
 
 def curve_svg(curve: Curve, numbers: dict[str, int]) -> str:
     """A curve as inline SVG."""
-    with matplotlib.rc_context(STYLE):
-        figure = Figure(figsize=(3.9, 2.45))
-        axes = figure.add_axes((0.125, 0.18, 0.84, 0.78))
-        draw_curve(axes, curve, numbers)
-    return inline_svg(figure, f"Accuracy beyond the trained lengths against {curve.title}")
+    draw = partial(draw_curve, curve=curve, numbers=numbers)
+    label = f"Accuracy beyond the trained lengths against {curve.title}"
+    return plot_svg(draw, 2.45, (0.125, 0.18, 0.84, 0.78), curve.title, label)

@@ -2,6 +2,7 @@
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
+from functools import partial
 from itertools import chain
 from pathlib import Path
 from statistics import fmean
@@ -20,15 +21,14 @@ from megatron_rfft.evaluation.style import (
     PAPER,
     STYLE,
     WIDTH,
-    draw_head,
+    Head,
     draw_seed,
     fit_title,
-    head_height,
-    inline_svg,
     length_ticks,
     panel_grid,
     percent_axis,
     percent_labels,
+    plot_svg,
     run_color,
     run_look,
     save_figure,
@@ -49,6 +49,7 @@ KIND_COLORS = (
 )
 WIDEST_BAR = 0.72
 COLUMNS = 3
+LOW_PLOT = (1.9, (0.125, 0.23, 0.85, 0.72))  # on the page: its height in inches, and the place of its axes
 
 
 def is_traced(run: Run) -> bool:
@@ -131,9 +132,9 @@ def error_figure(runs: Sequence[Run], wording: Wording) -> Figure | None:
     number = len(traced) + bool(errors)
     columns = min(number, COLUMNS)
     subtitle = f"{len(tasks)} tasks together" if len(tasks) > 1 else wording.task(tasks[0])
-    head = head_height(subtitle, entries) + 0.05
+    head = Head("Where answers first went wrong", subtitle, entries)
     rows = [(2.1, min(columns, number - first)) for first in range(0, number, columns)]
-    figure, grid = panel_grid(head, rows, columns, right=0.3, gap=0.95, bottom=0.95, apart=0.25)
+    figure, grid = panel_grid(head, rows, columns, below_head=0.05, right=0.3, gap=0.95, bottom=0.95, apart=0.25)
     for position, axes in enumerate(chain.from_iterable(grid)):
         if position < len(traced):
             index = list(traced)[position]
@@ -143,7 +144,6 @@ def error_figure(runs: Sequence[Run], wording: Wording) -> Figure | None:
             draw_loop_errors(axes, errors)
             fit_title(axes, "loop count: mean relative error", pad=6)
         axes.set_xlabel(wording.unit)
-    draw_head(figure, "Where answers first went wrong", subtitle, entries)
     _draw_kinds(figure, [kind for kind in ALL_KINDS if any(kind in _totals(run, tasks) for run in traced.values())])
     return figure
 
@@ -169,12 +169,9 @@ def save_errors(runs: Sequence[Run], folder: Path, wording: Wording) -> list[Pat
 
 def bars_svg(run: Run, tasks: Sequence[str], unit: str, label: str) -> str:
     """The bars of one run as inline SVG with tooltips."""
-    with matplotlib.rc_context(STYLE):
-        figure = Figure(figsize=(3.9, 1.9))
-        axes = figure.add_axes((0.125, 0.23, 0.85, 0.72))
-        draw_bars(axes, kinds_by_length(run, tasks))
-        axes.set_xlabel(unit)
-    return inline_svg(figure, label, {color: f"kind-{index}" for index, color in enumerate(KIND_COLORS)})
+    draw = partial(draw_bars, by_length=kinds_by_length(run, tasks))
+    colors = {color: f"kind-{index}" for index, color in enumerate(KIND_COLORS)}
+    return plot_svg(draw, *LOW_PLOT, unit, label, colors)
 
 
 def loop_errors_svg(runs: Sequence[Run], tasks: Sequence[str], unit: str, label: str) -> str | None:
@@ -182,9 +179,4 @@ def loop_errors_svg(runs: Sequence[Run], tasks: Sequence[str], unit: str, label:
     errors = {index: found for index, run in enumerate(runs) if (found := loop_errors(run, tasks))}
     if not errors:
         return None
-    with matplotlib.rc_context(STYLE):
-        figure = Figure(figsize=(3.9, 1.9))
-        axes = figure.add_axes((0.125, 0.23, 0.85, 0.72))
-        draw_loop_errors(axes, errors)
-        axes.set_xlabel(unit)
-    return inline_svg(figure, label)
+    return plot_svg(partial(draw_loop_errors, errors=errors), *LOW_PLOT, unit, label)

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
@@ -17,14 +18,13 @@ from megatron_rfft.evaluation.style import (
     SHADE,
     STYLE,
     WIDTH,
-    draw_head,
+    Head,
     draw_line,
     fit_title,
-    head_height,
-    inline_svg,
     length_ticks,
     panel_grid,
     percent_axis,
+    plot_svg,
     run_color,
     save_figure,
 )
@@ -173,8 +173,8 @@ def draw_figure(runs: Sequence[Run], panels: Sequence[Panel], wording: Wording, 
     tall = {1: 2.9, 2: 2.35}.get(columns, 1.9)
     parts = [panels[first : first + columns] for first in range(0, len(panels), columns)]
     rows = [*([(2.9, 0)] if top else []), *((tall, len(part)) for part in parts)]
-    head = head_height(wording.subtitle, wording.legend(runs)) + 0.1
-    figure, axes = panel_grid(head, rows, columns, right=0.5, gap=0.9, bottom=0.95, apart=0.22)
+    head = Head(wording.title, wording.subtitle, wording.legend(runs))
+    figure, axes = panel_grid(head, rows, columns, below_head=0.1, right=0.5, gap=0.9, bottom=0.95, apart=0.22)
     shown = [*([[top]] if top else []), *parts]
     for row, (part, of_row) in enumerate(zip(shown, axes, strict=True)):
         for column, (panel, own) in enumerate(zip(part, of_row, strict=True)):
@@ -184,7 +184,6 @@ def draw_figure(runs: Sequence[Run], panels: Sequence[Panel], wording: Wording, 
             below = shown[row + 1] if row + 1 < len(shown) else []
             if panel is top or column >= len(below):
                 own.set_xlabel(wording.unit)
-    draw_head(figure, wording.title, wording.subtitle, wording.legend(runs))
     figure.text(0.2 / WIDTH, 0.18 / figure.get_size_inches()[1], caption(runs), color=MUTED, fontsize=8, va="bottom")
     return figure
 
@@ -221,9 +220,5 @@ def save_figures(runs: Sequence[Run], folder: Path, wording: Wording) -> list[Pa
 
 def panel_svg(panel: Panel, unit: str) -> str:
     """A panel as inline SVG in the page's colours and font."""
-    with matplotlib.rc_context(STYLE):
-        figure = Figure(figsize=(3.9, 2.45))
-        axes = figure.add_axes((0.125, 0.18, 0.775, 0.71))
-        draw_panel(axes, panel)
-        axes.set_xlabel(unit)
-    return inline_svg(figure, f"Accuracy by length: {panel.title}")
+    draw = partial(draw_panel, panel=panel)
+    return plot_svg(draw, 2.45, (0.125, 0.18, 0.775, 0.71), unit, f"Accuracy by length: {panel.title}")

@@ -20,7 +20,6 @@ from megatron_rfft.evaluation.questions import (
     Question,
     draw_cells,
     lengths_as_json,
-    lengths_of,
     prepare_questions,
     prepare_texts,
 )
@@ -99,8 +98,7 @@ def write_lm_eval_tasks(config: LmEvalConfig, output: Path) -> dict[str, Any]:
     shutil.copyfile(UTILS, files[0])
     groups = {}
     for name in versions:
-        lengths = lengths_of(config.lengths, name)
-        cells = draw_cells(load_task(name), lengths, config.samples, config.split, config.form)
+        cells = draw_cells(load_task(name), config.lengths, config.samples, config.split, config.form)
         members = {}
         for length, examples in cells.items():
             if tokenizer:

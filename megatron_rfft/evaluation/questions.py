@@ -48,14 +48,15 @@ def draw_examples(task: Task, length: int, samples: int, split: str, form: str) 
     return [task.example(length, split, index, form, kept) for index, kept in instances]
 
 
-def draw_cells(task: Task, lengths: Sequence[int], samples: int, split: str, form: str) -> dict[int, list[Example]]:
+def draw_cells(task: Task, lengths: Lengths, samples: int, split: str, form: str) -> dict[int, list[Example]]:
     """``draw_examples`` by length, without lengths that the task does not have. Raises UserError if none is left."""
-    asked = [length for length in lengths if length in task.valid_lengths]
-    cells = {length: draw_examples(task, length, samples, split, form) for length in asked}
+    asked = lengths_of(lengths, task.name)
+    drawn = (length for length in asked if length in task.valid_lengths)
+    cells = {length: draw_examples(task, length, samples, split, form) for length in drawn}
     cells = {length: examples for length, examples in cells.items() if examples}
     if not cells:
         raise UserError(
-            f"task {task.name} has no {split} question of the lengths {list(lengths)}; its valid_lengths are "
+            f"task {task.name} has no {split} question of the lengths {list(asked)}; its valid_lengths are "
             f"{describe_lengths(task.valid_lengths)}"
         )
     return cells

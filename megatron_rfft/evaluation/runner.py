@@ -108,9 +108,7 @@ def _continue(
     config: EvaluationConfig, model: AnyModel, form: str, tasks: list[Task], folder: RunFolder
 ) -> dict[str, Any]:
     chat = folder.settings["chat"]
-    drawn = [
-        draw_cells(task, lengths_of(config.lengths, task.name), config.samples, config.split, form) for task in tasks
-    ]
+    drawn = [draw_cells(task, config.lengths, config.samples, config.split, form) for task in tasks]
     examples = [example for cells in drawn for part in cells.values() for example in part]
     tokenizer = load_tokenizer(model.tokenizer) if model.tokenizer else None
     max_positions = config.engine.max_positions(model)

@@ -2,7 +2,8 @@
 
 import io
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from html import escape
 from pathlib import Path
 from typing import Any
@@ -26,6 +27,7 @@ NO_METADATA = dict.fromkeys(("Date", "Creator", "Format", "Type"))  # same numbe
 PIXELS_PER_INCH = 200  # twice the screen's 100
 MOST_TICKS, TITLE_SIZE = 8, 11.0
 WIDTH = 10.0  # of a figure, in inches
+PLOT_WIDTH = 3.9  # of a plot on the page
 LEFT = 0.62  # of the first panel in a row
 LEGEND_GAP = 0.75  # for a line and the space before the next one
 STYLE = {
@@ -120,52 +122,62 @@ def percent_labels(axes: Axes) -> None:
     axes.set_axisbelow(True)
 
 
+@dataclass(frozen=True)
+class Head:
+    """What stands at the top of a figure. Where nothing says what the runs are, their names share lines."""
+
+    title: str
+    subtitle: str
+    entries: Sequence[tuple[int, str, str]]
+    """The legend: (run's number, its name, what it is)."""
+
+
 def panel_grid(
-    head: float,
+    head: Head,
     rows: Sequence[tuple[float, int]],
     columns: int,
     *,
+    below_head: float = 0.0,
     right: float,
     gap: float,
     bottom: float,
     apart: float,
 ) -> tuple[Figure, list[list[Axes]]]:
-    """A figure and the axes of its panels, row by row, all measures in inches.
+    """A figure with its head, and the axes of its panels, row by row, all measures in inches.
 
-    ``rows`` has each row's height and number of panels, 0 for a single wide one. ``head`` lies above them, ``gap``
+    ``rows`` has each row's height and number of panels, 0 for a single wide one. The head lies above them, ``gap``
     between them, ``apart`` times a panel's width between those of a row.
     """
-    height = head + sum(tall for tall, _ in rows) + gap * (len(rows) - 1) + bottom
+    above = _head_height(head) + below_head
+    height = above + sum(tall for tall, _ in rows) + gap * (len(rows) - 1) + bottom
     figure = Figure(figsize=(WIDTH, height))
     whole = WIDTH - LEFT - right
     space = whole / (columns + apart * (columns - 1))  # a panel's width
-    y, axes = height - head, []
+    y, axes = height - above, []
     for tall, number in rows:
         y -= tall
         boxes = [(LEFT + (1 + apart) * space * column, space) for column in range(number)] or [(LEFT, whole)]
         axes.append([figure.add_axes((x / WIDTH, y / height, wide / WIDTH, tall / height)) for x, wide in boxes])
         y -= gap
+    _draw_head(figure, head)
     return figure, axes
 
 
-def draw_head(figure: Figure, title: str, subtitle: str, entries: Sequence[tuple[int, str, str]]) -> None:
-    """The title, the subtitle and the legend at the top; ``entries`` are (run's number, its name, what it is).
-
-    Its height is ``head_height``. Where nothing says what the runs are, their names share lines.
-    """
+def _draw_head(figure: Figure, head: Head) -> None:
+    """The title, the subtitle and the legend at the top; its height is ``_head_height``."""
     width, height = WIDTH, figure.get_size_inches()[1]
     x, y = 0.2, height - 0.2
-    size = fitting_size(title, 15, width - 2 * x, "bold")
-    figure.text(x / width, y / height, title, fontsize=size, fontweight="bold", va="top")
+    size = fitting_size(head.title, 15, width - 2 * x, "bold")
+    figure.text(x / width, y / height, head.title, fontsize=size, fontweight="bold", va="top")
     y -= 0.36
-    for line in subtitle.splitlines():
+    for line in head.subtitle.splitlines():
         size = fitting_size(line, 10.5, width - 2 * x)
         figure.text(x / width, y / height, line, fontsize=size, color=MUTED, va="top")
         y -= 0.22
     y -= 0.14
-    columns = _legend_columns(entries)
-    widest = max((text_width(name, 10.5, "bold") for _, name, _ in entries), default=0.0)
-    for position, (index, name, about) in enumerate(entries):
+    columns = _legend_columns(head.entries)
+    widest = max((text_width(name, 10.5, "bold") for _, name, _ in head.entries), default=0.0)
+    for position, (index, name, about) in enumerate(head.entries):
         row, column = divmod(position, columns)
         left, middle = x + column * (widest + LEGEND_GAP), y - 0.25 * row
         look = {**run_look(index), "linewidth": 2, "markersize": 6}
@@ -180,10 +192,10 @@ def draw_head(figure: Figure, title: str, subtitle: str, entries: Sequence[tuple
             figure.text(start / width, middle / height, about, fontsize=size, color=MUTED, va="center_baseline")
 
 
-def head_height(subtitle: str, entries: Sequence[tuple[int, str, str]]) -> float:
-    """Inches that ``draw_head`` takes, with room for the panels' own titles below it."""
-    rows = -(-len(entries) // _legend_columns(entries))
-    return 0.2 + 0.36 + 0.22 * len(subtitle.splitlines()) + 0.14 + 0.25 * rows + 0.38
+def _head_height(head: Head) -> float:
+    """Inches that ``_draw_head`` takes, with room for the panels' own titles below it."""
+    rows = -(-len(head.entries) // _legend_columns(head.entries))
+    return 0.2 + 0.36 + 0.22 * len(head.subtitle.splitlines()) + 0.14 + 0.25 * rows + 0.38
 
 
 def _legend_columns(entries: Sequence[tuple[int, str, str]]) -> int:
@@ -214,7 +226,27 @@ def save_figure(figure: Figure, path: Path, formats: Sequence[str] = ("png", "sv
     return paths
 
 
-def inline_svg(figure: Figure, label: str, colors: Mapping[str, str] | None = None) -> str:
+def plot_svg(
+    draw: Callable[[Axes], None],
+    height: float,
+    place: tuple[float, float, float, float],
+    unit: str,
+    label: str,
+    colors: Mapping[str, str] | None = None,
+) -> str:
+    """What ``draw`` does on axes at ``place`` in a small figure ``height`` inches tall, as ``_inline_svg`` gives it.
+
+    ``unit`` says what the x axis counts.
+    """
+    with matplotlib.rc_context(STYLE):
+        figure = Figure(figsize=(PLOT_WIDTH, height))
+        axes = figure.add_axes(place)
+        axes.set_xlabel(unit)
+        draw(axes)
+    return _inline_svg(figure, label, colors)
+
+
+def _inline_svg(figure: Figure, label: str, colors: Mapping[str, str] | None) -> str:
     """The figure as inline SVG in the page's colours and font: CSS variables (``--ink``, ``--run-0``, ...).
 
     ``colors`` maps colours to the variables' names, by default those of the runs. The gid of a bar becomes its tooltip.

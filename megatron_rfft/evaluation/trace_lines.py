@@ -14,18 +14,18 @@ from enum import Enum
 
 from megatron_rfft.rules import ANSWER_PREFIX, Rule
 from megatron_rfft.rules.blocks import Run, Segment
+from megatron_rfft.rules.retell import changed_inside
 from megatron_rfft.rules.sharing import lookup_tables
 from megatron_rfft.rules.styles import style_of
 from megatron_rfft.rules.subset import (
     assignment_targets,
-    base_name,
     chained_if,
     is_literal_assignment,
-    mutated_names,
     names_read,
     parse_rule,
     recite,
 )
+from megatron_rfft.rules.walk import Walk
 
 NOW = "now, "
 SHOWN = re.compile(r"([A-Za-z_]\w*) = ")
@@ -185,7 +185,7 @@ Lines = Generator[
 ]  # yields lines, returns what leaves a block: break, continue, return, or None
 
 
-class _Reader:
+class _Reader(Walk):
     """Follows the rule while it reads."""
 
     def __init__(self, vocabulary: Vocabulary, lines: list[str]):
@@ -203,33 +203,23 @@ class _Reader:
         yield from self.block(self.vocabulary.function.body)
         yield self.take(Role.ANSWER)
 
-    def block(self, body: list[ast.stmt], is_recited: bool = False) -> Lines:
-        """``is_recited``: in the style ``blocks``, the first run has been recited with the ``if``."""
-        for segment in self.vocabulary.segments(body):
-            match segment:
-                case Run():
-                    leave = yield from self.run(segment, is_recited)
-                case ast.While():
-                    leave = yield from self.loop(segment)
-                case ast.If():
-                    leave = yield from self.branch(segment)
-                case ast.Return():
-                    if self.grammar.has_headers:
-                        yield self.take(Role.HEADER)
-                    yield from self.recited(self.vocabulary.recitation(segment), segment)
-                    yield from self.old_values(names_read(segment), segment)
-                    yield from self.until(lambda line: line.startswith(ANSWER_PREFIX), segment)
-                    return "return"
-                case _:
-                    yield from self.recited(self.vocabulary.recitation(segment), segment)
-                    yield from self.old_values(names_read(segment), segment)
-                    if not is_literal_assignment(segment):
-                        yield from self.results(segment)
-                    leave = _leaving(segment)
-            if leave:
-                return leave
-            is_recited = False
-        return None
+    def segments(self, body: list[ast.stmt]) -> Iterable[Run | ast.stmt]:
+        return self.vocabulary.segments(body)
+
+    def leave(self, statement: ast.Return) -> Lines:
+        if self.grammar.has_headers:
+            yield self.take(Role.HEADER)
+        yield from self.recited(self.vocabulary.recitation(statement), statement)
+        yield from self.old_values(names_read(statement), statement)
+        yield from self.until(lambda line: line.startswith(ANSWER_PREFIX), statement)
+        return "return"
+
+    def statement(self, statement: ast.stmt) -> Lines:
+        yield from self.recited(self.vocabulary.recitation(statement), statement)
+        yield from self.old_values(names_read(statement), statement)
+        if not is_literal_assignment(statement):
+            yield from self.results(statement)
+        return _leaving(statement)
 
     def run(self, run: Run, is_recited: bool) -> Lines:
         if not is_recited:
@@ -326,4 +316,4 @@ def _num_results(statement: ast.stmt) -> int:
     if is_unpacking and isinstance(statement.value, ast.Tuple) and len(statement.value.elts) == len(targets) > 1:
         is_unpacking = False
     told = len(targets) - len(inside) if is_unpacking else len(targets)
-    return told + len({*map(base_name, inside), *mutated_names(statement.value)})
+    return told + len(changed_inside(statement))

@@ -15,12 +15,11 @@ import json
 import os
 from argparse import Namespace
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 import torch
 
-from megatron_rfft.common.cli import make_parser, run_command
+from megatron_rfft.common.cli import add_config, make_parser, run_command
 from megatron_rfft.common.errors import UserError
 from megatron_rfft.models.config import ModelConfig
 from megatron_rfft.planning.rank_process import ConstructedRank
@@ -214,7 +213,7 @@ def _parse_arguments() -> Namespace:
         "Construct single ranks of a run under a fake process group and print their bytes as JSON.",
         "python -m megatron_rfft.planning.construct --config run.yaml --world-size 64 --ranks 0,32",
     )
-    parser.add_argument("--config", type=Path, required=True, help="the run's YAML file")
+    add_config(parser)
     parser.add_argument("--world-size", type=int, required=True, help="GPUs of the run")
     parser.add_argument("--ranks", required=True, help="ranks to construct, separated by commas")
     parser.add_argument("--device", choices=("cpu", "cuda"), default="cpu", help="cpu: count; cuda: train and measure")

@@ -20,6 +20,7 @@ from megatron_rfft.rules.rule_lines import (
     Line,
     State,
     Step,
+    Words,
     line_of,
     words_of,
 )
@@ -153,25 +154,9 @@ class _Running:
         ]
 
     def loop(self, line: Line, nodes: Sequence[_Node]) -> Step:
-        test, body, limit = line.plain, self.block(nodes), self.limit
         outcomes = [False, True]
         self.outcomes.append(outcomes)
-
-        def loop(state: State, write: None) -> Any:
-            while test(state, write):
-                outcomes[0] = True
-                state[STEPS_SLOT] += 1
-                if state[STEPS_SLOT] > limit:
-                    raise _too_many(limit)
-                for step in body:
-                    left = step(state, write)
-                    if left is not None:
-                        if left == CONTINUE:
-                            break
-                        return None if left == BREAK else left
-            return None
-
-        return loop
+        return _loop(line.plain, self.block(nodes), self.limit, outcomes)
 
     def branch(self, line: Line, nodes: Sequence[_Node], others: Sequence[_Node]) -> Step:
         test, body, otherwise = line.plain, _in_order(self.block(nodes)), _in_order(self.block(others))
@@ -221,28 +206,9 @@ class _Tracing:
     def loop(self, line: Line, nodes: Sequence[_Node], depth: int) -> Step:
         self.sections += 1
         words = words_of(self.style, self.sections, depth)
-        header, enter, stop, limit = words.loop, words.enter, words.stop, self.rule.step_limit
         test = line.traced(self.style, (), self.tables_in(line))
         shown = line.facts.shown if self.is_lean and not _leaves_early(nodes) else ()
-        body = self.block(nodes, depth + 1, shown)
-
-        def loop(state: State, write: Callable[[str], Any]) -> Any:
-            write(header)
-            while test(state, write):
-                state[STEPS_SLOT] += 1
-                if state[STEPS_SLOT] > limit:
-                    raise _too_many(limit)
-                write(enter)
-                for step in body:
-                    left = step(state, write)
-                    if left is not None:
-                        if left == CONTINUE:
-                            break
-                        return None if left == BREAK else left
-            write(stop)
-            return None
-
-        return loop
+        return _loop(test, self.block(nodes, depth + 1, shown), self.rule.step_limit, [False, True], words)
 
     def branch(
         self, line: Line, nodes: Sequence[_Node], others: Sequence[_Node], depth: int, header: tuple[str, ...]
@@ -262,6 +228,33 @@ class _Tracing:
             return otherwise and otherwise(state, write)
 
         return branch
+
+
+def _loop(test: Step, body: list[Step], limit: int, outcomes: list[bool], words: Words | None = None) -> Step:
+    """The step of a loop, which notes in ``outcomes`` that its test has held; ``words`` of a style if it is traced."""
+    header, enter, stop = (words.loop, words.enter, words.stop) if words else ("", "", "")
+
+    def loop(state: State, write: Callable[[str], Any] | None) -> Any:
+        if write is not None:
+            write(header)
+        while test(state, write):
+            outcomes[0] = True
+            state[STEPS_SLOT] += 1
+            if state[STEPS_SLOT] > limit:
+                raise _too_many(limit)
+            if write is not None:
+                write(enter)
+            for step in body:
+                left = step(state, write)
+                if left is not None:
+                    if left == CONTINUE:
+                        break
+                    return None if left == BREAK else left
+        if write is not None:
+            write(stop)
+        return None
+
+    return loop
 
 
 def _in_order(steps: list[Step]) -> Step | None:

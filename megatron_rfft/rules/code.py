@@ -1,12 +1,16 @@
-"""The statements of a traced function while it is being built."""
+"""The statements of a traced function while it is being built, and what compiles it."""
 
 import ast
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
+from typing import Any
 
+from megatron_rfft.rules.bounded import StepLimitExceeded
 from megatron_rfft.rules.expressions import Piece
+from megatron_rfft.rules.subset import BUILTINS
 
 WRITE = "_write"  # the traced function's argument that collects text
 STEPS = "_steps"  # its number of passes through loops
+LIMIT, EXCEEDED, EXTENDS = "_limit", "_exceeded", "_extends"  # other names in it
 
 
 class Code:
@@ -66,3 +70,17 @@ def template(pieces: Iterable[Piece]) -> ast.expr:
         else:
             values.append(ast.Constant(piece))
     return values[0] if len(values) == 1 and isinstance(values[0], ast.Constant) else ast.JoinedStr(values)
+
+
+def compile_function(function: ast.FunctionDef, filename: str) -> Callable:
+    """Compile a function with the builtins of the subset and no others."""
+    module = ast.fix_missing_locations(ast.Module([function], []))
+    namespace: dict[str, Any] = {"__builtins__": BUILTINS, EXCEEDED: StepLimitExceeded, EXTENDS: _require_list}
+    exec(compile(module, filename, "exec"), namespace)
+    return namespace[function.name]
+
+
+def _require_list(place: Any, value: Any) -> None:
+    """``xs += 'ab'`` would be told as ``xs = xs + 'ab'``, which is not Python."""
+    if isinstance(place, list) and not isinstance(value, list):
+        raise TypeError(f"`+=` adds the {type(value).__name__} {value!r:.50} to a list; write `extend`")

@@ -65,6 +65,11 @@ def is_plain(expression: ast.expr) -> bool:
     return all(isinstance(node, (*inner, ast.expr_context)) for node in ast.walk(expression))
 
 
+def is_evident(expression: ast.expr) -> bool:
+    """Whether the expression is a name or a literal, so that its value needs no line of its own."""
+    return isinstance(expression, ast.Name) or is_literal(expression)
+
+
 @dataclass
 class _Plan:
     names: Names

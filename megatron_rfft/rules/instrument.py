@@ -34,21 +34,17 @@ variables that it has changed: without it nothing would come between the questio
 """
 
 import ast
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from itertools import pairwise
-from typing import Any
 
-from megatron_rfft.rules.bounded import StepLimitExceeded
-from megatron_rfft.rules.code import STEPS, WRITE, Code, assign, load
-from megatron_rfft.rules.expressions import Evaluation, Names, Piece, evaluate, is_plain
+from megatron_rfft.rules.code import EXCEEDED, EXTENDS, LIMIT, STEPS, WRITE, Code, assign, load
+from megatron_rfft.rules.expressions import Evaluation, Names, Piece, evaluate, is_evident, is_plain
 from megatron_rfft.rules.sharing import lookup_tables
 from megatron_rfft.rules.styles import Style
 from megatron_rfft.rules.subset import (
-    BUILTINS,
     assignment_targets,
     base_name,
     chained_if,
-    is_literal,
     is_literal_assignment,
     mutated_names,
     names_read,
@@ -58,21 +54,6 @@ from megatron_rfft.rules.subset import (
 )
 
 ANSWER_PREFIX = "So the answer is "
-LIMIT, EXCEEDED, EXTENDS = "_limit", "_exceeded", "_extends"  # names in a traced function
-
-
-def compile_function(function: ast.FunctionDef, filename: str) -> Callable:
-    """Compile a function with the builtins of the subset and no others."""
-    module = ast.fix_missing_locations(ast.Module([function], []))
-    namespace: dict[str, Any] = {"__builtins__": BUILTINS, EXCEEDED: StepLimitExceeded, EXTENDS: _require_list}
-    exec(compile(module, filename, "exec"), namespace)
-    return namespace[function.name]
-
-
-def _require_list(place: Any, value: Any) -> None:
-    """``xs += 'ab'`` would be told as ``xs = xs + 'ab'``, which is not Python."""
-    if isinstance(place, list) and not isinstance(value, list):
-        raise TypeError(f"`+=` adds the {type(value).__name__} {value!r:.50} to a list; write `extend`")
 
 
 def _may_extend_a_list(statement: ast.AugAssign) -> bool:
@@ -315,7 +296,7 @@ class Instrumenter:
             value = self.keep(code, value)
         if not changing:  # the text may as well come behind the evaluation: then it joins the text that follows
             code.text(*before)
-        if prefix or not (isinstance(expression, ast.Name) or is_literal(expression)):
+        if prefix or not is_evident(expression):
             code.text(*(prefix or [self.style.value_prefix]), *evaluation.chain, value, "\n")
         return value
 

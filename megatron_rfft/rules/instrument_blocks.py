@@ -20,7 +20,7 @@ import ast
 
 from megatron_rfft.rules.blocks import Run
 from megatron_rfft.rules.code import Code, load
-from megatron_rfft.rules.expressions import Piece
+from megatron_rfft.rules.expressions import Piece, is_evident
 from megatron_rfft.rules.instrument import Instrumenter
 from megatron_rfft.rules.subset import (
     chained_if,
@@ -109,7 +109,7 @@ class BlockInstrumenter(Instrumenter):
         value = self.computed(code, expression, is_whole=True)
         if not isinstance(value, ast.Name | ast.Constant):
             value = self.keep(code, value)
-        if prefix or not (isinstance(expression, ast.Name) or is_literal(expression)):
+        if prefix or not is_evident(expression):
             code.text(*(prefix or [f"{unparse(expression)} = "]), value, "\n")
         return value
 

@@ -13,10 +13,10 @@ from collections.abc import Iterable, Sequence
 from itertools import islice, zip_longest
 from typing import Any
 
-from megatron_rfft.rules.expressions import is_plain
+from megatron_rfft.rules.expressions import is_evident, is_plain
 from megatron_rfft.rules.instrument import ANSWER_PREFIX
-from megatron_rfft.rules.retell import retell_sentences, retell_states
-from megatron_rfft.rules.retell_blocks import retell_blocks
+from megatron_rfft.rules.retell import Teller, changed_inside, retell_states
+from megatron_rfft.rules.retell_blocks import BlockTeller
 from megatron_rfft.rules.rule import Rule
 from megatron_rfft.rules.sharing import lookup_tables
 from megatron_rfft.rules.styles import check_style
@@ -24,7 +24,6 @@ from megatron_rfft.rules.subset import (
     BUILTINS,
     RuleError,
     assignment_targets,
-    base_name,
     is_literal,
     is_literal_assignment,
     mutated_names,
@@ -38,7 +37,7 @@ _HEADER = re.compile(r"\d+\. (Initialize|Main loop|Inner loop|Return)|\d+\.1 One
 _OUTCOMES = {"enter the loop": True, "enter if": True, "do not enter": False, "do not enter if": False}
 _STRING = re.compile(r"'(?:[^'\\]|\\.)*'|\"(?:[^\"\\]|\\.)*\"")
 _NOW = "now, "
-_RETOLD = {"sentences": retell_sentences, "blocks": retell_blocks}
+_TELLERS = {"sentences": Teller, "blocks": BlockTeller}
 
 
 def false_lines(rule: Rule, text: str, style: str = "full", arguments: Sequence[Any] | None = None) -> list[str]:
@@ -60,8 +59,8 @@ def false_lines(rule: Rule, text: str, style: str = "full", arguments: Sequence[
         return [shown]
     misstated = [name for name in given or {} if repr(given[name]) != repr(shown[name])]
     problems = [f"the argument {name} is {given[name]!r}" for name in misstated]
-    if style in _RETOLD:
-        return problems + _compare(lines, _told(lambda: _RETOLD[style](rule.source, shown, ANSWER_PREFIX)))
+    if style in _TELLERS:
+        return problems + _compare(lines, _told(lambda: _TELLERS[style].retell(rule.source, shown, ANSWER_PREFIX)))
     return problems + _Proofreader(rule, text, style).read()
 
 
@@ -183,8 +182,7 @@ class _Proofreader:
                 self.changes(target.id for target in targets if isinstance(target, ast.Name))
             case ast.Assign(value=value):
                 self.shown(value, places[0])
-        inside = [base_name(target) for target in targets if isinstance(target, ast.Subscript)]
-        self.changes(dict.fromkeys([*inside, *mutated_names(statement.value)]))
+        self.changes(changed_inside(statement))
 
     def place(self, target: ast.expr) -> str:
         """How a trace names what is assigned to: with its indices evaluated."""
@@ -215,7 +213,7 @@ class _Proofreader:
                     break
         else:
             value = self.evaluate(code, self.partial)
-            if place is None and (isinstance(node, ast.Name) or is_literal(node)):
+            if place is None and is_evident(node):
                 return value
         found = self.next()
         start = [code] if place is None else [f"{_NOW}{place}"] + [code] * (not is_literal(node))

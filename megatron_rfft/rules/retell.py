@@ -1,17 +1,17 @@
 """A rule executed once more, apart from the instrumentation, to tell which lines a trace must have.
 
-``retell_sentences`` walks the syntax tree and evaluates it piece by piece, as ``retell_blocks`` does in a file of its
-own; ``retell_states`` lets Python run the plain rule with a probe at each loop test. All yield lines as they go, so
-that a rule that does not end does no harm.
+``Teller`` walks the syntax tree and evaluates it piece by piece, for a trace in sentences, as ``retell_blocks`` does
+for one in blocks. ``retell_states`` lets Python run the plain rule with a probe at each loop test. All yield lines as
+they go, so that a rule that does not end does no harm.
 """
 
 import ast
 import copy
-from collections.abc import Generator, Iterator
+from collections.abc import Iterator
 from types import CodeType
 from typing import Any
 
-from megatron_rfft.rules.expressions import is_plain
+from megatron_rfft.rules.expressions import is_evident, is_plain
 from megatron_rfft.rules.flow import shown_states
 from megatron_rfft.rules.sentences import sentences
 from megatron_rfft.rules.sharing import lookup_tables
@@ -20,14 +20,13 @@ from megatron_rfft.rules.subset import (
     assignment_targets,
     base_name,
     chained_if,
-    is_literal,
     is_literal_assignment,
     mutated_names,
     parse_rule,
     variable_names,
 )
+from megatron_rfft.rules.walk import Lines, Walk
 
-Lines = Generator[str, None, Any]  # yields lines, returns a value
 _VALUES = (ast.Name, ast.Constant, ast.List, ast.Tuple, ast.Dict, ast.expr_context)
 
 
@@ -58,17 +57,25 @@ def retell_states(source: str, arguments: dict[str, Any], answer_prefix: str, li
     return [*lines, f"{answer_prefix}{answer!r}"]
 
 
-def retell_sentences(source: str, arguments: dict[str, Any], answer_prefix: str) -> Iterator[str]:
-    """The lines of a trace in sentences."""
-    teller = Teller(parse_rule(source), copy.deepcopy(arguments))
-    yield "Start"
-    yield from (f"{name} = {value!r}" for name, value in arguments.items())
-    answer = yield from teller.block(teller.function.body)
-    yield f"{answer_prefix}{answer[1]!r}"
+def changed_inside(statement: ast.Assign | ast.AugAssign | ast.Expr) -> list[str]:
+    """Variables whose items the statement sets, and those that its methods change, in order."""
+    set_within = [base_name(place) for place in assignment_targets(statement) if isinstance(place, ast.Subscript)]
+    return list(dict.fromkeys([*set_within, *mutated_names(statement.value)]))
 
 
-class Teller:
+class Teller(Walk):
     """Executes statements on ``state`` and yields their lines, in sentences."""
+
+    start = "Start"
+
+    @classmethod
+    def retell(cls, source: str, arguments: dict[str, Any], answer_prefix: str) -> Iterator[str]:
+        """The lines of a whole trace."""
+        teller = cls(parse_rule(source), copy.deepcopy(arguments))
+        yield cls.start
+        yield from (f"{name} = {value!r}" for name, value in arguments.items())
+        answer = yield from teller.block(teller.function.body)
+        yield f"{answer_prefix}{answer[1]!r}"
 
     def __init__(self, function: ast.FunctionDef, state: dict[str, Any]) -> None:
         self.function = function
@@ -84,27 +91,22 @@ class Teller:
 
     # Statements. Each returns what leaves the block: ("break",), ("continue",), ("return", value), or None.
 
-    def block(self, body: list[ast.stmt]) -> Lines:
-        for statement in body:
-            yield self.lines[id(statement), False]
-            match statement:
-                case ast.While():
-                    leave = yield from self.loop(statement)
-                case ast.If():
-                    leave = yield from self.branch(statement)
-                case ast.Return(value=value):
-                    yield from self.variables([value])
-                    return "return", (yield from self.show(value))
-                case ast.Break() | ast.Continue() | ast.Pass():
-                    leave = None if isinstance(statement, ast.Pass) else (type(statement).__name__.lower(),)
-                case _:
-                    leave = yield from self.assignment(statement)
-            if leave:
-                return leave
+    def leave(self, statement: ast.Return) -> Lines:
+        yield self.lines[id(statement), False]
+        yield from self.variables([statement.value])
+        return "return", (yield from self.show(statement.value))
+
+    def statement(self, statement: ast.stmt) -> Lines:
+        yield self.lines[id(statement), False]
+        if isinstance(statement, ast.Break | ast.Continue):
+            return (type(statement).__name__.lower(),)
+        if not isinstance(statement, ast.Pass):
+            yield from self.assignment(statement)
         return None
 
     def loop(self, loop: ast.While) -> Lines:
         while True:
+            yield self.lines[id(loop), False]
             if not (yield from self.test(loop.test, not is_plain(loop.test))):
                 yield "do not enter"
                 return None
@@ -112,9 +114,9 @@ class Teller:
             leave = yield from self.block(loop.body)
             if leave and leave[0] != "continue":
                 return leave if leave[0] == "return" else None
-            yield self.lines[id(loop), False]
 
     def branch(self, branch: ast.If) -> Lines:
+        yield self.lines[id(branch), False]
         if (yield from self.test(branch.test, True)):
             yield "enter if"
             return (yield from self.block(branch.body))
@@ -156,7 +158,7 @@ class Teller:
         else:
             exec(ast.unparse(statement), {"__builtins__": BUILTINS}, self.state)
             yield from self.changes([target.id for target in targets if isinstance(target, ast.Name)])
-        yield from self.changes(dict.fromkeys([*map(base_name, inside), *mutated_names(value)]))
+        yield from self.changes(changed_inside(statement))
 
     def augment(self, statement: ast.AugAssign) -> Lines:
         source = ast.parse(ast.unparse(statement.target), mode="eval").body
@@ -198,7 +200,7 @@ class Teller:
             yield f"{prefix or 'together, '}{value!r}"
             return value
         value, *stages = self.visit(node)
-        if prefix or not (isinstance(node, ast.Name) or is_literal(node)):
+        if prefix or not is_evident(node):
             yield (prefix or "that is, ") + " = ".join([*self.stages(stages), repr(value)])
         return value
 

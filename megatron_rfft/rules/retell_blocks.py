@@ -5,34 +5,27 @@ import copy
 from collections.abc import Iterator
 from typing import Any
 
-from megatron_rfft.rules.blocks import Layout, Run, loop_title
-from megatron_rfft.rules.expressions import is_plain
-from megatron_rfft.rules.retell import Lines, Teller
+from megatron_rfft.rules.blocks import Layout, Run, Segment, loop_title
+from megatron_rfft.rules.expressions import is_evident, is_plain
+from megatron_rfft.rules.retell import Teller, changed_inside
 from megatron_rfft.rules.subset import (
     BUILTINS,
     assignment_targets,
-    base_name,
     chained_if,
     in_order,
     is_literal,
     is_literal_assignment,
-    mutated_names,
-    parse_rule,
     recite,
     unparse,
 )
-
-
-def retell_blocks(source: str, arguments: dict[str, Any], answer_prefix: str) -> Iterator[str]:
-    """The lines of a trace in blocks."""
-    teller = BlockTeller(parse_rule(source), copy.deepcopy(arguments))
-    yield "1. Initialize"
-    yield from (f"{name} = {value!r}" for name, value in arguments.items())
-    answer = yield from teller.block(teller.function.body)
-    yield f"{answer_prefix}{answer[1]!r}"
+from megatron_rfft.rules.walk import Lines
 
 
 class BlockTeller(Teller):
+    """Yields the lines in blocks."""
+
+    start = "1. Initialize"
+
     def __init__(self, function: ast.FunctionDef, state: dict[str, Any]) -> None:
         super().__init__(function, state)
         self.layout = Layout(function)
@@ -43,25 +36,14 @@ class BlockTeller(Teller):
     def recited(self) -> dict:
         return {}
 
-    def block(self, body: list[ast.stmt], is_recited: bool = False) -> Lines:
-        for segment in self.layout.segments(body):
-            match segment:
-                case Run():
-                    leave = yield from self.run(segment, is_recited)
-                case ast.While():
-                    yield f"{self.sections[id(segment)]}. {loop_title(segment, self.depth)}"
-                    leave = yield from self.loop(segment)
-                case ast.If():
-                    leave = yield from self.branch(segment)
-                case ast.Return(value=value):
-                    yield f"{len(self.sections) + 2}. Return"
-                    yield recite(segment)
-                    yield from self.variables([value])
-                    return "return", (yield from self.show(value))
-            if leave:
-                return leave
-            is_recited = False
-        return None
+    def segments(self, body: list[ast.stmt]) -> list[Segment]:
+        return self.layout.segments(body)
+
+    def leave(self, statement: ast.Return) -> Lines:
+        yield f"{len(self.sections) + 2}. Return"
+        yield recite(statement)
+        yield from self.variables([statement.value])
+        return "return", (yield from self.show(statement.value))
 
     def run(self, run: Run, is_recited: bool) -> Lines:
         if not is_recited:
@@ -79,6 +61,7 @@ class BlockTeller(Teller):
         return None
 
     def loop(self, loop: ast.While) -> Lines:
+        yield f"{self.sections[id(loop)]}. {loop_title(loop, self.depth)}"
         self.depth += 1
         leave = ("continue",)
         while leave is None or leave[0] == "continue":
@@ -134,8 +117,7 @@ class BlockTeller(Teller):
                     stores.append((store, scope))
                 for store, scope in stores:
                     self.execute(f"{store} = _value", scope)
-        inside = [base_name(target) for target in targets if isinstance(target, ast.Subscript)]
-        yield from self.changes(dict.fromkeys([*inside, *mutated_names(value)]))
+        yield from self.changes(changed_inside(statement))
 
     def place_of(self, target: ast.expr) -> Lines:
         """How ``now`` names the place, code that names it, and the indices that this code uses."""
@@ -154,7 +136,7 @@ class BlockTeller(Teller):
 
     def show(self, node: ast.expr, prefix: str = "") -> Lines:
         value = yield from self.part(node, is_silent=True)
-        if prefix or not (isinstance(node, ast.Name) or is_literal(node)):
+        if prefix or not is_evident(node):
             yield f"{prefix or unparse(node) + ' = '}{value!r}"
         return value
 

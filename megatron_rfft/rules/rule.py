@@ -9,7 +9,8 @@ import msgspec
 
 from megatron_rfft.rules.blocks import loop_title
 from megatron_rfft.rules.bounded import SIZE_LIMIT, Bounds, SizeLimitExceeded, StepLimitExceeded, bounded
-from megatron_rfft.rules.instrument import Instrumenter, compile_function
+from megatron_rfft.rules.code import compile_function
+from megatron_rfft.rules.instrument import Instrumenter
 from megatron_rfft.rules.instrument_blocks import BlockInstrumenter
 from megatron_rfft.rules.limits import check_limits
 from megatron_rfft.rules.order import check_order

@@ -14,8 +14,8 @@ from functools import cache, cached_property
 from typing import Any, NamedTuple
 
 from megatron_rfft.rules.changes import changes_in_line
-from megatron_rfft.rules.code import STEPS, WRITE, Code, load
-from megatron_rfft.rules.instrument import Instrumenter, compile_function
+from megatron_rfft.rules.code import STEPS, WRITE, Code, compile_function, load
+from megatron_rfft.rules.instrument import Instrumenter
 from megatron_rfft.rules.line_shapes import SLOTS, shape_of
 from megatron_rfft.rules.sharing import names_used
 from megatron_rfft.rules.styles import style_of

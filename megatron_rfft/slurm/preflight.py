@@ -9,7 +9,7 @@ import socket
 import sys
 from pathlib import Path
 
-from megatron_rfft.common.cli import EXIT_FAILED, EXIT_OK, make_parser, run_command
+from megatron_rfft.common.cli import EXIT_FAILED, EXIT_OK, add_config, make_parser, run_command
 from megatron_rfft.common.errors import UserError
 from megatron_rfft.common.files import read_json, write_json
 from megatron_rfft.slurm.bandwidth import SECONDS, MeasurementFailed, measure, measure_pairs
@@ -42,7 +42,7 @@ def main(arguments: list[str] | None = None) -> int:
     )
     steps = parser.add_subparsers(dest="step", required=True)
     config = steps.add_parser("config", help="the config against the allocation; prints the run's folder")
-    config.add_argument("--config", type=Path, required=True, help="the run's YAML file, --section.key value behind it")
+    add_config(config, more=", --section.key value behind it")
     node = steps.add_parser("node", help="this node")
     node.add_argument("--run", type=Path, required=True, help="the run's folder")
     known = ",".join([*CHECKS, *MEASURES])

@@ -10,41 +10,16 @@ from typing import Any
 import numpy as np
 
 from megatron_rfft.common.errors import UserError
-from megatron_rfft.data.indexed import token_dtype
 from megatron_rfft.tokenization.chunks import Chunk
 from megatron_rfft.tokenization.engines import FlatIds, flatten, load_engine
-from megatron_rfft.tokenization.records import Document, Fields, Skipped, read_documents, refuse
+from megatron_rfft.tokenization.options import Encoding
+from megatron_rfft.tokenization.records import Document, Skipped, read_documents, refuse
 from megatron_rfft.tokenization.tokenizers import Prompt, load_tokenizer
 
 PART_DTYPE = np.dtype([("tokens", "<i4"), ("response_start", "<i4"), ("task", "<u2"), ("length", "<u2")])
 """One row per document of a part: its tokens, and the row of ``.docs.npy`` with the part's own numbers of tasks."""
 
 _BATCH_DOCUMENTS, _BATCH_CHARACTERS = 1000, 4 << 20
-
-
-@dataclass(frozen=True)
-class Encoding:
-    """All that decides how records become tokens; small, so that it travels to worker processes."""
-
-    tokenizer: Path
-    engine: str
-    """fastokens, tokenizers or sentencepiece."""
-    vocab_size: int
-    stop_id: int
-    bos_id: int | None = None
-    """Put before each prompt, unless None."""
-    stop_token: str | None = None
-    """Given where the tokenizer declares none or another one."""
-    chat: bool = False
-    max_tokens: int | None = None
-    skip_too_long: bool = False
-    fields: Fields = field(default_factory=Fields)
-    special_tokens: dict[int, str] = field(default_factory=dict)
-    """Ids that a response must not hold, with how they are written; the stop token is one of them."""
-
-    @property
-    def dtype(self) -> np.dtype:
-        return token_dtype(self.vocab_size)
 
 
 @dataclass
@@ -92,9 +67,9 @@ class ChunkSummary:
 
 def encode_chunk(chunk: Chunk, encoding: Encoding, summary: ChunkSummary) -> Iterator[Batch]:
     """The documents of a chunk, in batches. Raises UserError for documents that are refused, with file and line."""
-    encode, wrap = _encoder(encoding.tokenizer, encoding.engine, encoding.chat, encoding.stop_token)
+    encode, wrap = _encoder(encoding.tokenizer, encoding.engine, encoding.options.chat, encoding.options.stop_token)
     numbers: dict[str, int] = {}
-    for documents in _batches(read_documents(chunk, encoding.fields, summary.skipped, wrap)):
+    for documents in _batches(read_documents(chunk, encoding.options.fields, summary.skipped, wrap)):
         if encoding.engine == "sentencepiece":
             documents = _without_written(documents, chunk, encoding, summary)
             if not documents:
@@ -184,7 +159,7 @@ def _without_written(
             kept.append(document)
         else:
             reason = f"the text holds the special token {token!r}"
-            refuse(chunk, document.row, reason, "remove it", encoding.fields, summary.skipped)
+            refuse(chunk, document.row, reason, "remove it", encoding.options.fields, summary.skipped)
     return kept
 
 
@@ -205,7 +180,7 @@ def _without_special(batch: Batch, chunk: Chunk, encoding: Encoding, summary: Ch
         if kept[document]:
             token = encoding.special_tokens[int(batch.tokens[place])]
             reason = f"the response holds the special token {token!r}"
-            refuse(chunk, batch.documents[document].row, reason, "remove it", encoding.fields, summary.skipped)
+            refuse(chunk, batch.documents[document].row, reason, "remove it", encoding.options.fields, summary.skipped)
         kept[document] = False
     return _only(batch, kept)
 
@@ -223,18 +198,18 @@ def _without_too_long(batch: Batch, chunk: Chunk, encoding: Encoding, summary: C
     if len(empty):
         place = chunk.place(batch.documents[empty[0]].row)
         raise UserError(f"{place}: the prompt has no tokens, so its response's first could not be predicted; fix it")
-    if encoding.max_tokens is None or batch.rows["tokens"].max(initial=0) <= encoding.max_tokens:
+    if encoding.options.max_tokens is None or batch.rows["tokens"].max(initial=0) <= encoding.options.max_tokens:
         return batch
-    kept = batch.rows["tokens"] <= encoding.max_tokens
+    kept = batch.rows["tokens"] <= encoding.options.max_tokens
     for number in np.flatnonzero(~kept):
-        named = len(summary.skipped.first) < 5 or not encoding.skip_too_long
+        named = len(summary.skipped.first) < 5 or not encoding.options.skip_too_long
         message = (
             f"{chunk.place(batch.documents[number].row)}: the document has {batch.rows['tokens'][number]} tokens, "
-            f"over the limit of {encoding.max_tokens}"
+            f"over the limit of {encoding.options.max_tokens}"
             if named
             else ""
         )
-        if not encoding.skip_too_long:
+        if not encoding.options.skip_too_long:
             raise UserError(f"{message}; raise --max-tokens, or leave such documents out with --too-long skip")
         summary.skipped.too_long += 1
         summary.skipped.note(message)

@@ -19,7 +19,8 @@ from megatron_rfft.common.manifest import write_manifest
 from megatron_rfft.data.documents import DOCUMENT_DTYPE, MANIFEST_KIND, DatasetPaths
 from megatron_rfft.data.indexed import with_suffix, write_index
 from megatron_rfft.tasks import SPLITS
-from megatron_rfft.tokenization.encode import PART_DTYPE, Encoding
+from megatron_rfft.tokenization.encode import PART_DTYPE
+from megatron_rfft.tokenization.options import Encoding
 from megatron_rfft.tokenization.records import Skipped
 
 _BLOCK_BYTES = 8 << 20
@@ -76,7 +77,7 @@ def join_parts(
         inputs=inputs,
         engine=encoding.engine,
         form=joined.form,
-        chat=encoding.chat,
+        chat=encoding.options.chat,
         **facts,
         skipped=asdict(joined.skipped),
     )

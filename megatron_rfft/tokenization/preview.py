@@ -9,8 +9,9 @@ import numpy as np
 
 from megatron_rfft.common.errors import UserError
 from megatron_rfft.tokenization.encode import Batch, ChunkSummary, encode_chunk
+from megatron_rfft.tokenization.options import Options
 from megatron_rfft.tokenization.sources import Source
-from megatron_rfft.tokenization.tokenize import Options, choose_engine, sample_texts
+from megatron_rfft.tokenization.tokenize import choose_engine, sample_texts
 from megatron_rfft.tokenization.tokenizers import Tokenizer
 
 _PROMPT, _TARGET, _END = "\x1b[2m", "\x1b[1;32m", "\x1b[0m"

@@ -15,6 +15,23 @@ from megatron_rfft.corpus.read import read_records
 _MAX_PIECE_LENGTH = 96
 _BASE = 512  # pieces that any vocabulary needs: bytes, characters, headers, the commonest words
 _HINT = "write the corpus with rfft generate"
+_LOSSLESS = {
+    "character_coverage": 1.0,
+    "normalization_rule_name": "identity",
+    "remove_extra_whitespaces": False,
+    "add_dummy_prefix": False,
+    "allow_whitespace_only_pieces": True,
+    "byte_fallback": True,
+}
+"""Identity normalization, all spaces kept, bytes as fall-back."""
+_WHOLE_LINES = {
+    "split_by_whitespace": False,
+    "split_by_unicode_script": False,
+    "split_by_number": False,
+    "split_digits": True,
+}
+"""A piece may be as long as a line; only digits stand alone."""
+_SPECIAL_IDS = {"unk_id": 0, "bos_id": -1, "eos_id": 1, "pad_id": -1}
 # Symbols of their own: digits, so that no piece hides one, and what is one piece in spite of its digits: the headers of
 # a trace, and recited statements that name a number (``num = num[1:]``).
 _HEADERS = ["1. Initialize\n", *(f"{k}. {name}\n" for k in range(2, 8) for name in ("Main loop", "Return"))]
@@ -74,8 +91,7 @@ def shown_numbers(records: Sequence[dict], share: float = 0.01) -> list[str]:
 def train_sentencepiece(texts: Iterator[str], vocab_size: int, output: Path, symbols: Sequence[str] = ()) -> None:
     """Train a BPE model on ``texts`` and write it as ``output`` (``.model``). Each of ``symbols`` becomes one piece.
 
-    Lossless: identity normalization, all spaces kept, bytes as fall-back. Raises UserError if the texts are too few
-    for ``vocab_size`` pieces.
+    It is lossless. Raises UserError if the texts are too few for ``vocab_size`` pieces.
     """
     import sentencepiece
 
@@ -89,24 +105,13 @@ def train_sentencepiece(texts: Iterator[str], vocab_size: int, output: Path, sym
                 model_writer=handle,
                 model_type="bpe",
                 vocab_size=vocab_size,
-                character_coverage=1.0,
-                normalization_rule_name="identity",
-                remove_extra_whitespaces=False,
-                add_dummy_prefix=False,
-                split_by_whitespace=False,
-                split_by_unicode_script=False,
-                split_by_number=False,
-                split_digits=True,
-                allow_whitespace_only_pieces=True,
-                byte_fallback=True,
+                **_LOSSLESS,
+                **_WHOLE_LINES,
                 user_defined_symbols=[symbol.replace(" ", "▁") for symbol in (*_SYMBOLS, *symbols)],
                 max_sentencepiece_length=_MAX_PIECE_LENGTH,
                 max_sentence_length=1 << 20,
                 num_threads=1,  # the same pieces on every machine
-                unk_id=0,
-                bos_id=-1,
-                eos_id=1,
-                pad_id=-1,
+                **_SPECIAL_IDS,
                 minloglevel=2,
             )
         except RuntimeError as error:

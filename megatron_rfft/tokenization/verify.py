@@ -19,9 +19,9 @@ from megatron_rfft.tokenization.engines import load_engine
 from megatron_rfft.tokenization.inspection import statistics
 from megatron_rfft.tokenization.integrity import tokenizer_problems
 from megatron_rfft.tokenization.join import COUNTS, joined_facts
+from megatron_rfft.tokenization.options import Options
 from megatron_rfft.tokenization.records import Document, Fields
 from megatron_rfft.tokenization.sources import Source
-from megatron_rfft.tokenization.tokenize import Options
 from megatron_rfft.tokenization.tokenizers import HFTokenizer, Tokenizer
 
 MOST_PROBLEMS = 20

@@ -16,9 +16,14 @@ from megatron_rfft.training.config import TrainConfig
 
 def build_optimizer(config: TrainConfig, model: list[DistributedDataParallel]):
     """The optimizer of ``model``: fp32 main weights and moments, split over data-parallel ranks if so configured."""
+    settings = optimizer_settings(config, model[0].config.params_dtype)
+    return get_megatron_optimizer(settings, model, use_gloo_process_groups=False)
+
+
+def optimizer_settings(config: TrainConfig, params_dtype: torch.dtype) -> OptimizerConfig:
+    """What megatron-core is told of the optimizer of a model whose parameters are in ``params_dtype``."""
     section = config.optimizer
-    bf16 = config.precision.dtype == "bf16"
-    settings = OptimizerConfig(
+    return OptimizerConfig(
         optimizer="adam",
         lr=section.lr,
         min_lr=section.min_lr,
@@ -27,12 +32,11 @@ def build_optimizer(config: TrainConfig, model: list[DistributedDataParallel]):
         adam_beta2=section.beta2,
         adam_eps=section.epsilon,
         clip_grad=section.clip_grad,
-        bf16=bf16,
-        params_dtype=model[0].config.params_dtype,
+        bf16=config.precision.dtype == "bf16",
+        params_dtype=params_dtype,
         use_distributed_optimizer=section.distributed,
         overlap_param_gather=config.parallel.overlap and section.distributed,
     )
-    return get_megatron_optimizer(settings, model, use_gloo_process_groups=False)
 
 
 @torch.no_grad()

@@ -21,6 +21,7 @@ from megatron_rfft.conversion.compare_models import first_difference, logits_dif
 from megatron_rfft.conversion.from_hf import from_hf
 from megatron_rfft.conversion.storage.written_files import work_on
 from megatron_rfft.conversion.to_hf import to_hf
+from megatron_rfft.conversion.writing import Writing
 from tests.conftest import ROOT, peak_mib, run_python
 from tests.conversion.test_convert import make_hf_model
 
@@ -36,8 +37,8 @@ def small(tmp_path_factory):
     """(HF folder, checkpoint and export in many files)."""
     folder = tmp_path_factory.mktemp("small")
     make_hf_model(folder / "hf", tied=False)
-    from_hf(folder / "hf", folder / "checkpoint", max_shard_gb=SMALL_SHARD)
-    to_hf(folder / "checkpoint", folder / "back", max_shard_gb=SMALL_SHARD)
+    from_hf(folder / "hf", folder / "checkpoint", how=Writing(max_shard_gb=SMALL_SHARD))
+    to_hf(folder / "checkpoint", folder / "back", how=Writing(max_shard_gb=SMALL_SHARD))
     return folder / "hf", folder / "checkpoint", folder / "back"
 
 
@@ -48,8 +49,8 @@ def many_files(tmp_path_factory):
     shape = {"hidden_size": 64, "intermediate_size": 128, "num_attention_heads": 2, "num_key_value_heads": 1}
     config = Qwen2Config(vocab_size=256, num_hidden_layers=20, tie_word_embeddings=True, **shape)
     AutoModelForCausalLM.from_config(config).save_pretrained(folder / "hf")
-    from_hf(folder / "hf", folder / "checkpoint", max_shard_gb=2e-5)
-    to_hf(folder / "checkpoint", folder / "back", max_shard_gb=2e-5)
+    from_hf(folder / "hf", folder / "checkpoint", how=Writing(max_shard_gb=2e-5))
+    to_hf(folder / "checkpoint", folder / "back", how=Writing(max_shard_gb=2e-5))
     return folder / "hf", folder / "checkpoint", folder / "back"
 
 
@@ -79,7 +80,7 @@ def test_a_killed_conversion_continues_to_the_same_bytes(many_files, verb, tmp_p
     first = unfinished / "files" / json.loads(finished[0].read_text())["sha256"].popitem()[0]
     written = first.stat().st_ino, first.stat().st_mtime_ns
     convert = {"from-hf": from_hf, "to-hf": to_hf}[verb]
-    convert(source[1], output, max_shard_gb=2e-5)
+    convert(source[1], output, how=Writing(max_shard_gb=2e-5))
     kept = output / first.relative_to(unfinished / "files")
     assert (kept.stat().st_ino, kept.stat().st_mtime_ns) == written, "what was done is done again"
     assert bytes_of(output) == bytes_of(expected)
@@ -92,9 +93,9 @@ def test_what_was_left_of_another_conversion_is_not_continued(small, tmp_path, c
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr("megatron_rfft.conversion.to_hf.write_json", lambda *_: (_ for _ in ()).throw(OSError("gone")))
         with pytest.raises(OSError, match="gone"):
-            to_hf(checkpoint, tmp_path / "hf", max_shard_gb=SMALL_SHARD)
+            to_hf(checkpoint, tmp_path / "hf", how=Writing(max_shard_gb=SMALL_SHARD))
     assert list((tmp_path / ".hf.tmp").glob("model-*.json"))
-    to_hf(checkpoint, tmp_path / "hf", dtype="bf16", max_shard_gb=SMALL_SHARD)
+    to_hf(checkpoint, tmp_path / "hf", how=Writing(dtype="bf16", max_shard_gb=SMALL_SHARD))
     assert "source.dtype None, this run has 'bf16'; starting anew" in capsys.readouterr().err
     assert {
         tensor.dtype for path in (tmp_path / "hf").glob("*.safetensors") for tensor in load_file(path).values()
@@ -106,7 +107,7 @@ def test_what_an_older_version_left_is_not_continued(small, tmp_path, capsys):
     (tmp_path / ".hf.tmp/.proofs").mkdir(parents=True)
     (tmp_path / ".hf.tmp/.job.json").write_text("{}")
     (tmp_path / ".hf.tmp/model-00009.safetensors").touch()
-    to_hf(checkpoint, tmp_path / "hf", max_shard_gb=SMALL_SHARD)
+    to_hf(checkpoint, tmp_path / "hf", how=Writing(max_shard_gb=SMALL_SHARD))
     assert "begun with inputs that nobody noted; starting anew" in capsys.readouterr().err
     assert bytes_of(tmp_path / "hf") == bytes_of(back)
 
@@ -120,7 +121,7 @@ def test_one_conversion_at_a_time_and_none_over_what_is_there(small, tmp_path):
     to_hf(checkpoint, tmp_path / "hf")
     assert [path.name for path in tmp_path.iterdir()] == ["hf"]
     with pytest.raises(UserError, match="was begun with dtype None, this run has 'bf16'; give another --output"):
-        to_hf(checkpoint, tmp_path / "hf", dtype="bf16")
+        to_hf(checkpoint, tmp_path / "hf", how=Writing(dtype="bf16"))
     (tmp_path / "hf/config.json").write_text("{}")
     with pytest.raises(UserError, match="exists and is not a whole export; remove it or give another --output"):
         to_hf(checkpoint, tmp_path / "hf")
@@ -136,7 +137,7 @@ def test_an_export_reads_what_was_imported_once(small, tmp_path, monkeypatch):
         return read[-1]
 
     monkeypatch.setattr(os, "preadv", counted)
-    to_hf(checkpoint, tmp_path / "hf", max_shard_gb=SMALL_SHARD, workers=1)
+    to_hf(checkpoint, tmp_path / "hf", how=Writing(max_shard_gb=SMALL_SHARD, workers=1))
     size = sum(path.stat().st_size for path in (checkpoint / "state").glob("*.distcp"))
     assert size <= sum(read) < 1.1 * size
     assert bytes_of(tmp_path / "hf") == bytes_of(back)
@@ -152,7 +153,7 @@ def test_a_bit_that_flipped_in_a_tensor_stops_the_export(small, tmp_path, place)
     content[offset] ^= 1
     file.write_bytes(content)
     with pytest.raises(UserError, match=r"is damaged"):
-        to_hf(tmp_path / "copy", tmp_path / "hf", max_shard_gb=SMALL_SHARD)
+        to_hf(tmp_path / "copy", tmp_path / "hf", how=Writing(max_shard_gb=SMALL_SHARD))
     assert {path.name for path in tmp_path.iterdir()} == {"copy"}
 
 
@@ -166,7 +167,7 @@ def test_transformers_reads_the_shards(small):
 
 def test_another_number_format_is_asked_for_or_refused(small, tmp_path):
     original, checkpoint, _ = small
-    to_hf(checkpoint, tmp_path / "bf16", dtype="bf16")
+    to_hf(checkpoint, tmp_path / "bf16", how=Writing(dtype="bf16"))
     before, after = (load_file(folder / "model.safetensors") for folder in (original, tmp_path / "bf16"))
     assert all(torch.equal(before[name].bfloat16(), after[name]) for name in before | after)
     assert json.loads((tmp_path / "bf16/config.json").read_text())["dtype"] == "bfloat16"
@@ -175,7 +176,7 @@ def test_another_number_format_is_asked_for_or_refused(small, tmp_path):
     save_file(after, tmp_path / "bf16" / "model.safetensors")
     with pytest.raises(UserError, match="weights in bfloat16 and float32; give --dtype bf16 or fp32"):
         from_hf(tmp_path / "bf16", tmp_path / "mixed")
-    from_hf(tmp_path / "bf16", tmp_path / "mixed", dtype="fp32")
+    from_hf(tmp_path / "bf16", tmp_path / "mixed", how=Writing(dtype="fp32"))
     assert first_difference(tmp_path / "bf16", tmp_path / "mixed") == ""
 
 

@@ -10,9 +10,10 @@ from megatron_rfft.data.dataset import PackedDataset
 from megatron_rfft.data.documents import Documents
 from megatron_rfft.data.splits import warn_of_asked, warnings_of_training
 from megatron_rfft.tokenization.inspection import select_documents
+from megatron_rfft.tokenization.options import Options
 from megatron_rfft.tokenization.records import Fields
 from megatron_rfft.tokenization.sources import open_inputs, open_preset
-from megatron_rfft.tokenization.tokenize import Options, tokenize, tokenize_corpus
+from megatron_rfft.tokenization.tokenize import tokenize, tokenize_corpus
 from megatron_rfft.tokenization.verify import verify_dataset
 from tests.conftest import run_python
 

@@ -10,8 +10,9 @@ from megatron_rfft.common.files import read_json, write_json
 from megatron_rfft.conversion.to_hf import to_hf
 from megatron_rfft.evaluation.model import open_model
 from megatron_rfft.tasks import load_task
+from megatron_rfft.tokenization.options import Options
 from megatron_rfft.tokenization.sources import open_inputs
-from megatron_rfft.tokenization.tokenize import Options, tokenize
+from megatron_rfft.tokenization.tokenize import tokenize
 from megatron_rfft.tokenization.tokenizers import load_tokenizer
 from tests.conftest import run_python
 from tests.training.conftest import small_config

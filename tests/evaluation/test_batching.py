@@ -84,7 +84,7 @@ def test_a_run_says_how_it_was_batched_and_is_continued_in_no_other_way(tmp_path
 def test_what_was_asked_of_vllm_reaches_it_and_the_settings(tiny_model, tmp_path, monkeypatch):
     asked = {}
 
-    def load(model, **options):
+    def load(model, start, **options):
         asked.update(options)
         raise CommandFailed("far enough")
 

@@ -5,7 +5,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from megatron_rfft.evaluation.engines.base import Request
+from megatron_rfft.evaluation.engines.base import Request, Start
 from megatron_rfft.evaluation.engines.hf import BATCH_SIZE, HfEngine, cut_into_batches
 from megatron_rfft.tokenization.tokenizers import load_tokenizer
 
@@ -71,7 +71,7 @@ def answers(engine, questions):
 def test_a_cache_of_fixed_size_gives_the_tokens_of_a_growing_one(tiny_model, questions, monkeypatch):
     monkeypatch.setitem(BATCH_SIZE, "cpu", 16)
     stop_id = load_tokenizer(tiny_model).stop_id
-    growing, fixed = (HfEngine(tiny_model, dtype="float32", stop_id=stop_id, fixed=value) for value in (False, True))
+    growing, fixed = (HfEngine(tiny_model, Start("fp32", stop_id), fixed=value) for value in (False, True))
     expected = answers(growing, questions)
     assert len({stopped for _, stopped in expected.values()}) == 2
     assert answers(fixed, questions) == expected
@@ -82,7 +82,7 @@ def test_a_cache_of_fixed_size_gives_the_tokens_of_a_growing_one(tiny_model, que
 
 def test_where_compiling_fails_the_answers_come_all_the_same(tiny_model, questions, monkeypatch, capsys):
     stop_id = load_tokenizer(tiny_model).stop_id
-    engine = HfEngine(tiny_model, dtype="float32", stop_id=stop_id, fixed=True)
+    engine = HfEngine(tiny_model, Start("fp32", stop_id), fixed=True)
     generate = engine._model.generate
 
     def broken(*positional, **named):
@@ -91,7 +91,7 @@ def test_where_compiling_fails_the_answers_come_all_the_same(tiny_model, questio
         return generate(*positional, **named)
 
     monkeypatch.setattr(engine._model, "generate", broken)
-    expected = answers(HfEngine(tiny_model, dtype="float32", stop_id=stop_id), questions)
+    expected = answers(HfEngine(tiny_model, Start("fp32", stop_id)), questions)
     assert answers(engine, questions) == expected
     assert not engine.has_fixed_cache
     (line,) = [line for line in capsys.readouterr().err.splitlines() if line.startswith("note:")]

@@ -6,7 +6,8 @@ from hypothesis import strategies as st
 
 from megatron_rfft.rules import STYLES, Rule, RuleError
 from megatron_rfft.rules import rule as rule_module
-from megatron_rfft.rules.instrument import Instrumenter, compile_function
+from megatron_rfft.rules.code import compile_function
+from megatron_rfft.rules.instrument import Instrumenter
 from megatron_rfft.rules.styles import style_of
 from megatron_rfft.rules.subset import parse_rule
 from megatron_rfft.rules.texts import keep_texts

@@ -12,10 +12,11 @@ from megatron_rfft.common.errors import UserError
 from megatron_rfft.common.restart import Part, Work
 from megatron_rfft.corpus import CorpusConfig, generate_corpus
 from megatron_rfft.data.documents import DatasetPaths
+from megatron_rfft.tokenization.options import Options
 from megatron_rfft.tokenization.records import Fields
 from megatron_rfft.tokenization.sentencepiece_train import train_tokenizer
 from megatron_rfft.tokenization.sources import open_inputs
-from megatron_rfft.tokenization.tokenize import Options, tokenize
+from megatron_rfft.tokenization.tokenize import tokenize
 from tests.conftest import run_python
 
 LENIENT = Fields(skip_bad=True)

@@ -12,8 +12,9 @@ from megatron_rfft.common.errors import UserError
 from megatron_rfft.corpus import read_records
 from megatron_rfft.data.documents import Documents
 from megatron_rfft.tokenization.engines import first_difference, load_engine, why_not_fast
+from megatron_rfft.tokenization.options import Options
 from megatron_rfft.tokenization.sources import open_inputs
-from megatron_rfft.tokenization.tokenize import Options, tokenize
+from megatron_rfft.tokenization.tokenize import tokenize
 
 QWEN_PATTERN = (
     r"(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}| ?[^\s\p{L}\p{N}]+[\r\n]*|\s*[\r\n]+|\s+(?!\S)|\s+"

@@ -8,9 +8,10 @@ import pytest
 
 from megatron_rfft.common.errors import UserError
 from megatron_rfft.data.documents import Documents
+from megatron_rfft.tokenization.options import Options
 from megatron_rfft.tokenization.records import Fields
 from megatron_rfft.tokenization.sources import open_inputs
-from megatron_rfft.tokenization.tokenize import Options, tokenize
+from megatron_rfft.tokenization.tokenize import tokenize
 from megatron_rfft.tokenization.verify import verify_dataset
 from tests.conftest import run_python
 

@@ -18,9 +18,10 @@ from megatron_rfft.common.errors import CommandFailed, UserError
 from megatron_rfft.common.restart import Part
 from megatron_rfft.corpus import CorpusConfig, generate_corpus, read_records
 from megatron_rfft.data.documents import Documents
+from megatron_rfft.tokenization.options import Options
 from megatron_rfft.tokenization.records import Fields
 from megatron_rfft.tokenization.sources import open_inputs, open_preset
-from megatron_rfft.tokenization.tokenize import Options, tokenize
+from megatron_rfft.tokenization.tokenize import tokenize
 from tests.conftest import ROOT, peak_mib, run_python
 
 COMMAND = "data_prep/tokenize_corpus.py"

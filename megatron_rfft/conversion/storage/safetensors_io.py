@@ -19,7 +19,6 @@ from megatron_rfft.conversion.storage.stored import SourceFile, Span, Stored
 from megatron_rfft.conversion.storage.weight_files import Place, same_tensor, weight_files
 from megatron_rfft.conversion.storage.written_files import in_files
 
-MAX_SHARD_GB = 2.0
 _DTYPES = {"F64": torch.float64, "F32": torch.float32, "F16": torch.float16, "BF16": torch.bfloat16}
 _DTYPE_NAMES = {dtype: name for name, dtype in _DTYPES.items()}
 _ROTARY = re.compile(r"\brotary_emb\.(inv_freq|cos_cached|sin_cached)$")  # older versions saved them

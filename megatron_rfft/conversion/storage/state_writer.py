@@ -27,6 +27,7 @@ from megatron_rfft.common.restart import Work
 from megatron_rfft.common.tensor_file import write_tensor
 from megatron_rfft.conversion.storage.stored import Passing, Rows, contents
 from megatron_rfft.conversion.storage.written_files import WrittenFile, in_files, write_files
+from megatron_rfft.conversion.writing import Writing
 from megatron_rfft.mcore import dist_checkpointing
 from megatron_rfft.mcore.saving import write_state_index
 from megatron_rfft.models.build import build_model, transformer_config
@@ -144,13 +145,12 @@ def write_state(
     dtype: torch.dtype,
     rows: ParameterRows,
     order: Sequence[tuple[str, int | None]],
+    how: Writing,
     *,
-    workers: int | None,
-    max_shard_gb: float,
     legacy: bool = False,
     prefix: str = "",
 ) -> dict[Path, str]:
-    """Write the state of ``model`` at ``place`` in ``work``, in files of at most ``max_shard_gb`` (10^9 bytes).
+    """Write the state of ``model`` at ``place`` in ``work``, its files and threads as ``how`` says.
 
     ``work`` is one of ``continued``. ``order`` lists name and layer of each parameter. Names get ``prefix``;
     ``legacy`` keeps what is common to all ranks in the file ``common.pt``, where older versions of megatron-core look
@@ -159,7 +159,7 @@ def write_state(
     plan = plan_state(model, dtype)
     ranks = {parameter: rank for rank, parameter in enumerate(order)}
     plan.parameters.sort(key=lambda parameter: ranks[parameter.name, parameter.layer])
-    files = plan.files(max_shard_gb)
+    files = plan.files(how.max_shard_gb)
     folder = work.files
     (folder / place).mkdir(exist_ok=True)
     if legacy:
@@ -170,7 +170,7 @@ def write_state(
         for name, some in files.items()
     }
     writers[f"{place}/{OBJECTS}"] = partial(write_objects, plan=plan)
-    written = write_files(work, writers, workers)
+    written = write_files(work, writers, how.workers)
     write_index(folder / place, plan, files, {name.rpartition("/")[2]: each for name, each in written.items()}, prefix)
     return {folder / name: each.sha256 for name, each in written.items()}
 

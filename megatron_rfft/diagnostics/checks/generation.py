@@ -9,7 +9,7 @@ import torch
 from transformers import Qwen2Config, Qwen2ForCausalLM
 
 from megatron_rfft.diagnostics.checks.settings import Settings
-from megatron_rfft.evaluation.engines import Request
+from megatron_rfft.evaluation.engines import Request, Start
 from megatron_rfft.evaluation.engines.hf import HfEngine
 
 SMALL = {"num_hidden_layers": 8, "hidden_size": 384, "intermediate_size": 1152, "num_attention_heads": 6}
@@ -35,7 +35,7 @@ def check_generation(settings: Settings) -> dict[str, Any]:
     answers, rates = {}, {}
     # The growing cache is slow, and compiles nothing: a part of the requests and one pass say enough.
     for kind, asked, passes in (("fixed", requests, 2), ("growing", requests[: number // 8], 1)):
-        engine = HfEngine(model, dtype="auto", stop_id=0, fixed=kind == "fixed")
+        engine = HfEngine(model, Start(stop_id=0), fixed=kind == "fixed")
         seconds = []
         for _ in range(passes):
             taken, answers[kind] = _timed(engine, asked)

@@ -1,13 +1,11 @@
 """Greedy generation behind one interface: vLLM in process, transformers, or a server (``engines.openai``)."""
 
-from megatron_rfft.evaluation.engines.base import Completion, Engine, Request, TextCompletion
+from megatron_rfft.evaluation.engines.base import DTYPES, Completion, Engine, Request, Start, TextCompletion
 from megatron_rfft.evaluation.engines.options import (
-    DTYPES,
     ENGINES,
     EngineOptions,
     HfOptions,
     ServerOptions,
-    Start,
     VllmOptions,
     engine_options,
 )

@@ -5,6 +5,10 @@ from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from megatron_rfft.common.number_formats import NUMBER_FORMATS
+
+DTYPES = ("auto", *NUMBER_FORMATS)
+
 
 @dataclass(frozen=True)
 class Request:
@@ -45,6 +49,34 @@ class TextCompletion:
 
 
 AnyCompletion = Completion | TextCompletion
+
+
+@dataclass(frozen=True)
+class Start:
+    """What an engine is started with, besides its model and its own options."""
+
+    dtype: str = "auto"
+    """One of DTYPES; ``auto`` is fp32 on a CPU and bf16 on a GPU."""
+    stop_id: int | None = None
+    """The token that ends an answer; None: the engine is asked as text."""
+    other_stops: tuple[int, ...] = ()
+    """Tokens that end an answer as ``stop_id`` does."""
+    max_length: int = 0
+    """The longest prompt plus budget that will be asked for, in tokens."""
+    max_positions: int | None = None
+    """The model's context, where it is known."""
+    chat: bool = False
+    """Whether prompts are a user's message."""
+
+    @property
+    def stops(self) -> list[int]:
+        """All tokens that end an answer; none where the engine is asked as text."""
+        return [] if self.stop_id is None else [self.stop_id, *self.other_stops]
+
+    @property
+    def library_dtype(self) -> str:
+        """``dtype`` by the name that torch, Hugging Face and vLLM have for it."""
+        return NUMBER_FORMATS.get(self.dtype, self.dtype)
 
 
 class Engine(ABC):

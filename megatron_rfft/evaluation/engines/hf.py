@@ -23,7 +23,7 @@ from transformers import (
     StoppingCriteriaList,
 )
 
-from megatron_rfft.evaluation.engines.base import Completion, Engine, Request
+from megatron_rfft.evaluation.engines.base import Completion, Engine, Request, Start
 
 BATCH_SIZE = {"cpu": 64, "cuda": 256}
 """At most: answers come by whole batches, and a killed run loses the one under way."""
@@ -95,21 +95,13 @@ class HfEngine(Engine):
 
     name = "hf"
 
-    def __init__(
-        self,
-        model: Path,
-        *,
-        dtype: str,
-        stop_id: int,
-        other_stops: Collection[int] = (),
-        fixed: bool | None = None,
-    ):
+    def __init__(self, model: Path, start: Start, *, fixed: bool | None = None):
         """``fixed``: whether the cache has a fixed size, for which a GPU's decoding is compiled; None: on a GPU."""
         self.version = f"transformers {transformers.__version__}"
         on_gpu = torch.cuda.is_available()
         self.device = torch.cuda.get_device_name() if on_gpu else "cpu"
-        self.dtype = dtype if dtype != "auto" else ("bfloat16" if on_gpu else "float32")
-        self._stop_id, self._stops = stop_id, [stop_id, *other_stops]
+        self.dtype = start.library_dtype if start.dtype != "auto" else ("bfloat16" if on_gpu else "float32")
+        self._stop_id, self._stops = start.stop_id, start.stops
         transformers.utils.logging.disable_progress_bar()
         loaded = AutoModelForCausalLM.from_pretrained(model, dtype=getattr(torch, self.dtype), local_files_only=True)
         loaded.generation_config = GenerationConfig()  # a shipped one may ask for sampling or a repetition penalty

@@ -26,7 +26,7 @@ from dataclasses import replace
 from typing import Any
 
 from megatron_rfft.common.errors import CommandFailed, UserError
-from megatron_rfft.evaluation.engines.base import AnyCompletion, Completion, Engine, Request, TextCompletion
+from megatron_rfft.evaluation.engines.base import AnyCompletion, Completion, Engine, Request, Start, TextCompletion
 
 try:
     import httpx
@@ -63,22 +63,19 @@ class OpenAiEngine(Engine):
         self,
         model: str,
         base_url: str,
+        start: Start,
         *,
-        chat: bool,
-        stop_id: int | None = None,
-        other_stops: Collection[int] = (),
-        max_positions: int | None = None,
         api_key_env: str | None = None,
         concurrency: int = 16,
         retry_seconds: float = 600.0,
         request_seconds: float = 3600.0,
     ):
-        """With ``stop_id`` it is asked by token ids; ``max_positions`` is the model's context, where it is known."""
-        ways = "chat/completions" if chat else "completions"
-        self.version = f"openai {ways}" + (" by token ids" if stop_id is not None else "")
-        self._stops = [] if stop_id is None else [stop_id, *other_stops]
-        self._model, self._base_url, self._chat = model, base_url, chat
-        self._max_positions = max_positions
+        """With ``start.stop_id`` it is asked by token ids."""
+        self._stops = start.stops
+        ways = "chat/completions" if start.chat else "completions"
+        self.version = f"openai {ways}" + (" by token ids" if self._stops else "")
+        self._model, self._base_url, self._chat = model, base_url, start.chat
+        self._max_positions = start.max_positions
         self._key = read_key(api_key_env)
         self._concurrency, self._retry_seconds = concurrency, retry_seconds
         self._timeout = httpx.Timeout(request_seconds, connect=CONNECT_SECONDS)

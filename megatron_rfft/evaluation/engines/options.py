@@ -6,34 +6,13 @@ from pathlib import Path
 from typing import Any, ClassVar
 
 from megatron_rfft.common.errors import UserError
-from megatron_rfft.common.number_formats import NUMBER_FORMATS
-from megatron_rfft.evaluation.engines.base import Engine
+from megatron_rfft.evaluation.engines.base import Engine, Start
 from megatron_rfft.evaluation.model import AnyModel, ModelFolder, ServedModel, open_model, tokenizer_facts
-
-DTYPES = ("auto", *NUMBER_FORMATS)
 
 
 def shown(text: str, metavar: str | None = None) -> dict[str, str | None]:
     """The metadata of a field that is an option of ``rfft evaluate``: its help, and what a value is called there."""
     return {"help": text, "metavar": metavar}
-
-
-@dataclass(frozen=True)
-class Start:
-    """What an engine is started with, besides its model and its own options."""
-
-    dtype: str = "auto"
-    """One of DTYPES; ``auto`` is fp32 on a CPU and bf16 on a GPU."""
-    stop_id: int | None = None
-    """The token that ends an answer; None: the engine is asked as text."""
-    other_stops: tuple[int, ...] = ()
-    """Tokens that end an answer as ``stop_id`` does."""
-    max_length: int = 0
-    """The longest prompt plus budget that will be asked for, in tokens."""
-    max_positions: int | None = None
-    """The model's context, where it is known."""
-    chat: bool = False
-    """Whether prompts are a user's message."""
 
 
 @dataclass(frozen=True)
@@ -119,10 +98,7 @@ class VllmOptions(FolderEngine):
 
         return VllmEngine(
             folder,
-            dtype=NUMBER_FORMATS.get(start.dtype, start.dtype),
-            stop_id=start.stop_id,
-            max_length=start.max_length,
-            other_stops=start.other_stops,
+            start,
             tensor_parallel=self.tensor_parallel,
             prefix_caching=self.prefix_caching,
             batch_invariant=self.batch_invariant,
@@ -139,8 +115,7 @@ class HfOptions(FolderEngine):
     def load(self, folder: Path, start: Start) -> Engine:
         from megatron_rfft.evaluation.engines.hf import HfEngine
 
-        dtype = NUMBER_FORMATS.get(start.dtype, start.dtype)
-        return HfEngine(folder, dtype=dtype, stop_id=start.stop_id, other_stops=start.other_stops)
+        return HfEngine(folder, start)
 
 
 @dataclass(frozen=True)
@@ -187,10 +162,7 @@ class ServerOptions(EngineOptions):
         return OpenAiEngine(
             model.name,
             model.base_url,
-            chat=start.chat,
-            stop_id=start.stop_id,
-            other_stops=start.other_stops,
-            max_positions=start.max_positions,
+            start,
             api_key_env=self.api_key_env,
             concurrency=self.concurrency,
             retry_seconds=self.retry_seconds,

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from megatron_rfft.common.errors import UserError
-from megatron_rfft.evaluation.engines.base import Completion, Engine, Request
+from megatron_rfft.evaluation.engines.base import Completion, Engine, Request, Start
 
 CPU_OPTIONS = {"enforce_eager": True, "kv_cache_memory_bytes": 2**29, "max_num_seqs": 128}
 QUIET_ENVIRONMENT = {
@@ -43,19 +43,16 @@ class VllmEngine(Engine):
     def __init__(
         self,
         model: Path,
+        start: Start,
         *,
-        dtype: str,
-        stop_id: int,
-        max_length: int,
-        other_stops: Collection[int] = (),
         tensor_parallel: int = 1,
         prefix_caching: bool = True,
         batch_invariant: bool = False,
     ):
         self.version = f"vllm {_installed()}"
-        options = llm_options(dtype, max_length, tensor_parallel, prefix_caching, batch_invariant)
+        options = llm_options(start.library_dtype, start.max_length, tensor_parallel, prefix_caching, batch_invariant)
         self.dtype = options["dtype"]
-        self._stops = [stop_id, *other_stops]
+        self._stops = start.stops
         self._batching = {"prefix_caching": prefix_caching, "batch_invariant": _is_batch_invariant()}
         self._prompt_tokens = self._cached_tokens = 0
         self._llm = _load(model, options)
