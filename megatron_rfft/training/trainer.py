@@ -305,8 +305,9 @@ class Trainer:
         batch = self.config.batch
         ranks, rank = parallel_state.get_data_parallel_world_size(), parallel_state.get_data_parallel_rank()
         if self.config.data.packed:
-            samples = (self.consumed_samples, batch.global_batch_size, batch.micro_batch_size)
-            for sequences in micro_batches(*samples, rank, ranks):
+            step = range(self.consumed_samples, self.consumed_samples + batch.global_batch_size)
+            costs = self.dataset.attention_costs(step)
+            for sequences in micro_batches(self.consumed_samples, costs, batch.micro_batch_size, rank, ranks):
                 yield self.dataset.batch(sequences)
             return
         documents = np.arange(self.consumed_samples, self.consumed_samples + batch.global_batch_size)
