@@ -45,10 +45,11 @@ class Metrics(Callback):
     def on_start(self, trainer: Trainer) -> None:
         trainer.loss_table = LossTable(trainer.dataset.cells)
         self.peak = self.peak or peak_tflops()
-        self._wall = WallTime.resumed(self.records.last_line, self.records.kept_line, trainer.step, time.time())
-        self._marked = time.perf_counter()
+        self._wall: WallTime | None = None
 
     def on_step(self, trainer: Trainer, metrics: StepMetrics) -> None:
+        if self._wall is None:
+            self._begin(trainer, metrics)
         self._add(trainer, metrics)
         if metrics.step % self.interval and metrics.step != trainer.config.run.steps and not trainer.stopping:
             return
@@ -75,6 +76,13 @@ class Metrics(Callback):
         for margin, losses in margins.items():
             values |= {f"train_{margin}/{name}": loss for name, loss in losses.items()}
         self.records.plot(metrics.step, values)
+
+    def _begin(self, trainer: Trainer, first: StepMetrics) -> None:
+        """Count wall time from the beginning of the first step, which is over, with callbacks after it."""
+        since = first.seconds + sum(trainer.callback_seconds.values())
+        self._marked = time.perf_counter() - since
+        lines = (self.records.last_line, self.records.kept_line)
+        self._wall = WallTime.resumed(*lines, first.step - 1, time.time() - since)
 
     def _start_over(self) -> None:
         self._steps = self._skipped = self._tokens = 0
