@@ -2,10 +2,16 @@
 
 import json
 import statistics
+import sys
+import threading
+import time
+import types
 
 import pytest
 
+from megatron_rfft.training.callbacks.watchdog import position
 from megatron_rfft.training.slowest import in_words, slowest
+from megatron_rfft.training.waiting import Waiting
 from tests.conftest import ROOT, torchrun
 from tests.training.straggler_worker import LAYOUTS, SLEEP
 
@@ -33,3 +39,21 @@ def test_ranks_are_compared_within_their_stage():
     assert row == {"rank": 2, "host": "c", "seconds": 1.2, "median": 1.0, "ratio": 1.2}
     assert in_words(row) == "rank 2 (c) computes 1.20 x as long as the median"
     assert in_words(slowest([1.0, 1.05], [0, 0], ["a", "a"])) == in_words({}) == ""
+
+
+def test_a_wait_that_is_measured_is_seen_as_a_wait():
+    """The watchdog tells who waits from who is stuck, in such a step too."""
+    lock = threading.Lock()
+    work = types.SimpleNamespace(wait=Waiting().timed(lock.acquire))  # waits in C, as a collective does
+
+    def wait_for_others():
+        work.wait()
+
+    with lock:
+        thread = threading.Thread(target=wait_for_others)
+        thread.start()
+        while not (frame := sys._current_frames().get(thread.ident)) or frame.f_code.co_name != "on_cpu":
+            time.sleep(0.01)
+        _, waits = position(frame)
+    thread.join()
+    assert waits
