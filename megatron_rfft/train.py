@@ -21,6 +21,7 @@ from megatron_rfft.training.checkpoint_files import newest_manifest
 from megatron_rfft.training.config import TrainConfig
 from megatron_rfft.training.config_help import describe_config
 from megatron_rfft.training.config_reader import load_config
+from megatron_rfft.training.environment import set_environment
 from megatron_rfft.training.layout_check import check_heads, check_layout
 from megatron_rfft.training.run_config import write_run_config
 from megatron_rfft.training.run_state import why_done
@@ -73,19 +74,22 @@ def train(config: TrainConfig) -> int:
         check_small_files(parts)
         for line in warnings_of_training(dataset.parts):
             print(line, file=sys.stderr)
+    set_environment(config)
     # Imported late: a wrong config is answered in a second, without loading megatron-core.
-    from megatron_rfft.mcore import HAVE_TE
+    from megatron_rfft.mcore import write_warnings
     from megatron_rfft.training.callbacks import StopOnSignal
     from megatron_rfft.training.layout import abandon_parallel, destroy_parallel, initialize_parallel
-    from megatron_rfft.training.precision import check_precision, describe_fp8
+    from megatron_rfft.training.precision import check_precision, describe_fp8, uses_te
     from megatron_rfft.training.trainer import Trainer
 
     check_precision(config)
-    if not HAVE_TE:
+    if not uses_te(config):
         check_heads(config, model_config)
     busy = f"another run is writing {output}; wait for it, or give another --run.output"
-    with hold(output / ".lock", busy) if first_rank else contextlib.nullcontext():
+    with contextlib.ExitStack() as stack:
         if first_rank:
+            stack.enter_context(hold(output / ".lock", busy))
+            stack.enter_context(write_warnings(output / "megatron.log"))
             write_run_config(config, read)
         try:
             initialize_parallel(config, model_config)
@@ -121,6 +125,7 @@ def make_callbacks(
     output, logging = Path(config.run.output), config.logging
     records = available.Records(output, tensorboard=logging.tensorboard, wandb=logging.wandb)
     metrics = available.Metrics(records, logging.interval, logging.peak_tflops)
+    stragglers = available.Stragglers(records)
     chosen = [available.Guard(records, config.guard), available.StopOnSignal()]
     if validation_set is not None:
         chosen.append(available.Validation(records, config.validation, validation_set))
@@ -130,7 +135,8 @@ def make_callbacks(
         from megatron_rfft.conversion.to_hf import to_hf
 
         chosen.append(available.Export(folder, output / "hf", to_hf))
-    chosen += [records, metrics, available.StatusLine(metrics)]
+    chosen += [records, metrics, stragglers, available.Announcement(), available.StatusLine(metrics, stragglers)]
+    chosen.append(available.GarbageCollection())
     if logging.profile is not None:
         chosen.append(available.Profile(output / "profile", *logging.profile))
     if config.guard.hang_timeout:

@@ -18,6 +18,7 @@ from megatron_rfft.common.files import read_json, require_file
 from megatron_rfft.common.restart import is_held
 from megatron_rfft.common.table import format_table
 from megatron_rfft.slurm.scheduler import ACTIVE, Task, job_states
+from megatron_rfft.training import goodput, slowest
 
 HELD_BACK = "DependencyNeverSatisfied"
 """Why Slurm cancels what waits for a failed job (sbatch --kill-on-invalid-dep=yes)."""
@@ -37,6 +38,10 @@ class Progress:
     loss: float
     tokens_per_second: float
     seconds_left: float
+    goodput: str
+    """What the wall time went to, in words; empty where an older version wrote the numbers."""
+    slow_rank: str
+    """A rank that computes longer than the others; empty if there is none."""
 
 
 @dataclass(frozen=True)
@@ -163,14 +168,19 @@ def training_progress(folder: Path, run: Path) -> Progress | None:
     metrics, config = folder / "metrics.jsonl", folder / "config.yaml"
     if not (metrics.is_file() and config.is_file()):
         return None
-    lines = [line for line in tail_of(metrics).splitlines() if line.startswith("{") and line.endswith("}")]
-    if not lines:
+    if not (row := _last_row(metrics)):
         return None
-    row = json.loads(lines[-1])
     steps = _steps_in(config, config.stat().st_mtime_ns)
-    left = (steps - row["step"]) * row["seconds_per_step"]
+    left = goodput.seconds_left(row, steps - row["step"])
     name = str(folder.relative_to(run)).removeprefix("adapt/")
-    return Progress(name, row["step"], steps, row["loss"], row["tokens_per_second"], left)
+    slow = slowest.in_words(_last_row(folder / "ranks.jsonl"))
+    return Progress(name, row["step"], steps, row["loss"], row["tokens_per_second"], left, goodput.in_words(row), slow)
+
+
+def _last_row(file: Path) -> dict[str, Any]:
+    """The last whole line of a file of JSON lines; {} if there is none."""
+    lines = [line for line in tail_of(file).splitlines() if line.startswith("{") and line.endswith("}")]
+    return json.loads(lines[-1]) if lines else {}
 
 
 @cache
@@ -234,7 +244,8 @@ def format_views(views: list[StageView], told: str = "") -> str:
         for run in sorted(view.training, key=lambda run: run.step >= run.steps)[:16]:
             left = f"{run.seconds_left / 3600:.0f}:{run.seconds_left % 3600 // 60:02.0f} h left"
             speed = f"{run.tokens_per_second:,.0f} tokens/s"
-            shown.append(f"    {run.name}: step {run.step} of {run.steps}, loss {run.loss:.4f}, {speed}, {left}")
+            words = [f"step {run.step} of {run.steps}", f"loss {run.loss:.4f}", speed, left]
+            shown.append(f"    {run.name}: " + ", ".join(word for word in [*words, run.goodput, run.slow_rank] if word))
         shown += [f"    excluded: {node} ({reason})" for node, reason in view.excluded.items()]
         if view.error:
             shown.append(f"    {view.error[:160]}")
@@ -242,7 +253,9 @@ def format_views(views: list[StageView], told: str = "") -> str:
 
 
 def tail_of(file: Path, size: int = _TAIL) -> str:
-    """The last ``size`` bytes of a file."""
+    """The last ``size`` bytes of a file; empty if it is not there."""
+    if not file.is_file():
+        return ""
     with file.open("rb") as handle:
         handle.seek(max(0, file.stat().st_size - size))
         return handle.read().decode("utf-8", errors="replace")

@@ -177,6 +177,13 @@ class PackedDataset:
         """Tokens that the documents of each of the given sequences take up, int64 ``[len(sequences)]``."""
         return np.array([self.padded_lengths[self.documents_in(sequence)].sum() for sequence in sequences], np.int64)
 
+    def attention_costs(self, sequences: Sequence[int]) -> np.ndarray:
+        """What attention has to do for each of the given sequences, int64 ``[len(sequences)]``: the sum of its
+        documents' squared lengths. All else takes equally long for sequences of one length.
+        """
+        squares = [self.padded_lengths[self.documents_in(sequence)].astype(np.int64) ** 2 for sequence in sequences]
+        return np.array([square.sum() for square in squares], np.int64)
+
     def document_lengths(self, sequences: Sequence[int]) -> np.ndarray:
         """Tokens of each document in the given sequences; int32 ``[num_documents]``."""
         return self.lengths[np.concatenate([self.documents_in(sequence) for sequence in sequences])]

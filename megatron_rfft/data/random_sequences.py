@@ -19,6 +19,10 @@ class RandomSequences:
         """Where documents of one sequence begin, and its end."""
         return np.append(np.arange(0, self.sequence_length, self.document_length), self.sequence_length)
 
+    def attention_costs(self, sequences: Sequence[int]) -> np.ndarray:
+        """What attention has to do for each of the given sequences: the same for all."""
+        return np.zeros(len(sequences), np.int64)
+
     def batch(self, sequences: Sequence[int]) -> PackedBatch:
         """The micro-batch made of the given sequence numbers."""
         rows = [np.random.default_rng(s).integers(self.vocab_size, size=self.sequence_length) for s in sequences]

@@ -6,20 +6,36 @@ import numpy as np
 
 
 def micro_batches(
-    consumed_samples: int, global_batch_size: int, micro_batch_size: int, rank: int, num_ranks: int
-) -> Iterator[range]:
+    consumed_samples: int, costs: np.ndarray, micro_batch_size: int, rank: int, num_ranks: int
+) -> Iterator[list[int]]:
     """Sequence numbers of each micro-batch of data-parallel ``rank``'s part of the next global batch.
 
-    Over all ranks they are ``consumed_samples`` up to ``consumed_samples + global_batch_size``, each once, whatever the
-    number of ranks and the micro-batch size: sequence numbers run on over epochs, so that there is no tail to replay.
+    Over all ranks they are ``consumed_samples`` up to ``consumed_samples + len(costs)``, each once, whatever the number
+    of ranks and the micro-batch size: sequence numbers run on over epochs, so that there is no tail to replay.
+    ``costs`` (``[global_batch_size]``) say what each of them takes beside the others, see ``deal_sequences``.
     Raises ValueError if the global batch does not divide evenly (training/layout_check.py refuses that beforehand).
     """
-    if global_batch_size % (micro_batch_size * num_ranks):
-        raise ValueError(f"{global_batch_size} sequences do not divide into {num_ranks} x {micro_batch_size}")
-    per_rank = global_batch_size // num_ranks
-    first = consumed_samples + rank * per_rank
-    for start in range(first, first + per_rank, micro_batch_size):
-        yield range(start, start + micro_batch_size)
+    if len(costs) % (micro_batch_size * num_ranks):
+        raise ValueError(f"{len(costs)} sequences do not divide into {num_ranks} x {micro_batch_size}")
+    mine = (consumed_samples + deal_sequences(costs, num_ranks)[rank]).tolist()
+    for start in range(0, len(mine), micro_batch_size):
+        yield mine[start : start + micro_batch_size]
+
+
+def deal_sequences(costs: np.ndarray, num_ranks: int) -> list[np.ndarray]:
+    """Deal the sequences of a step out to ranks, as many to each, so that none has much more to do than the others.
+
+    ``costs`` are int ``[num_sequences]``; each rank gets indices into them, in order. The most expensive sequences are
+    dealt first, each to the rank with the least so far that still has room (Graham 1969). A step's gradients are sums,
+    so who computes which part does not matter.
+    """
+    room = np.full(num_ranks, len(costs) // num_ranks)
+    owners, loads = np.zeros(len(costs), np.int64), np.zeros(num_ranks, np.int64)
+    for sequence in np.argsort(-np.asarray(costs, np.int64), kind="stable"):
+        owners[sequence] = rank = int(np.where(room > 0, loads, np.iinfo(np.int64).max).argmin())
+        loads[rank] += costs[sequence]
+        room[rank] -= 1
+    return [np.flatnonzero(owners == rank) for rank in range(num_ranks)]
 
 
 def deal_documents(lengths: np.ndarray, capacity: int, multiple: int, batches: int) -> tuple[list[np.ndarray], int]:

@@ -5,21 +5,24 @@ one, fixes the distributed optimizer where neither Transformer Engine nor apex i
 names. A version bump is a change in here alone.
 """
 
-import logging
 import os
 import warnings
 
 import torch
 
+from megatron_rfft.mcore import te_loading, warnings_log
+
 ON_GPU = torch.cuda.is_available()
 DEVICE = torch.device("cuda") if ON_GPU else torch.device("cpu")
 
-logging.getLogger("megatron").setLevel(logging.ERROR)  # it warns of every optional package that is absent
-warnings.filterwarnings("ignore", module=r"megatron\.core")
+warnings_log.install()
 warnings.filterwarnings("ignore", category=FutureWarning, module=r"torch\.distributed")  # its calls, not the user's
 warnings.filterwarnings("ignore", module=r"torch\.distributed\.checkpoint")
-os.environ.setdefault("CUDA_DEVICE_MAX_CONNECTIONS", "1")  # megatron-core's sequence parallelism asks for it
+# megatron-core's sequence parallelism asks for it; a training has set it by its layout (training/environment.py).
+os.environ.setdefault("CUDA_DEVICE_MAX_CONNECTIONS", "1")
 
+WHY_NO_TE = te_loading.why_no_te() if ON_GPU else "this machine has no GPU"
+"""Why Transformer Engine can't be used here, in one line; empty where it can."""
 if ON_GPU:
     from megatron_rfft.mcore import weight_gradients
 
@@ -52,10 +55,19 @@ from megatron.core.packed_seq_params import PackedSeqParams  # noqa: E402
 from megatron.core.pipeline_parallel import get_forward_backward_func  # noqa: E402
 from megatron.core.transformer import TransformerConfig  # noqa: E402
 from megatron.core.transformer.module import Float16Module  # noqa: E402
+from megatron.core.utils import get_te_version  # noqa: E402
 
-HAVE_TE = ON_GPU and te_extension.HAVE_TE
-"""Whether layers are Transformer Engine's (with FP8 and fused kernels), or megatron-core's local ones."""
+HAVE_TE = not WHY_NO_TE and te_extension.HAVE_TE
+"""Whether layers can be Transformer Engine's (with FP8 and fused kernels), or only megatron-core's local ones."""
 TENorm = te_extension.TENorm
+write_warnings = warnings_log.write_warnings
+
+
+def te_version() -> str:
+    """The release of Transformer Engine that is installed; empty without it."""
+    return str(get_te_version()) if HAVE_TE else ""
+
+
 if not ON_GPU:
     cpu.patch_imported()
 optimizer_fixes.install()
@@ -66,6 +78,7 @@ __all__ = [
     "DEVICE",
     "HAVE_TE",
     "ON_GPU",
+    "WHY_NO_TE",
     "DistributedDataParallel",
     "DistributedDataParallelConfig",
     "Float16Module",
@@ -85,6 +98,8 @@ __all__ = [
     "is_first_last_bf16_layer",
     "parallel_state",
     "te_extension",
+    "te_version",
     "tensor_parallel",
     "unset_num_microbatches_calculator",
+    "write_warnings",
 ]

@@ -24,9 +24,15 @@ def wgrad_gemm_accum_fp32(inputs: torch.Tensor, grad_output: torch.Tensor, main_
         torch.addmm(main_grad, grad_output.t(), inputs, out_dtype=torch.float32, out=main_grad)
 
 
+def wgrad_gemm_accum_fp16(inputs: torch.Tensor, grad_output: torch.Tensor, main_grad: torch.Tensor) -> None:
+    """The same with a ``main_grad`` in the inputs' own 16 bits: the product is summed in fp32, and rounded once."""
+    main_grad.addmm_(grad_output.t(), inputs)
+
+
 def install() -> None:
     """Stand in for apex's extension where it is not installed; before megatron-core is imported, which looks for it."""
     if APEX_EXTENSION not in sys.modules and importlib.util.find_spec(APEX_EXTENSION) is None:
         module = types.ModuleType(APEX_EXTENSION, __doc__)
         module.wgrad_gemm_accum_fp32 = wgrad_gemm_accum_fp32
+        module.wgrad_gemm_accum_fp16 = wgrad_gemm_accum_fp16
         sys.modules[APEX_EXTENSION] = module

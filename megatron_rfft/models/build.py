@@ -42,10 +42,14 @@ def transformer_config(
     fp8: str = "none",
     fp8_first_last_bf16: bool = False,
     deterministic: bool = False,
+    local_layers: bool = False,
+    tensor_overlap: bool = False,
+    fp8_activation_input: bool = False,
+    te_cross_entropy: bool = False,
 ) -> TransformerConfig:
     """megatron-core's config of ``model`` in one layout; ``dtype`` is that of parameters and pipeline messages."""
-    interleaved = virtual_pipeline > 1
-    config = TransformerConfig(
+    interleaved, te = virtual_pipeline > 1, HAVE_TE and not local_layers
+    asked = dict(
         **_dimensions(model),
         hidden_dropout=0.0,
         attention_dropout=0.0,
@@ -67,10 +71,14 @@ def transformer_config(
         # What Transformer Engine brings is on where it is.
         masked_softmax_fusion=False,
         persist_layer_norm=False,
-        bias_activation_fusion=HAVE_TE,
+        bias_activation_fusion=te,
         bias_dropout_fusion=False,
-        apply_rope_fusion=HAVE_TE,
-        cross_entropy_loss_fusion=HAVE_TE,
+        apply_rope_fusion=te,
+        cross_entropy_loss_fusion=te,
+        cross_entropy_fusion_impl="te" if te_cross_entropy else "native",
+        activation_func_fp8_input_store=fp8_activation_input,
+        tp_comm_overlap=tensor_overlap,
+        transformer_impl="transformer_engine" if te else "local",
         # Must be known before the data-parallel wrapper is built, or gradients are scaled by 1/DP.
         calculate_per_token_loss=True,
         deterministic_mode=deterministic,
@@ -78,9 +86,21 @@ def transformer_config(
         **_recompute_settings(recompute, recompute_layers),
         **fp8_settings(fp8),
     )
+    config = TransformerConfig(**asked)
+    config.asked_for = [name for name, value in asked.items() if value is True]  # for switched_off
     if recompute == "selective":  # megatron-core refuses this number, and has no use for it: _build_chunk has
         config.recompute_num_layers = recompute_layers
     return config
+
+
+def with_te(config: TransformerConfig) -> bool:
+    """Whether a model of this config has Transformer Engine's layers."""
+    return config.transformer_impl == "transformer_engine"
+
+
+def switched_off(config: TransformerConfig) -> list[str]:
+    """Settings of ``transformer_config`` that megatron-core has turned off since."""
+    return [f"{name} (megatron-core: see its warnings)" for name in config.asked_for if not getattr(config, name)]
 
 
 def _dimensions(model: ModelConfig) -> dict[str, Any]:
@@ -114,8 +134,8 @@ def _recompute_settings(recompute: str, layers: int | None) -> dict[str, Any]:
     return {"recompute_granularity": "full", **how}
 
 
-def _layer_spec(qk_norm: bool) -> ModuleSpec:
-    if HAVE_TE:
+def _layer_spec(qk_norm: bool, te: bool) -> ModuleSpec:
+    if te:
         return get_gpt_layer_with_transformer_engine_spec(qk_layernorm=qk_norm)
     spec = get_gpt_layer_local_spec(normalization="RMSNorm", qk_layernorm=qk_norm)
     spec.submodules.input_layernorm = RMSNorm
@@ -138,9 +158,10 @@ def build_model(model: ModelConfig, config: TransformerConfig) -> list[GPTModel]
 
 def _build_chunk(model: ModelConfig, config: TransformerConfig, chunk: int | None) -> GPTModel:
     where = {"ignore_virtual": False, "vp_stage": chunk}
+    te = with_te(config)
     block = TransformerBlockSubmodules(
-        layer_specs=[_layer_spec(model.family.qk_norm)] * get_num_layers_to_build(config, vp_stage=chunk),
-        layer_norm=TENorm if HAVE_TE else RMSNorm,
+        layer_specs=[_layer_spec(model.family.qk_norm, te)] * get_num_layers_to_build(config, vp_stage=chunk),
+        layer_norm=TENorm if te else RMSNorm,
     )
     scaled = model.rope_scaling_factor != 1
     stage = GPTModel(

@@ -6,7 +6,7 @@ from megatron_rfft.models.config import ModelConfig
 from megatron_rfft.models.published import PUBLISHED as MODELS
 from megatron_rfft.planning.gpus import GPUS
 from megatron_rfft.planning.layout import Layout, Workload
-from megatron_rfft.planning.speed import Practice, flops_per_token, step_time, tokens_per_second_per_gpu
+from megatron_rfft.planning.speed import flops_per_token, step_time, tokens_per_second_per_gpu
 
 BRIDGE = "Megatron-Bridge performance summary"
 MEGATRON = "Megatron-LM README, Megatron-Core 0.8"
@@ -23,15 +23,18 @@ class Published:
     layout: Layout
     tokens: float
     """Tokens per second and GPU."""
-    practice: Practice | None = None
+    tuned: bool = False
+    """What this project has only on request or not at all: user buffers for tensor-parallel traffic, and layers dealt
+    out so that the stage with the output layer takes no longer than the others."""
     gpu: str = "h100-80g"
     fitted: bool = False
     """The efficiencies were fitted to it; the other rows are a test of them."""
 
     def estimate(self) -> float:
         """The estimated tokens per second and GPU."""
-        time = step_time(self.model, self.work, self.layout, GPUS[self.gpu], self.practice)
-        return tokens_per_second_per_gpu(self.work, self.layout, time)
+        work = replace(self.work, tensor_overlap=self.tuned)
+        time = step_time(self.model, work, self.layout, GPUS[self.gpu], balanced_stages=self.tuned)
+        return tokens_per_second_per_gpu(work, self.layout, time)
 
     @property
     def error(self) -> float:
@@ -46,7 +49,6 @@ def _llama(layers: int, hidden: int, ffn: int, heads: int) -> ModelConfig:
 _LLAMA_8B = _llama(32, 4096, 14336, 32)
 _LLAMA_70B = _llama(80, 8192, 28672, 64)
 _LLAMA_405B = _llama(126, 16384, 53248, 128)
-_TUNED = Practice(tensor_overlap=True, balanced_stages=True)
 
 
 def _fp8(sequence: int, batch: int) -> Workload:
@@ -70,7 +72,7 @@ def _megatron(name: str, heads: int, hidden: int, layers: int, tensor: int, tflo
     work = _bf16(4096, 192)
     counted = flops_per_token(model, replace(work, document_tokens=2 * 4096))
     layout = Layout(tensor=tensor, data=48, sequence=tensor > 1, micro_batch=4)
-    return Published(name, MEGATRON, model, work, layout, tflops * 1e12 / counted, _TUNED, fitted=layers > 24)
+    return Published(name, MEGATRON, model, work, layout, tflops * 1e12 / counted, tuned=True, fitted=layers > 24)
 
 
 _PP8 = Layout(tensor=4, pipeline=8, virtual_pipeline=5, data=2, sequence=True)
@@ -80,7 +82,7 @@ PUBLISHED = (
         "Llama 3 8B FP8, 8 GPUs", f"{BRIDGE} 25.11", _LLAMA_8B, _fp8(8192, 128), Layout(data=8), 14451, fitted=True
     ),
     Published(
-        "Llama 3 70B FP8, 64 GPUs, batch 128", f"{BRIDGE} 25.11", _LLAMA_70B, _fp8(8192, 128), _PP8, 1602, _TUNED
+        "Llama 3 70B FP8, 64 GPUs, batch 128", f"{BRIDGE} 25.11", _LLAMA_70B, _fp8(8192, 128), _PP8, 1602, tuned=True
     ),
     Published(
         "Llama 3 70B FP8, 64 GPUs, batch 256",
@@ -89,7 +91,7 @@ PUBLISHED = (
         _fp8(8192, 256),
         _PP8,
         1639,
-        _TUNED,
+        tuned=True,
         fitted=True,
     ),
     Published(
@@ -99,9 +101,11 @@ PUBLISHED = (
         _fp8(4096, 32),
         Layout(tensor=4, pipeline=4, virtual_pipeline=5, data=2, sequence=True),
         1638,
-        _TUNED,
+        tuned=True,
     ),
-    Published("Llama 3.1 405B FP8, 1,024 GPUs", f"{BRIDGE} 26.06", _LLAMA_405B, _fp8(8192, 1536), _405B, 326, _TUNED),
+    Published(
+        "Llama 3.1 405B FP8, 1,024 GPUs", f"{BRIDGE} 26.06", _LLAMA_405B, _fp8(8192, 1536), _405B, 326, tuned=True
+    ),
     Published(
         "Llama 3 70B FP8 LoRA, 8 GPUs",
         f"{BRIDGE} 26.06 (LoRA)",
@@ -109,7 +113,7 @@ PUBLISHED = (
         replace(_fp8(4096, 32), adapter_rank=16),
         Layout(tensor=2, pipeline=4, virtual_pipeline=20, sequence=True),
         2643,
-        _TUNED,
+        tuned=True,
     ),
     Published(
         "Qwen3 8B BF16, 16 GPUs",

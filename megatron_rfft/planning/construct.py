@@ -45,6 +45,8 @@ def construct_rank(
     """
     steps = (2 if device == "cuda" else 0) if steps is None else steps
     model = config.model.resolve(0)
+    # User buffers are made together with other processes, which there are none of.
+    config = dataclasses.replace(config, parallel=dataclasses.replace(config.parallel, tensor_overlap=False))
     if not config.data.packed:
         config = _with_full_micro_batches(config, world_size)
     with _fake_world(config, model, world_size, rank), contextlib.nullcontext() if steps else _fake_tensors():
@@ -118,12 +120,12 @@ def _trainer(config: TrainConfig, model: ModelConfig):
 
 def _attends(config: TrainConfig, model: ModelConfig) -> bool:
     """Whether the attention of this machine can run the layout: without Transformer Engine it splits heads."""
-    from megatron_rfft.mcore import HAVE_TE
+    from megatron_rfft.training.precision import uses_te
 
     try:
         check_heads(config, model)
     except UserError:
-        return HAVE_TE
+        return uses_te(config)
     return True
 
 

@@ -40,6 +40,14 @@ class Workload:
     """Optimizer states are split over the data-parallel ranks."""
     overlap: bool = True
     """Gradients are reduced and parameters gathered while computing."""
+    gradients: str = "fp32"
+    """Format in which gradients are added up: fp32 or bf16."""
+    fp8_activation_input: bool = False
+    """The MLP's activation keeps its input in one byte an entry."""
+    te_cross_entropy: bool = False
+    """The loss keeps no fp32 copy of the logits."""
+    tensor_overlap: bool = False
+    """Tensor-parallel traffic runs under the matrix products, by Transformer Engine's user buffers."""
     adapter_rank: int = 0
     """Rank of the adapters, which alone are trained; 0: all parameters are."""
     adapter_targets: tuple[str, ...] = ("linear_qkv", "linear_proj", "linear_fc1", "linear_fc2")
@@ -63,6 +71,11 @@ class Workload:
     def width(self) -> int:
         """Bytes of a parameter or an activation."""
         return 2 if self.dtype == "bf16" else 4
+
+    @property
+    def gradient_width(self) -> int:
+        """Bytes of a gradient."""
+        return 2 if self.gradients == "bf16" else 4
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -171,6 +184,10 @@ def workload_from_config(
         fp8_first_last_bf16=config.precision.fp8_first_last_bf16,
         distributed_optimizer=config.optimizer.distributed,
         overlap=config.parallel.overlap,
+        gradients=config.optimizer.gradients,
+        fp8_activation_input=config.memory.fp8_activation_input,
+        te_cross_entropy=config.memory.te_cross_entropy,
+        tensor_overlap=config.parallel.tensor_overlap,
         document_tokens=document_tokens,
         document_mean=None if config.data.packed else document_mean,
         adapter_rank=0 if adapter.method == "none" else adapter.rank,

@@ -19,7 +19,10 @@ from megatron_rfft.planning.layout import Layout, Workload
 OVERHEAD = 4 * GIB
 # The share of activations that the allocator loses in gaps (with expandable segments).
 FRAGMENTATION = 0.05
-LOGIT_LOSS_BYTES = 4  # of the fp32 softmax that the vocabulary-parallel cross entropy keeps
+LOGIT_LOSS_BYTES = 4  # of the fp32 softmax that megatron-core's cross entropy keeps; Transformer Engine's keeps none
+USER_BUFFERS = (
+    10  # of a micro-batch's hidden states: one for each product and direction that Transformer Engine overlaps
+)
 BUCKET = (40_000_000, 1_000_000)  # megatron-core's bucket size: at least the first, the second times DP
 
 
@@ -187,7 +190,7 @@ def _state_bytes(model: ModelConfig, work: Workload, layout: Layout, stage: int,
     for chunk in range(layout.virtual_pipeline):
         buffer, frozen = _chunk_buffer(model, work, layout, *_ends(layout, stage, chunk))
         weights += (buffer.elements + frozen) * work.width
-        gradients += buffer.elements * 4
+        gradients += buffer.elements * work.gradient_width
         own = buffer.shard_elements(shard, layout.shards) if work.distributed_optimizer else buffer.elements
         optimizer += own * states
     return weights, gradients, optimizer
@@ -242,7 +245,7 @@ def layer_activations(model: ModelConfig, work: Workload, layout: Layout, recomp
         split = (2 + model.family.qk_norm) * (model.query_size + model.key_size) * width
     if recompute == "none":
         replicated += hidden * _input_bytes(work, "linear_fc1")
-        split += ffn * (2 * width + _input_bytes(work, "linear_fc2"))
+        split += ffn * (2 * (1 if work.fp8_activation_input else width) + _input_bytes(work, "linear_fc2"))
     return round(
         _tokens(work, layout) * (replicated / (layout.tensor if layout.sequence else 1) + split / layout.tensor)
     )
@@ -296,9 +299,12 @@ def rank_memory(model: ModelConfig, work: Workload, layout: Layout, stage: int, 
     gradients_inside = 3 * width if work.fp8 == NONE else 2 * (width + 2)
     workspace = tokens * (gradients_inside * model.ffn_hidden_size / layout.tensor + 2 * width * hidden)
     workspace += layer_activations(model, work, layout) - layer_activations(model, work, layout, layout.recompute)
+    if work.tensor_overlap and layout.tensor > 1:  # in FP8, those of the layers that stay in bf16 as well
+        workspace += USER_BUFFERS * tokens * width * hidden
     logits = 0.0
     if stage == layout.pipeline - 1:
-        logits = tokens * model.padded_vocab_size / layout.tensor * (width + LOGIT_LOSS_BYTES) + 2 * residual
+        kept = width + (0 if work.te_cross_entropy else LOGIT_LOSS_BYTES)
+        logits = tokens * model.padded_vocab_size / layout.tensor * kept + 2 * residual
     moving = activations + logits + workspace
     return RankMemory(
         weights,

@@ -33,7 +33,7 @@ LOSS_BYTES = 20  # per token and vocabulary entry: logits to fp32, softmax, grad
 OPTIMIZER_BYTES = 30  # per own parameter: read gradient, main weight, moments; write the latter three and the weight
 # Tensor-parallel collectives per layer under sequence parallelism, in units of the hidden states: 4 forward, 6 back.
 # 4 of the backward's run beside products (megatron-core with CUDA_DEVICE_MAX_CONNECTIONS=1). Transformer Engine's
-# user-buffer overlap, which NVIDIA's runs have and ours not, is worth one more by the fit.
+# user-buffer overlap, which NVIDIA's runs have and ours on request, is worth one more by the fit.
 TENSOR_EXPOSED, TENSOR_EXPOSED_OVERLAPPED = 6, 5
 # Under context parallelism one of a document's 2 x CP pieces attends to two of them, or two to one, and flash attention
 # computes whole tiles of 128 tokens: on average half a tile more on either side. An assumption, not fitted.
@@ -41,16 +41,6 @@ HALF_TILE = 64
 RECOMPUTED_ATTENTION = 1 / 3.5  # flash attention's forward, relative to forward and backward
 # Forward passes that recomputation adds: of attention with its matrices, of the MLP.
 _AGAIN = {"none": (0, 0), "selective": (0, 1), "full": (1, 1)}
-
-
-@dataclass(frozen=True)
-class Practice:
-    """What a published run had that this project has not."""
-
-    tensor_overlap: bool = False
-    """Tensor-parallel traffic runs under the matrix products (Transformer Engine's user buffers)."""
-    balanced_stages: bool = False
-    """Layers are dealt out so that the stage with the output layer takes no longer than the others."""
 
 
 @dataclass(frozen=True)
@@ -92,15 +82,14 @@ def _matmul_seconds(gpu: Gpu, fp8: bool, rows: float, n: float, k: float, passes
 
 
 def step_time(
-    model: ModelConfig, work: Workload, layout: Layout, gpu: Gpu, practice: Practice | None = None
+    model: ModelConfig, work: Workload, layout: Layout, gpu: Gpu, *, balanced_stages: bool = False
 ) -> StepTime:
-    """The estimated time of one step on ``gpu``s."""
-    practice = practice or Practice()
-    layer = _layer_time(model, work, layout, gpu, practice)
+    """The estimated time of one step on ``gpu``s; ``balanced_stages``: the output layer makes no stage slower."""
+    layer = _layer_time(model, work, layout, gpu)
     head = _head_time(model, work, layout, gpu)
     layers = model.num_layers / layout.pipeline
     # The last stage is the slowest: it has as many layers as the others, and the output layer.
-    share = 1 / layout.pipeline if practice.balanced_stages else 1.0
+    share = 1 / layout.pipeline if balanced_stages else 1.0
     stage = {name: layer[name] * layers + head.get(name, 0.0) * share for name in layer}
     micro_batches = layout.micro_batches(work)
     mean = sum(layer.values()) * layers + sum(head.values()) / layout.pipeline
@@ -120,7 +109,7 @@ def _rank_tokens(work: Workload, layout: Layout) -> float:
     return layout.micro_batch_tokens(work) / layout.context
 
 
-def _layer_time(model: ModelConfig, work: Workload, layout: Layout, gpu: Gpu, practice: Practice) -> dict[str, float]:
+def _layer_time(model: ModelConfig, work: Workload, layout: Layout, gpu: Gpu) -> dict[str, float]:
     """Seconds of one layer and micro-batch, forward and backward."""
     tensor = layout.tensor
     rows = _rank_tokens(work, layout)
@@ -153,7 +142,7 @@ def _layer_time(model: ModelConfig, work: Workload, layout: Layout, gpu: Gpu, pr
     elementwise += ELEMENTWISE_FFN * ffn / tensor * (1 + mlp_again / 3)
     if model.family.qk_norm:
         elementwise += QK_NORM * (model.query_size + model.key_size) / tensor * (1 + attention_again / 3)
-    exposed = TENSOR_EXPOSED_OVERLAPPED if practice.tensor_overlap else TENSOR_EXPOSED
+    exposed = TENSOR_EXPOSED_OVERLAPPED if work.tensor_overlap else TENSOR_EXPOSED
     exposed += 2 * attention_again + 2 * mlp_again
     volume = exposed * rows * hidden * work.width * (tensor - 1) / tensor
     # Keys and values go once around the ring forward and twice (with their gradients) backward, beside the attention.
@@ -212,11 +201,11 @@ def _trained(model: ModelConfig, work: Workload, layout: Layout) -> float:
 
 
 def _data_seconds(model: ModelConfig, work: Workload, layout: Layout, gpu: Gpu, micro_batch: float) -> float:
-    """Exposed time of reducing fp32 gradients and gathering parameters; overlap hides it behind one micro-batch."""
+    """Exposed time of reducing gradients and gathering parameters; overlap hides it behind one micro-batch."""
     shards = layout.shards
     if shards == 1:
         return 0.0
-    volume = _trained(model, work, layout) * (4 + work.width) * (shards - 1) / shards
+    volume = _trained(model, work, layout) * (work.gradient_width + work.width) * (shards - 1) / shards
     seconds = volume / _bandwidth(gpu, layout.tensor, shards)
     return max(0.0, seconds - micro_batch) if work.overlap else seconds
 
@@ -225,7 +214,7 @@ def _optimizer_seconds(model: ModelConfig, work: Workload, layout: Layout, gpu: 
     """Norm and update of the own shard, and zeroing all gradients."""
     trained = _trained(model, work, layout)
     own = trained / layout.shards if work.distributed_optimizer else trained
-    return (own * (OPTIMIZER_BYTES + 4) + trained * 4) / (gpu.hbm * 1e9 * HBM)
+    return (own * (OPTIMIZER_BYTES + 4) + trained * work.gradient_width) / (gpu.hbm * 1e9 * HBM)
 
 
 def tokens_per_second_per_gpu(work: Workload, layout: Layout, time: StepTime) -> float:

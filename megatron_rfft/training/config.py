@@ -118,6 +118,9 @@ class ParallelSection(Section):
     attention heads are split over them too, and must be a multiple of tensor x context."""
     overlap: Resumable[bool] = True
     """Reduce gradients and gather parameters over the data-parallel ranks while computing."""
+    tensor_overlap: Resumable[bool] = False
+    """Run tensor-parallel traffic under the matrix products, by Transformer Engine's user buffers. Needs
+    parallel.sequence and micro-batches of one size. It has not been run yet."""
 
 
 @dataclass(frozen=True)
@@ -129,6 +132,12 @@ class MemorySection(Section):
     its activations for a fifth more compute) or full (whole layers: only each layer's input is kept)."""
     recompute_layers: Resumable[Positive | None] = None
     """How many layers of each model chunk (parallel.virtual_pipeline) do so, the first ones; null: all."""
+    fp8_activation_input: bool = False
+    """Keep what the MLP's activation reads in E4M3 for the backward pass: half of its bytes. It is cast without a
+    scale, so values above 448 become no numbers. Needs Transformer Engine's layers."""
+    te_cross_entropy: bool = False
+    """Transformer Engine's cross entropy, which keeps no fp32 copy of the logits. megatron-core warns that it has known
+    stability issues: compare a run with one without it."""
 
 
 @dataclass(frozen=True)
@@ -200,6 +209,9 @@ class OptimizerSection(Section):
     """Largest global gradient norm."""
     distributed: bool = True
     """Split optimizer states over the data-parallel ranks."""
+    gradients: Literal[*NUMBER_FORMATS] = "fp32"
+    """Format in which gradients are added up over micro-batches and over ranks: fp32, or bf16, which takes half of the
+    memory and of the traffic, and rounds each of these sums."""
 
 
 @dataclass(frozen=True)
@@ -235,16 +247,20 @@ class PrecisionSection(Section):
     """Number formats."""
 
     dtype: Literal[*NUMBER_FORMATS] = "bf16"
-    """Parameters and activations: bf16 or fp32 (gradients and optimizer states are always fp32)."""
+    """Parameters and activations: bf16 or fp32 (optimizer states are always fp32)."""
     fp8: Literal[*FP8_CHOICES] = "none"
     """Recipe by which Transformer Engine runs the four linears of each layer in FP8: none, tensorwise (scales from the
     tensor at hand) or blockwise (1x128 and 128x128 blocks, E4M3; the most careful, the slowest). Delayed scaling is
-    not offered: its state is a pickle, which Transformer Engine itself refuses to load, so no run could be resumed."""
+    not offered: its state is a pickle, which Transformer Engine itself refuses to load, so no run could be resumed.
+    Nor are FP8 parameters (megatron-core's fp8_param): the optimizer would take its fp32 weights from rounded ones."""
     fp8_first_last_bf16: bool = True
     """Keep the first and the last layer in bf16."""
     deterministic: Resumable[bool] = False
     """Compute in a fixed order on GPUs too: the same start gives the same bits, and a resumed run equals a whole one.
     It costs time, most in attention's backward pass. CPUs do so anyway."""
+    local_layers: Resumable[bool] = False
+    """On a GPU, take megatron-core's own layers instead of Transformer Engine's: slower, with more memory, without FP8.
+    Otherwise a GPU without a working Transformer Engine is an error. CPUs always take them."""
 
 
 @dataclass(frozen=True)

@@ -16,9 +16,12 @@ from megatron_rfft.mcore import (
     tensor_parallel,
     unset_num_microbatches_calculator,
 )
+from megatron_rfft.mcore.user_buffers import free_user_buffers, make_user_buffers
 from megatron_rfft.models.config import ModelConfig
+from megatron_rfft.models.fp8 import NONE
 from megatron_rfft.training.config import TrainConfig
 from megatron_rfft.training.determinism import set_determinism
+from megatron_rfft.training.environment import priority_groups
 from megatron_rfft.training.layout_check import check_layout
 
 
@@ -36,8 +39,18 @@ def initialize_parallel(config: TrainConfig, model: ModelConfig) -> None:
         parallel.virtual_pipeline if parallel.virtual_pipeline > 1 else None,
         context_parallel_size=parallel.context,
         create_gloo_process_groups=False,
+        # Other backends (one that only counts) know no priorities.
+        high_priority_stream_groups=priority_groups(config) if torch.distributed.get_backend() == "nccl" else None,
         distributed_timeout_minutes=collective_timeout(config.guard.hang_timeout) // timedelta(minutes=1),
     )
+    if parallel.tensor_overlap:
+        make_user_buffers(
+            config.data.sequence_length * config.batch.micro_batch_size // parallel.context,
+            model.hidden_size,
+            parallel.tensor,
+            fp8=config.precision.fp8 != NONE,
+            also_bf16=config.precision.fp8_first_last_bf16,
+        )
     # Dropout is off; the tracker's seed only has to exist.
     tensor_parallel.model_parallel_cuda_manual_seed(config.run.seed)
     batch = config.batch
@@ -86,6 +99,7 @@ def destroy_parallel(*, keep_process_group: bool = False) -> None:
     The models of the layout are let go: megatron-core caches rotary positions by module, which is hooked to all of it.
     """
     RotaryEmbedding.forward.cache_clear()
+    free_user_buffers()
     set_determinism(False)
     unset_num_microbatches_calculator()
     parallel_state.destroy_model_parallel()

@@ -29,6 +29,16 @@ def check_layout(config: TrainConfig, model: ModelConfig, world_size: int) -> in
                 f"{name} {size} is not a multiple of parallel.tensor {parallel.tensor}; lower parallel.tensor"
             )
     _check_sequence_split(config)
+    _check_overlap(config)
+    if config.optimizer.gradients == "bf16" and config.precision.dtype != "bf16":
+        raise UserError(
+            f"optimizer.gradients bf16 needs precision.dtype bf16, not {config.precision.dtype}; set it to fp32"
+        )
+    if config.memory.fp8_activation_input and config.memory.recompute != "none" and not config.memory.recompute_layers:
+        raise UserError(
+            f"memory.fp8_activation_input keeps what memory.recompute {config.memory.recompute} computes again in each "
+            "layer; set it to false, or memory.recompute_layers to fewer than all"
+        )
     config.adapter.resolve(model)
     data_parallel = world_size // model_parallel
     if not config.data.packed:
@@ -107,6 +117,25 @@ def _check_sequence_split(config: TrainConfig) -> None:
                 f"parallel.context {parallel.context} cuts each document into {pieces} pieces, and {name} {size} is "
                 f"not a multiple of that; set {name} to a multiple of {pieces}"
             )
+
+
+def _check_overlap(config: TrainConfig) -> None:
+    """User buffers hold one number of tokens, split over the tensor-parallel ranks."""
+    if not config.parallel.tensor_overlap:
+        return
+    if not config.parallel.sequence:
+        raise UserError("parallel.tensor_overlap needs parallel.sequence; set that to true, or this to false")
+    if not config.data.packed:
+        raise UserError(
+            "parallel.tensor_overlap needs micro-batches of one size, which steps of documents (data.packed false) do "
+            "not have; set it to false"
+        )
+    validated = config.validation.sequence_length if config.validation.data else None
+    if validated not in (None, config.data.sequence_length):
+        raise UserError(
+            f"parallel.tensor_overlap needs micro-batches of one size, but validation.sequence_length is {validated} "
+            f"and data.sequence_length {config.data.sequence_length}; make them equal, or set it to false"
+        )
 
 
 def _check_split_of_micro_batches(config: TrainConfig, name: str, length: int) -> None:

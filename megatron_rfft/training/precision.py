@@ -5,7 +5,7 @@ from collections import Counter
 import torch
 
 from megatron_rfft.common.errors import UserError
-from megatron_rfft.mcore import HAVE_TE, ON_GPU, is_first_last_bf16_layer, te_extension
+from megatron_rfft.mcore import HAVE_TE, ON_GPU, WHY_NO_TE, is_first_last_bf16_layer, te_extension
 from megatron_rfft.models.fp8 import unavailable
 from megatron_rfft.training.config import TrainConfig
 from megatron_rfft.training.determinism import check_environment
@@ -20,16 +20,37 @@ def check_precision(config: TrainConfig) -> None:
     """
     if config.precision.deterministic:
         check_environment()
+    if ON_GPU and not HAVE_TE and not config.precision.local_layers:
+        reason = WHY_NO_TE or "megatron-core has no use for it"
+        raise UserError(
+            f"Transformer Engine does not work here ({reason}); rfft doctor --for train-gpu says more; or set "
+            "precision.local_layers to true: slower, with more memory, without FP8"
+        )
+    if not uses_te(config):
+        _refuse_what_needs_te(config)
     recipe = config.precision.fp8
     if recipe == "none":
         return
     if config.precision.dtype != "bf16":
         raise UserError(f"precision.fp8 {recipe} needs precision.dtype bf16, not {config.precision.dtype}")
-    if reason := _why_no_fp8(recipe):
+    if reason := _why_no_fp8(recipe, config.precision.local_layers):
         raise UserError(f"precision.fp8 {recipe} can't run here: {reason}; set precision.fp8 to none")
 
 
-def _why_no_fp8(recipe: str) -> str:
+def _refuse_what_needs_te(config: TrainConfig) -> None:
+    """Raise UserError for a key that the local layers would silently not heed."""
+    reason = "precision.local_layers is true" if HAVE_TE else WHY_NO_TE or "it does not work here"
+    keys = {
+        "parallel.tensor_overlap": config.parallel.tensor_overlap,
+        "memory.fp8_activation_input": config.memory.fp8_activation_input,
+        "memory.te_cross_entropy": config.memory.te_cross_entropy,
+    }
+    for key, asked in keys.items():
+        if asked:
+            raise UserError(f"{key} is true, but needs Transformer Engine's layers: {reason}; set it to false")
+
+
+def _why_no_fp8(recipe: str, local_layers: bool) -> str:
     """The reason why Transformer Engine can't run ``recipe`` on this machine; empty if it can."""
     if not ON_GPU:
         return "this machine has no GPU"
@@ -38,8 +59,15 @@ def _why_no_fp8(recipe: str) -> str:
         return f"{torch.cuda.get_device_name()} has no FP8 tensor cores (compute capability {capability})"
     if not HAVE_TE:
         return "Transformer Engine is not installed (pip install 'megatron-rfft[gpu]')"
+    if local_layers:
+        return "precision.local_layers takes layers without it"
     reason = unavailable()[recipe]
     return reason and f"Transformer Engine says: {reason}"
+
+
+def uses_te(config: TrainConfig) -> bool:
+    """Whether a run of ``config`` has Transformer Engine's layers on this machine."""
+    return HAVE_TE and not config.precision.local_layers
 
 
 def _is_te_linear(module: torch.nn.Module) -> bool:

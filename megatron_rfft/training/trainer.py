@@ -2,8 +2,10 @@
 
 import math
 import time
+from collections import Counter
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
+from contextlib import nullcontext
+from dataclasses import dataclass, field, replace
 from enum import IntEnum
 from functools import partial
 from typing import Any, ClassVar
@@ -30,10 +32,12 @@ from megatron_rfft.models.build import build_model, transformer_config
 from megatron_rfft.models.config import ModelConfig
 from megatron_rfft.models.initialize import initialize_weights
 from megatron_rfft.training.config import TrainConfig
+from megatron_rfft.training.goodput import OTHER
 from megatron_rfft.training.layout import on_device
 from megatron_rfft.training.layout_check import micro_batch_multiple
 from megatron_rfft.training.loss_table import LossTable, sum_over_data
 from megatron_rfft.training.optimizer import build_optimizer, build_scheduler, update_weights
+from megatron_rfft.training.waiting import watch_waiting
 
 DTYPES = {name: getattr(torch, long) for name, long in NUMBER_FORMATS.items()}
 
@@ -60,6 +64,8 @@ class StepMetrics:
     """Part of it in which this rank read its micro-batches."""
     skipped: bool
     """Whether a callback did not accept the step: weights and optimizer are as before."""
+    own_seconds: float | None = None
+    """Part of ``seconds`` in which this rank did not wait for others; None unless ``Trainer.time_waits`` asked."""
 
 
 class Order(IntEnum):
@@ -84,6 +90,8 @@ class Callback:
     """Called around the loop on every rank; override what you need."""
 
     order: ClassVar[Order] = Order.SHOWING
+    activity: ClassVar[str] = OTHER
+    """What the time of ``on_step`` counts as, one of ``goodput.IN_STEPS``."""
     state_key: ClassVar[str | None] = None
     """Under which a checkpoint keeps ``state()``; None: there is none. It stays, or older checkpoints are not read."""
 
@@ -125,6 +133,10 @@ class Trainer:
     """Set by a callback with ``stopping``: the processes are going to be ended soon."""
     save_requested: bool = False
     """Set by a callback, on every rank alike: save after this step."""
+    time_waits: bool = False
+    """Set by a callback, on every rank alike: find out how long each waits for others in the next step."""
+    callback_seconds: Counter[str] = field(default_factory=Counter)
+    """What callbacks spent after steps, by their ``activity``, until somebody takes it out."""
     loss_table: LossTable | None = None
     """Where losses by task and length are added up, if a callback wants them."""
     base: dict | None = None
@@ -150,6 +162,10 @@ class Trainer:
             fp8=precision.fp8,
             fp8_first_last_bf16=precision.fp8_first_last_bf16,
             deterministic=precision.deterministic,
+            local_layers=precision.local_layers,
+            tensor_overlap=parallel.tensor_overlap,
+            fp8_activation_input=self.config.memory.fp8_activation_input,
+            te_cross_entropy=self.config.memory.te_cross_entropy,
         )
         self.stages = build_model(self.model_config, self.transformer_config)
         """This rank's chunks of the model: one, or ``parallel.virtual_pipeline`` of them."""
@@ -174,7 +190,7 @@ class Trainer:
         wrapped = Float16Module(self.transformer_config, stage) if self.config.precision.dtype == "bf16" else stage
         overlap, distributed = self.config.parallel.overlap, self.config.optimizer.distributed
         settings = DistributedDataParallelConfig(
-            grad_reduce_in_fp32=True,
+            grad_reduce_in_fp32=self.config.optimizer.gradients == "fp32",
             use_distributed_optimizer=distributed,
             overlap_grad_reduce=overlap,
             overlap_param_gather=overlap and distributed,
@@ -203,12 +219,24 @@ class Trainer:
         while self.step < self.config.run.steps and not self.stopping:
             metrics = self.train_step()
             for callback in self.callbacks:
+                began = time.perf_counter()
                 callback.on_step(self, metrics)
+                self.callback_seconds[callback.activity] += time.perf_counter() - began
         for callback in self.callbacks:
             callback.on_end(self)
 
     def train_step(self) -> StepMetrics:
         """One optimizer step over the next global batch."""
+        with watch_waiting() if self.time_waits else nullcontext() as waiting:
+            metrics = self._train_step()
+            if waiting is None:
+                return metrics
+            began = time.perf_counter()
+            torch.cuda.synchronize()  # the weights' update, whose time is this step's
+            seconds = metrics.seconds + time.perf_counter() - began
+        return replace(metrics, seconds=seconds, own_seconds=seconds - waiting.seconds())
+
+    def _train_step(self) -> StepMetrics:
         started = time.perf_counter()
         batches = list(self._micro_batches())
         data_seconds = time.perf_counter() - started
@@ -277,8 +305,9 @@ class Trainer:
         batch = self.config.batch
         ranks, rank = parallel_state.get_data_parallel_world_size(), parallel_state.get_data_parallel_rank()
         if self.config.data.packed:
-            samples = (self.consumed_samples, batch.global_batch_size, batch.micro_batch_size)
-            for sequences in micro_batches(*samples, rank, ranks):
+            step = range(self.consumed_samples, self.consumed_samples + batch.global_batch_size)
+            costs = self.dataset.attention_costs(step)
+            for sequences in micro_batches(self.consumed_samples, costs, batch.micro_batch_size, rank, ranks):
                 yield self.dataset.batch(sequences)
             return
         documents = np.arange(self.consumed_samples, self.consumed_samples + batch.global_batch_size)

@@ -65,6 +65,27 @@ def test_a_chain_on_one_screen(queue, tmp_path):
     assert as_values(views)["stages"][1]["training"][0]["seconds_left"] == 3600
 
 
+def test_where_the_time_goes_and_a_slow_rank_are_shown(queue, tmp_path):
+    train(tmp_path / "pretrain", 200)
+    seconds = {
+        "train": 60.0,
+        "data": 0.0,
+        "checkpoint": 0.0,
+        "validation": 20.0,
+        "other": 0.0,
+        "restart": 20.0,
+        "again": 0,
+    }
+    row = {"step": 200, "loss": 0.25, "tokens_per_second": 120_000.0, "seconds_per_step": 6.0, "goodput": 0.6}
+    row |= {"time": 0.0, "wall": {"seconds": seconds, "restarts": 1, "steps_again": 0}}
+    (tmp_path / "pretrain" / "metrics.jsonl").write_text(json.dumps(row) + "\n")
+    slow = {"step": 190, "rank": 13, "host": "node2", "seconds": 7.0, "median": 6.0, "ratio": 1.167}
+    (tmp_path / "pretrain" / "ranks.jsonl").write_text(json.dumps(slow) + "\n")
+    submitted(tmp_path, pretrain=11)
+    shown = format_views(look(tmp_path)).splitlines()[-1]
+    assert "1:20 h left, goodput 60.0% (validation 20.0%, restart 20.0%), rank 13 (node2) computes 1.17 x" in shown
+
+
 def test_what_failed_is_told_apart_from_what_was_not_started_for_it(queue, tmp_path):
     run = tmp_path / "my runs"
     submitted(run, adapt=13, convert=14, report=15)

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from megatron_rfft.common.errors import UserError
 from megatron_rfft.data.blend import DataSource
 from megatron_rfft.data.dataset import PackedDataset
-from megatron_rfft.data.sampling import deal_documents, micro_batches
+from megatron_rfft.data.sampling import deal_documents, deal_sequences, micro_batches
 
 SEQUENCE = 384
 
@@ -138,8 +138,9 @@ def stream(dataset, consumed, until, global_batch_size, micro_batch_size, ranks)
     """Sequence numbers that all ranks read from ``consumed`` samples on, and their tokens by number."""
     seen, tokens = [], {}
     for start in range(consumed, until, global_batch_size):
+        costs = dataset.attention_costs(range(start, start + global_batch_size))
         for rank in range(ranks):
-            for sequences in micro_batches(start, global_batch_size, micro_batch_size, rank, ranks):
+            for sequences in micro_batches(start, costs, micro_batch_size, rank, ranks):
                 batch = dataset.batch(sequences)
                 rows = batch.tokens.reshape(micro_batch_size, -1)
                 seen += sequences
@@ -203,7 +204,38 @@ def test_what_cannot_be_dealt_out_is_refused():
 
 def test_a_batch_that_does_not_divide_is_refused():
     with pytest.raises(ValueError, match="24 sequences do not divide into 5 x 2"):
-        list(micro_batches(0, 24, 2, 0, 5))
+        list(micro_batches(0, np.zeros(24, np.int64), 2, 0, 5))
+
+
+@settings(deadline=None)
+@given(costs=st.lists(st.integers(0, 2**40), min_size=1, max_size=12), ranks=st.integers(1, 5), each=st.integers(1, 4))
+def test_sequences_are_dealt_out_once_and_as_many_to_each_rank(costs, ranks, each):
+    costs = np.array((costs * ranks * each)[: ranks * each], np.int64)
+    dealt = deal_sequences(costs, ranks)
+    assert sorted(np.concatenate(dealt).tolist()) == list(range(len(costs)))
+    assert {len(part) for part in dealt} == {each}
+    assert all((np.diff(part) > 0).all() for part in dealt)
+    assert deal_sequences(costs, 1)[0].tolist() == list(range(len(costs))), "one process: in the data's order"
+
+
+def test_the_slowest_rank_of_a_step_has_less_above_the_mean(small_data):
+    """Against giving each rank as many neighbours: the attention of 50 steps of 32 packed sequences on four ranks."""
+    dataset = PackedDataset([DataSource(str(small_data.prefix), 1.0)], SEQUENCE, seed=3)
+    excess = {"neighbours": [], "dealt": []}
+    for step in range(50):
+        costs = dataset.attention_costs(range(32 * step, 32 * step + 32))
+        ways = {"neighbours": np.split(np.arange(32), 4), "dealt": deal_sequences(costs, 4)}
+        for name, parts in ways.items():
+            excess[name].append(max(costs[part].sum() for part in parts) / (costs.sum() / 4) - 1)
+    neighbours, dealt = (float(np.mean(excess[name])) for name in ("neighbours", "dealt"))
+    assert dealt < neighbours / 5
+    assert dealt < 0.01
+
+
+def test_the_cost_of_a_sequence_is_that_of_its_documents(small_data):
+    dataset = PackedDataset([DataSource(str(small_data.prefix), 1.0)], SEQUENCE, seed=3)
+    expected = [int((dataset.document_lengths([number]).astype(np.int64) ** 2).sum()) for number in range(5)]
+    assert dataset.attention_costs(range(5)).tolist() == expected
 
 
 def test_a_cache_changes_nothing_and_is_used(small_data, tmp_path, monkeypatch):

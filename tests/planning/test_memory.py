@@ -65,6 +65,10 @@ RUNS = {
     "padding": (_run(TINY, length=64, batch=24, parallel=_parallel(2, 2)), 12),
     "padding, context": (_context(_run(TINY, length=64, batch=24, parallel=_parallel(2, 1, context=2))), 12),
     UNSPLIT: (_context(_run(TINY, length=96, batch=24, parallel=_parallel(2, 1, context=3))), 12),
+    "padding, bf16 gradients": (
+        _run(TINY, length=64, batch=24, parallel=_parallel(2, 1), optimizer={"gradients": "bf16"}),
+        6,
+    ),
     "padding, fp32": (_run(TINY, length=64, batch=24, precision={"dtype": "fp32"}), 3),
     "PiSSA": (
         _run(
@@ -268,3 +272,17 @@ def test_the_plan_agrees_with_what_was_measured_on_one_h100():
     cut = dataclasses.replace(QWEN25_32B, num_layers=speed["layers"], vocab_size=speed["vocab_size"])
     slice_planned = rank_memory(cut, dataclasses.replace(work, global_batch_size=8), Layout(), 0)
     assert (slice_planned.total - slice_planned.overhead) / GIB == pytest.approx(speed["peak_memory_gib"], rel=0.05)
+
+
+def test_one_byte_inputs_fused_losses_and_user_buffers_are_counted():
+    """On the last stage of 32B: half of what the gate reads, the softmax in fp32, ten buffers of hidden states."""
+    model, work, layout = _plan(*RUNS["32B TP8 PP4 VPP2"])
+    plain = layer_activations(model, work, layout)
+    kept = layer_activations(model, dataclasses.replace(work, fp8_activation_input=True), layout)
+    assert plain - kept == 4096 * 2 * model.ffn_hidden_size / 8
+    last = layout.pipeline - 1
+    whole = rank_memory(model, work, layout, last)
+    fused = rank_memory(model, dataclasses.replace(work, te_cross_entropy=True), layout, last)
+    assert whole.logits - fused.logits == 4096 * model.padded_vocab_size / 8 * 4
+    buffers = rank_memory(model, dataclasses.replace(work, tensor_overlap=True), layout, last)
+    assert buffers.workspace - whole.workspace == 10 * 4096 * model.hidden_size * 2

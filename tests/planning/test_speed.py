@@ -50,6 +50,9 @@ def test_what_costs_time_costs_time():
     assert _seconds(gpu=GPUS["h800-80g"]) > _seconds() > _seconds(gpu=GPUS["h200-141g"])
     assert _seconds(gpu=GPUS["a100-80g"]) > 2 * _seconds()
     assert _seconds(work=dataclasses.replace(WORK, overlap=False)) > _seconds()
+    assert _seconds(work=dataclasses.replace(WORK, tensor_overlap=True)) < _seconds()
+    exposed = dataclasses.replace(WORK, overlap=False)
+    assert _seconds(work=dataclasses.replace(exposed, gradients="bf16")) < _seconds(work=exposed)
 
 
 def test_fp8_gains_less_than_its_peak_and_least_on_narrow_shapes():

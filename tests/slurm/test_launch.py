@@ -2,7 +2,7 @@
 
 import json
 
-from tests.conftest import run_python
+from tests.conftest import ROOT, run_python
 
 WORKER = """\
 import os, sys, time
@@ -31,3 +31,12 @@ def test_the_exit_code_is_that_of_the_first_failure(tmp_path):
     found = json.loads(next(tmp_path.glob("failure-*")).read_text())
     assert (found["rank"], found["exit_code"]) == (1, 76)
     assert not list(tmp_path.glob("finished-*"))
+
+
+def test_the_bindings_that_the_template_names_are_torchruns():
+    from torch.distributed.run import get_args_parser
+
+    template = (ROOT / "slurm/train.sbatch").read_text()
+    for mode in ("node", "socket", "exclusive", "core-complex"):
+        assert mode in template
+        assert get_args_parser().parse_args([f"--numa-binding={mode}", "script"]).numa_binding == mode

@@ -13,7 +13,6 @@ from transformers import AutoModelForCausalLM, PreTrainedModel
 from megatron_rfft.common.errors import UserError
 from megatron_rfft.conversion.to_hf import to_hf
 from megatron_rfft.conversion.to_peft import to_peft
-from megatron_rfft.data.sampling import micro_batches
 from megatron_rfft.training.config_reader import load_config
 from tests.conftest import run_python
 from tests.training.adapter_runs import KILL
@@ -30,9 +29,9 @@ def loss_of_step(model, config_file, step: int) -> float:
     dataset = config.data.open(config.run.seed)
     total = targets = 0.0
     batch = config.batch
-    samples = ((step - 1) * batch.global_batch_size, batch.global_batch_size, batch.micro_batch_size)
-    for sequences in micro_batches(*samples, 0, 1):
-        packed = dataset.batch(sequences)
+    first = (step - 1) * batch.global_batch_size
+    for start in range(first, first + batch.global_batch_size, batch.micro_batch_size):
+        packed = dataset.batch(range(start, start + batch.micro_batch_size))
         bounds = [int(bound) for bound in packed.cu_seqlens]
         for start, end in itertools.pairwise(bounds):
             tokens, labels = (torch.from_numpy(x[start:end]).long() for x in (packed.tokens, packed.labels))

@@ -191,3 +191,18 @@ def test_spikes_are_judged_by_the_updates_before_also_after_a_resume(folders):
             norms.append(norm)
     assert skipped == expected
     assert 4 in expected  # judged by steps 1 and 2 alone, from before the resume
+
+
+def test_the_wall_time_of_a_resumed_run_is_accounted_for(folders):
+    """Killed at step 6, resumed from step 4: what two steps took, and the time to the next start, are told apart."""
+    lines = rows(folders / "resumed", "metrics")
+    first, last = lines[0], lines[-1]
+    assert (last["wall"]["restarts"], last["wall"]["steps_again"]) == (1, 2)
+    seconds = last["wall"]["seconds"]
+    assert min(seconds[name] for name in ("train", "checkpoint", "validation", "restart", "again")) > 0
+    began = first["time"] - sum(first["wall"]["seconds"].values())
+    assert sum(seconds.values()) == pytest.approx(last["time"] - began, abs=0.1)
+    assert last["goodput"] == pytest.approx(seconds["train"] / sum(seconds.values()), abs=1e-3)
+    parts = sum(first[f"{name}_seconds"] for name in ("train", "data", "checkpoint", "validation", "other"))
+    assert parts == pytest.approx(first["wall_seconds_per_step"] * first["steps"], abs=0.01)
+    assert lines[1]["wall"]["restarts"] == 0, "before the kill"

@@ -49,6 +49,31 @@ def test_sound_layouts_leave_the_rest_to_data_parallelism(model, world_size, tex
 @pytest.mark.parametrize(
     ("model", "world_size", "text", "expected"),
     [
+        (QWEN25_7B, 8, "{parallel: {tensor: 4, tensor_overlap: true}}", "tensor_overlap needs parallel.sequence; set"),
+        (
+            QWEN25_7B,
+            8,
+            "{parallel: {tensor: 4, sequence: true, tensor_overlap: true}, data: {packed: false}}",
+            "parallel.tensor_overlap needs micro-batches of one size, which steps of documents",
+        ),
+        (
+            QWEN25_7B,
+            8,
+            "{parallel: {tensor: 4, sequence: true, tensor_overlap: true}, validation: {data: a, sequence_length: 64}}",
+            "of one size, but validation.sequence_length is 64 and data.sequence_length 512; make them equal",
+        ),
+        (
+            QWEN25_7B,
+            8,
+            "{optimizer: {gradients: bf16}, precision: {dtype: fp32}}",
+            "optimizer.gradients bf16 needs precision.dtype bf16, not fp32; set it to fp32",
+        ),
+        (
+            QWEN25_7B,
+            8,
+            "{memory: {recompute: selective, fp8_activation_input: true}}",
+            "memory.fp8_activation_input keeps what memory.recompute selective computes again in each layer",
+        ),
         (QWEN25_7B, 8, "{parallel: {tensor: 8}}", "num_attention_heads 28 is not a multiple of parallel.tensor 8"),
         (QWEN25_7B, 14, "{parallel: {tensor: 7}}", "num_query_groups 4 is not a multiple of parallel.tensor 7"),
         (QWEN25_7B, 6, "{parallel: {tensor: 4}}", "6 processes are not a multiple of parallel.tensor 4"),

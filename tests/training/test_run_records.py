@@ -51,7 +51,12 @@ def test_a_run_that_no_longer_gets_better_ends_as_finished(small_data, tmp_path,
     assert "early stop: 2 validations without a better loss" in done.stderr
     status = [line for line in done.stderr.splitlines() if line.startswith("step ")]
     assert [line.split(",")[0] for line in status] == ["step 2/40", "step 4/40", "step 6/40"]
-    assert all(word in status[0] for word in ("loss ", "lr ", "tok/s/process", "TFLOP/s", "MFU", "data wait", " left"))
+    assert all(
+        word in status[0]
+        for word in ("loss ", "lr ", "tok/s/process", "TFLOP/s", "MFU", "data wait", "s/step", "goodput", " left")
+    )
+    said = "layers: megatron-core's own (local); attention: torch's scaled_dot_product_attention; asked for and off: "
+    assert done.stderr.count(f"{said}parallel.overlap (one data-parallel rank), optimizer.distributed (one") == 1
     run = tmp_path / "run"
     assert sorted(path.name for path in (run / "checkpoints").glob("step-*")) == ["step-00000002", "step-00000006"]
     assert json.loads((run / "profile" / "trace-1-2.json").read_text())["traceEvents"]

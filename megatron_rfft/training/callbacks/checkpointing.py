@@ -15,6 +15,7 @@ from megatron_rfft.training.checkpoint_save import CheckpointSave
 from megatron_rfft.training.collective import on_first_rank
 from megatron_rfft.training.config import CheckpointSection
 from megatron_rfft.training.early_stop import best_step
+from megatron_rfft.training.goodput import CHECKPOINT
 from megatron_rfft.training.trainer import Callback, Order, StepMetrics, Trainer
 
 
@@ -31,6 +32,7 @@ class Checkpointing(Callback):
     """
 
     order = Order.SAVING
+    activity = CHECKPOINT
 
     def __init__(self, folder: Path, settings: CheckpointSection, tokens_check: TokensCheck | None = None):
         self.folder, self.settings = folder, settings

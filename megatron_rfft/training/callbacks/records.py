@@ -11,7 +11,7 @@ import torch
 
 from megatron_rfft.training.trainer import Callback, Order, Trainer
 
-FILES = ("metrics", "losses", "validation", "skipped")
+FILES = ("metrics", "losses", "validation", "skipped", "ranks")
 
 
 class Records(Callback):
@@ -27,6 +27,10 @@ class Records(Callback):
         self._files: dict[str, IO[str]] = {}
         self._board = self._wandb = None
         self.is_writer = False
+        self.last_line: dict[str, Any] = {}
+        """The last line of ``metrics.jsonl`` that the start before wrote, on rank 0; {} if there is none."""
+        self.kept_line: dict[str, Any] = {}
+        """The last one of those up to the checkpoint."""
 
     def on_start(self, trainer: Trainer) -> None:
         self.is_writer = torch.distributed.get_rank() == 0
@@ -35,7 +39,10 @@ class Records(Callback):
         self.folder.mkdir(parents=True, exist_ok=True)
         for name in FILES:
             path = self.folder / f"{name}.jsonl"
-            kept = [line for line in _lines(path) if json.loads(line)["step"] <= trainer.step]
+            lines = _lines(path)
+            kept = [line for line in lines if json.loads(line)["step"] <= trainer.step]
+            if name == "metrics":
+                self.last_line, self.kept_line = (json.loads(some[-1]) if some else {} for some in (lines, kept))
             if path.is_file() or name == "metrics":
                 path.write_text("".join(kept), encoding="utf-8")
         if self.use_tensorboard:

@@ -8,6 +8,7 @@ import numpy as np
 
 from megatron_rfft.data.dataset import PackedBatch, PackedDataset
 from megatron_rfft.mcore import parallel_state
+from megatron_rfft.training import goodput
 from megatron_rfft.training.callbacks.records import Records
 from megatron_rfft.training.config import ValidationSection
 from megatron_rfft.training.early_stop import VALIDATION, EarlyStop
@@ -23,6 +24,7 @@ class Validation(Callback):
     """
 
     order = Order.DECIDING
+    activity = goodput.VALIDATION
     state_key = VALIDATION
 
     def __init__(self, records: Records, settings: ValidationSection, dataset: PackedDataset):

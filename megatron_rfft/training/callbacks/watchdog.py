@@ -15,6 +15,7 @@ from types import FrameType
 import torch
 
 from megatron_rfft.common.cli import EXIT_HUNG
+from megatron_rfft.training import waiting
 from megatron_rfft.training.collective import on_first_rank
 from megatron_rfft.training.trainer import Callback, Order, StepMetrics, Trainer
 
@@ -115,7 +116,8 @@ class Watchdog(Callback):
 
 def position(frame: FrameType | None) -> tuple[str, bool]:
     """The innermost line of this package in a stack, and whether the stack waits for other ranks or the device."""
-    frames = list(_outwards(frame))
+    # What measures a wait is no place of its own.
+    frames = [entry for entry in _outwards(frame) if entry.f_code.co_filename != waiting.__file__]
     if not frames:
         return "unknown", False
     inner = frames[0]
