@@ -1,4 +1,6 @@
-"""``.nemo`` files of NeMo 2.x's MegatronGPTModel: a plain tar of a config, a sharded checkpoint and the tokenizer.
+"""``.nemo`` files of MegatronGPTModel: a plain tar of a config, a sharded checkpoint and the tokenizer.
+
+nemo-toolkit has this class up to 2.5.0; later ones leave it to Megatron-Bridge (``bridge.py``).
 
 Layout, as its save_restore_connector writes and reads it: ``model_config.yaml``; ``model_weights/``, megatron-core's
 sharded checkpoint with ``model.`` before every name and ``common.pt`` beside it; artifacts such as a SentencePiece

@@ -25,7 +25,8 @@ from megatron.core import dist_checkpointing  # noqa: E402
 
 def main() -> None:
     source, tensors, output = sys.argv[1:]
-    torch.cuda.synchronize = lambda: None  # megatron-core's writer waits for copies from a GPU
+    # megatron-core's writer waits for copies from a GPU, and counts what went wrong there.
+    torch.cuda.synchronize, torch.cuda.current_device = lambda: None, lambda: "cpu"
     config, of_megatron_lm = model_load_save.load_model_config(source)
     assert of_megatron_lm is None
     as_read = ConfigContainer._convert_value_to_dict(config)
