@@ -1,4 +1,4 @@
-"""Convert checkpoints to Hugging Face folders, to .nemo files, and back; prove that two hold the same model."""
+"""Convert checkpoints to Hugging Face folders, for Megatron-Bridge or NeMo, and back; prove that two are equal."""
 
 import argparse
 import json
@@ -14,7 +14,9 @@ LOGITS_TOLERANCE = 1e-4  # of the largest logit; fp32 sums in another order diff
 VERBS = {
     "to-hf": "checkpoint -> Hugging Face folder for transformers and vLLM",
     "from-hf": "Hugging Face folder -> checkpoint that training starts from",
-    "to-nemo": "checkpoint -> .nemo file of NeMo 2.x's MegatronGPTModel",
+    "to-bridge": "checkpoint -> folder that Megatron-Bridge trains from (weights alone)",
+    "from-bridge": "Megatron-Bridge's checkpoint (torch_dist) -> checkpoint that training starts from",
+    "to-nemo": "checkpoint -> .nemo file of MegatronGPTModel, which NeMo had up to 2.5.0",
     "from-nemo": ".nemo file -> checkpoint that training starts from",
     "verify": "compare a Hugging Face folder and a checkpoint: every tensor bitwise, and what models make of them",
 }
@@ -23,9 +25,9 @@ VERBS = {
 def make_verbs() -> argparse.ArgumentParser:
     """The parser of all verbs."""
     parser = make_parser(
-        "Convert a training checkpoint to a Hugging Face folder or a .nemo file, or the other way round; "
-        "compare a folder and a checkpoint (verify). Tensors pass one by one; a killed conversion continues when it is "
-        "run again.",
+        "Convert a training checkpoint to a Hugging Face folder, a checkpoint of Megatron-Bridge or a .nemo file, or "
+        "the other way round; compare a folder and a checkpoint (verify). Tensors pass one by one; a killed conversion "
+        "continues when it is run again.",
         "rfft convert to-hf --checkpoint runs/a/checkpoints/step-00000100 --output runs/a/hf",
         "rfft convert",
     )
@@ -34,7 +36,7 @@ def make_verbs() -> argparse.ArgumentParser:
         name: verbs.add_parser(name, help=text, description=text, formatter_class=parser.formatter_class)
         for name, text in VERBS.items()
     }
-    for name in ("to-hf", "to-nemo", "verify"):
+    for name in ("to-hf", "to-bridge", "to-nemo", "verify"):
         by_name[name].add_argument("--checkpoint", type=Path, required=True, help="folder step-XXXXXXXX of a run")
         by_name[name].add_argument(
             "--base", type=Path, help="where the checkpoint that adapters were trained on lies, if it was moved"
@@ -49,6 +51,9 @@ def make_verbs() -> argparse.ArgumentParser:
         by_name[name].add_argument(
             "--model", type=Path, required=True, help="folder with config.json, safetensors and tokenizer"
         )
+    by_name["from-bridge"].add_argument(
+        "--model", type=Path, required=True, help="folder iter_*, or the one around it (then its last iteration)"
+    )
     by_name["from-nemo"].add_argument("--model", type=Path, required=True, help=".nemo file with a sharded checkpoint")
     by_name["verify"].add_argument(
         "--logits",
@@ -60,7 +65,7 @@ def make_verbs() -> argparse.ArgumentParser:
         action="store_true",
         help="let vLLM answer some prompts greedily too: each token must be transformers' choice, but for ties, fp32",
     )
-    for name in ("to-hf", "from-hf", "to-nemo", "from-nemo"):
+    for name in VERBS.keys() - {"verify"}:
         verb = by_name[name]
         verb.add_argument("--output", type=Path, required=True, help="what to write; must not exist")
         verb.add_argument(
@@ -100,6 +105,14 @@ def convert(options: argparse.Namespace) -> Path:
         from megatron_rfft.conversion.from_hf import from_hf
 
         return from_hf(options.model, options.output, how)
+    if options.verb == "from-bridge":
+        from megatron_rfft.conversion.bridge import from_bridge
+
+        return from_bridge(options.model, options.output, how)
+    if options.verb == "to-bridge":
+        from megatron_rfft.conversion.bridge import to_bridge
+
+        return to_bridge(options.checkpoint, options.output, options.base, how)
     if options.verb == "from-nemo":
         from megatron_rfft.conversion.nemo import from_nemo
 

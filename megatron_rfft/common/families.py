@@ -52,7 +52,7 @@ FAMILIES = {
         no_effect=("sliding_window", "max_window_layers"),
     ),
     "llama": Family(
-        "Llama 3, 3.1",
+        "Llama 3, 3.1, 3.2",
         "LlamaForCausalLM",
         head_dim="optional",
         heads_as_groups=True,

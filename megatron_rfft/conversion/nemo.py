@@ -1,4 +1,6 @@
-"""``.nemo`` files of NeMo 2.x's MegatronGPTModel: a plain tar of a config, a sharded checkpoint and the tokenizer.
+"""``.nemo`` files of MegatronGPTModel: a plain tar of a config, a sharded checkpoint and the tokenizer.
+
+nemo-toolkit has this class up to 2.5.0; later ones leave it to Megatron-Bridge (``bridge.py``).
 
 Layout, as its save_restore_connector writes and reads it: ``model_config.yaml``; ``model_weights/``, megatron-core's
 sharded checkpoint with ``model.`` before every name and ``common.pt`` beside it; artifacts such as a SentencePiece
@@ -18,22 +20,21 @@ import torch
 import yaml
 
 from megatron_rfft.common.errors import UserError
-from megatron_rfft.common.families import FAMILIES
 from megatron_rfft.common.files import atomic_write, require_file, write_json
 from megatron_rfft.conversion.checkpoint_weights import check_parameters, checked_weights
 from megatron_rfft.conversion.dtypes import HF_NAMES, target_dtype
 from megatron_rfft.conversion.export_folder import export_source
+from megatron_rfft.conversion.foreign_state import EMBEDDING, architecture_of, check_values, open_state, stored_rows
 from megatron_rfft.conversion.imported import copy_hf_files, write_imported
-from megatron_rfft.conversion.parameter_mapping import export_order, mappings
+from megatron_rfft.conversion.parameter_mapping import export_order
 from megatron_rfft.conversion.storage.state_reader import ShardedStateReader
-from megatron_rfft.conversion.storage.stored import Rows, padded
 from megatron_rfft.conversion.storage.written_files import continued
 from megatron_rfft.conversion.writing import AS_THEY_ARE, Writing
 from megatron_rfft.models.config import VOCAB_MULTIPLE, ModelConfig
 from megatron_rfft.training.checkpoint_files import HF, MODEL_MANIFEST, weights_chain
 
 CONFIG, WEIGHTS, TOKENIZER = "model_config.yaml", "model_weights", "tokenizer"
-_PREFIX, _EMBEDDING = "model.", "embedding.word_embeddings.weight"
+_PREFIX = "model."
 _TARGET = "nemo.collections.nlp.models.language_modeling.megatron_gpt_model.MegatronGPTModel"
 _NAMES = {
     "num_layers": "num_layers",
@@ -68,7 +69,6 @@ _NEUTRAL: dict[str, tuple] = {
     "num_moe_experts": (),
 }
 """What such a config may say besides, and the values with which it is the model that this package knows; or null."""
-SUPPORTED = "; ".join(family.title for family in FAMILIES.values())
 _SCALED = 8.0  # the one stretching of rotary frequencies that NeMo's scale_positional_embedding stands for
 
 
@@ -89,7 +89,7 @@ def to_nemo(checkpoint: Path, output: Path, base: Path | None = None, how: Writi
     with continued(unpacked, job) as work:
         folder = work.files
         rows = lambda name, layer, shape: [(reader.stored(name, layer), 0, shape[0])]  # noqa: E731
-        write_state(work, WEIGHTS, model, kept, rows, export_order(model), how, legacy=True, prefix=_PREFIX)
+        write_state(work, WEIGHTS, model, kept, rows, export_order(model), how, common={}, prefix=_PREFIX)
         (folder / TOKENIZER).mkdir(exist_ok=True)
         copy_hf_files(checkpoint / HF, folder / TOKENIZER)
         (folder / TOKENIZER / MODEL_MANIFEST).unlink(missing_ok=True)
@@ -159,18 +159,12 @@ def from_nemo(archive: Path, output: Path, how: Writing = AS_THEY_ARE) -> Path:
         config = yaml.safe_load(require_file(unpacked / CONFIG, f"{archive} is not a .nemo file").read_bytes())
         if not (unpacked / WEIGHTS / ".metadata").is_file():
             raise UserError(f"{archive} holds no {WEIGHTS}/.metadata; save it as a distributed (torch_dist) checkpoint")
-        reader = _reader(unpacked / WEIGHTS)
+        reader = open_state(unpacked / WEIGHTS)
         model = _model(config, reader, archive)
         check_parameters(reader, model, archive)
         kept = target_dtype({reader.dtype(name) for name in reader.names}, how.dtype, archive)
 
-        def rows(name: str, layer: int | None, shape: tuple[int, ...]) -> list[Rows]:
-            stored = reader.stored(name, layer)
-            may_differ = mappings(model)[name].padded and stored.shape[0] >= model.vocab_size
-            if stored.shape != ((stored.shape[0], *shape[1:]) if may_differ else shape):
-                raise UserError(f"{archive}: {name} is {stored.shape}, its config says {shape}")
-            return padded([(stored, 0, shape[0] if stored.shape == shape else model.vocab_size)], shape[0])
-
+        rows = stored_rows(reader, model, archive)
         write_imported(work, model, kept, rows, lambda hf: _write_hf(unpacked, model, kept, hf), how)
         shutil.rmtree(unpacked)
     return output
@@ -191,45 +185,20 @@ def unpack(archive: Path, folder: Path) -> None:
         raise UserError(f"{archive} is not a whole .nemo file ({error}); copy it again") from error
 
 
-def _reader(weights: Path) -> ShardedStateReader:
-    """The model's parameters, whatever stands before their names."""
-    found = [name for name in ShardedStateReader(weights).names if name.endswith(_EMBEDDING)]
-    if len(found) != 1:
-        raise UserError(f"{weights} holds {len(found)} embeddings, which no supported model does")
-    return ShardedStateReader(weights, found[0].removesuffix(_EMBEDDING))
-
-
 def _model(config: Any, reader: ShardedStateReader, archive: Path) -> ModelConfig:
     """The architecture. Raises UserError if it is none that this package knows."""
-    for key, expected in _FIXED.items():
-        if not isinstance(config, dict) or config.get(key, expected) != expected:
-            raise UserError(f"{archive}: {key} is not {expected!r}; only models of {SUPPORTED} are supported")
-    for key, values in _NEUTRAL.items():
-        if (value := config.get(key)) is not None and value not in values:
-            raise UserError(f"{archive}: {key} is {value!r}; only models of {SUPPORTED} are supported")
+    config = check_values(config, _FIXED, _NEUTRAL, archive)
     try:
         values = {ours: config[theirs] for ours, theirs in _NAMES.items() if theirs in config or ours != "init_std"}
     except KeyError as error:
         raise UserError(f"{archive}: {CONFIG} has no {error.args[0]!r}") from error
     return ModelConfig(
         **values,
-        architecture=_architecture(config, reader, archive),
+        architecture=architecture_of(reader.names, config.get("qk_layernorm"), archive),
         head_dim=config.get("kv_channels") or 0,
         rope_scaling_factor=_SCALED if config.get("scale_positional_embedding") else 1.0,
-        vocab_size=config.get("override_vocab_size") or reader.shape(_EMBEDDING)[0],
+        vocab_size=config.get("override_vocab_size") or reader.shape(EMBEDDING)[0],
     )
-
-
-def _architecture(config: Any, reader: ShardedStateReader, archive: Path) -> str:
-    """The family that has the parameters of the checkpoint. Raises UserError if none has."""
-    attention = "decoder.layers.self_attention."
-    has = (f"{attention}linear_qkv.bias" in reader.names, f"{attention}q_layernorm.weight" in reader.names)
-    if (said := config.get("qk_layernorm")) not in (None, has[1]):
-        raise UserError(f"{archive}: qk_layernorm is {said!r}, and its weights say otherwise; save it again")
-    found = [name for name, family in FAMILIES.items() if (family.qkv_bias, family.qk_norm) == has]
-    if not found:
-        raise UserError(f"{archive} has the parameters of no family; only models of {SUPPORTED} are supported")
-    return found[0]
 
 
 def _write_hf(unpacked: Path, model: ModelConfig, dtype: torch.dtype, target: Path) -> None:

@@ -15,8 +15,10 @@ from megatron_rfft.conversion.to_hf import to_hf
 from tests.conftest import ROOT, run_python, torchrun
 
 
-def make_hf_model(folder, *, tied: bool, vocab_size: int = 301, family=Qwen2Config, **more) -> None:
-    """A random model, biases too, every tensor distinct; Llama as 3.1, with scaled rotary positions."""
+def make_hf_model(
+    folder, *, tied: bool, vocab_size: int = 301, family=Qwen2Config, rope_factor: float = 8.0, **more
+) -> None:
+    """A random model, biases too, every tensor distinct; Llama with scaled rotary positions (3.1 by 8, 3.2 by 32)."""
     torch.manual_seed(0)
     config = family(
         vocab_size=vocab_size,
@@ -35,7 +37,7 @@ def make_hf_model(folder, *, tied: bool, vocab_size: int = 301, family=Qwen2Conf
         config.rope_parameters = {
             "rope_type": "llama3",
             "rope_theta": 5e5,
-            "factor": 8.0,
+            "factor": rope_factor,
             "low_freq_factor": 1.0,
             "high_freq_factor": 4.0,
             "original_max_position_embeddings": 8192,
@@ -52,6 +54,7 @@ MODELS = {
     "Qwen3, tied": {"tied": True, "family": Qwen3Config, "head_dim": 16},
     "Qwen3, wide heads": {"tied": False, "family": Qwen3Config, "head_dim": 32},
     "Llama 3.1, wide heads": {"tied": False, "family": LlamaConfig, "head_dim": 24},
+    "Llama 3.2": {"tied": True, "family": LlamaConfig, "rope_factor": 32.0},
 }
 
 

@@ -17,6 +17,7 @@ FAMILIES = [
     {"architecture": "llama"},
     LLAMA31,
     {**LLAMA31, "head_dim": 24},
+    {**LLAMA31, "rope_scaling_factor": 32.0},
     {"architecture": "qwen3", "head_dim": 32},
 ]
 

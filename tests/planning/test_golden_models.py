@@ -22,7 +22,7 @@ from megatron_rfft.planning.speed import flops_per_token, step_time
 from tests.conftest import ROOT
 
 GOLDEN = ROOT / "tests/planning/golden/models.json"
-MODELS = ("qwen2.5-0.5b", "qwen2.5-7b", "qwen2.5-32b", "llama-3.1-8b", "qwen3-4b")
+MODELS = ("qwen2.5-0.5b", "qwen2.5-7b", "qwen2.5-32b", "llama-3.1-8b", "llama-3.2-1b", "qwen3-4b")
 WORK = {
     "bf16": Workload(sequence_length=4096, global_batch_size=64, steps=10),
     "packed": Workload(sequence_length=8192, global_batch_size=64, steps=10, document_tokens=1234.5, overlap=False),

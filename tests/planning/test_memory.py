@@ -79,6 +79,7 @@ RUNS = {
         ),
         8,
     ),
+    "Llama 3.2 3B": (_run("llama-3.2-3b", batch=24, parallel=_parallel(2, 2)), 12),
     "Qwen3 4B": (_run("qwen3-4b", batch=24, parallel=_parallel(2, 2)), 12),
     "Qwen3 32B": (_run("qwen3-32b", parallel=_parallel(8, 4)), 64),
     "Qwen3 4B PiSSA": (

@@ -32,6 +32,7 @@ from megatron_rfft.mcore import dist_checkpointing
 from megatron_rfft.mcore.saving import write_state_index
 from megatron_rfft.models.build import build_model, transformer_config
 from megatron_rfft.models.config import ModelConfig
+from megatron_rfft.models.geometry import LAYERS
 from megatron_rfft.training.checkpoint import content_metadata, model_state
 from megatron_rfft.training.layout import single_rank
 
@@ -147,24 +148,30 @@ def write_state(
     order: Sequence[tuple[str, int | None]],
     how: Writing,
     *,
-    legacy: bool = False,
+    common: dict[str, Any] | None = None,
     prefix: str = "",
+    empty_states: Sequence[str] = (),
 ) -> dict[Path, str]:
     """Write the state of ``model`` at ``place`` in ``work``, its files and threads as ``how`` says.
 
     ``work`` is one of ``continued``. ``order`` lists name and layer of each parameter. Names get ``prefix``;
-    ``legacy`` keeps what is common to all ranks in the file ``common.pt``, where older versions of megatron-core look
-    for it. Returns the checksums of the large files.
+    ``common`` is what the file ``common.pt`` holds, where older versions of megatron-core look for what is common to
+    all ranks. ``empty_states`` are states without content, those of layers for each layer. Returns the checksums of
+    the large files.
     """
     plan = plan_state(model, dtype)
+    for name in empty_states:
+        layers = model.num_layers if name.startswith(LAYERS) else 1
+        states = [sharded.ShardedObject(name, None, (layers,), (layer,)) for layer in range(layers)]
+        plan.objects.update({state.unique_key: _saved([torch.empty(0, dtype=torch.uint8)]) for state in states})
     ranks = {parameter: rank for rank, parameter in enumerate(order)}
     plan.parameters.sort(key=lambda parameter: ranks[parameter.name, parameter.layer])
     files = plan.files(how.max_shard_gb)
     folder = work.files
     (folder / place).mkdir(exist_ok=True)
-    if legacy:
+    if common is not None:
         del plan.objects[_COMMON]
-        torch.save({}, folder / place / "common.pt")
+        torch.save(common, folder / place / "common.pt")
     writers: dict[str, Callable[[HashedFile], Any]] = {
         f"{place}/{name}": partial(write_parameters, parameters=some, rows=rows, dtype=dtype)
         for name, some in files.items()
