@@ -18,6 +18,7 @@ from megatron_rfft.conversion.checkpoint_weights import check_parameters, checke
 from megatron_rfft.conversion.dtypes import HF_NAMES, target_dtype
 from megatron_rfft.conversion.export_folder import export_source
 from megatron_rfft.conversion.foreign_state import (
+    CONFIG_NAMES,
     EMBEDDING,
     architecture_of,
     check_values,
@@ -35,18 +36,7 @@ from megatron_rfft.training.checkpoint_files import HF, MODEL_MANIFEST, weights_
 CONFIG, TOKENIZER = "run_config.yaml", "tokenizer"
 _TRACKER, _TRAIN_STATE = "latest_checkpointed_iteration.txt", "train_state.pt"
 _PROVIDER = "megatron.bridge.models.gpt_provider.GPTModelProvider"
-_NAMES = {
-    "num_layers": "num_layers",
-    "hidden_size": "hidden_size",
-    "ffn_hidden_size": "ffn_hidden_size",
-    "num_attention_heads": "num_attention_heads",
-    "num_query_groups": "num_query_groups",
-    "max_position_embeddings": "seq_length",
-    "rope_theta": "rotary_base",
-    "norm_epsilon": "layernorm_epsilon",
-    "tie_embeddings": "share_embeddings_and_output_weights",
-    "init_std": "init_method_std",
-}
+_NAMES = CONFIG_NAMES | {"max_position_embeddings": "seq_length"}
 _ACTIVATION = {"_target_": "torch.nn.functional.silu", "_call_": False}
 _FIXED = {
     "normalization": "RMSNorm",

@@ -15,6 +15,19 @@ if TYPE_CHECKING:
     from megatron_rfft.conversion.storage.state_writer import ParameterRows
 
 EMBEDDING = "embedding.word_embeddings.weight"
+CONFIG_NAMES = {
+    "num_layers": "num_layers",
+    "hidden_size": "hidden_size",
+    "ffn_hidden_size": "ffn_hidden_size",
+    "num_attention_heads": "num_attention_heads",
+    "num_query_groups": "num_query_groups",
+    "max_position_embeddings": "max_position_embeddings",
+    "rope_theta": "rotary_base",
+    "norm_epsilon": "layernorm_epsilon",
+    "tie_embeddings": "share_embeddings_and_output_weights",
+    "init_std": "init_method_std",
+}
+"""Ours, and what configs close to megatron-core's call it."""
 SUPPORTED = "; ".join(family.title for family in FAMILIES.values())
 
 

@@ -24,7 +24,14 @@ from megatron_rfft.common.files import atomic_write, require_file, write_json
 from megatron_rfft.conversion.checkpoint_weights import check_parameters, checked_weights
 from megatron_rfft.conversion.dtypes import HF_NAMES, target_dtype
 from megatron_rfft.conversion.export_folder import export_source
-from megatron_rfft.conversion.foreign_state import EMBEDDING, architecture_of, check_values, open_state, stored_rows
+from megatron_rfft.conversion.foreign_state import (
+    CONFIG_NAMES,
+    EMBEDDING,
+    architecture_of,
+    check_values,
+    open_state,
+    stored_rows,
+)
 from megatron_rfft.conversion.imported import copy_hf_files, write_imported
 from megatron_rfft.conversion.parameter_mapping import export_order
 from megatron_rfft.conversion.storage.state_reader import ShardedStateReader
@@ -36,18 +43,6 @@ from megatron_rfft.training.checkpoint_files import HF, MODEL_MANIFEST, weights_
 CONFIG, WEIGHTS, TOKENIZER = "model_config.yaml", "model_weights", "tokenizer"
 _PREFIX = "model."
 _TARGET = "nemo.collections.nlp.models.language_modeling.megatron_gpt_model.MegatronGPTModel"
-_NAMES = {
-    "num_layers": "num_layers",
-    "hidden_size": "hidden_size",
-    "ffn_hidden_size": "ffn_hidden_size",
-    "num_attention_heads": "num_attention_heads",
-    "num_query_groups": "num_query_groups",
-    "max_position_embeddings": "max_position_embeddings",
-    "rope_theta": "rotary_base",
-    "norm_epsilon": "layernorm_epsilon",
-    "tie_embeddings": "share_embeddings_and_output_weights",
-    "init_std": "init_method_std",
-}
 _FIXED = {
     "mcore_gpt": True,
     "transformer_engine": True,
@@ -109,7 +104,7 @@ def nemo_config(model: ModelConfig, dtype: torch.dtype) -> dict[str, Any]:
     precision = {torch.bfloat16: "bf16-mixed", torch.float16: "16-mixed", torch.float32: 32}[dtype]
     return {
         "target": _TARGET,
-        **{theirs: getattr(model, ours) for ours, theirs in _NAMES.items()},
+        **{theirs: getattr(model, ours) for ours, theirs in CONFIG_NAMES.items()},
         **_FIXED,
         "kv_channels": model.head_dim,
         "qkv_bias": model.family.qkv_bias,
@@ -189,7 +184,9 @@ def _model(config: Any, reader: ShardedStateReader, archive: Path) -> ModelConfi
     """The architecture. Raises UserError if it is none that this package knows."""
     config = check_values(config, _FIXED, _NEUTRAL, archive)
     try:
-        values = {ours: config[theirs] for ours, theirs in _NAMES.items() if theirs in config or ours != "init_std"}
+        values = {
+            ours: config[theirs] for ours, theirs in CONFIG_NAMES.items() if theirs in config or ours != "init_std"
+        }
     except KeyError as error:
         raise UserError(f"{archive}: {CONFIG} has no {error.args[0]!r}") from error
     return ModelConfig(
