@@ -18,7 +18,7 @@ from megatron_rfft.mcore.saving import CHECKSUMS, Part, StateSaver
 from megatron_rfft.training.checkpoint_files import CHECKPOINT_KIND, HF, MANIFEST, STATE
 from megatron_rfft.training.collective import on_first_rank
 
-_PAUSE = 0.2  # seconds between two looks at a save that is waited for
+_PAUSE = 0.02  # seconds between two looks at a save that is waited for
 
 
 class CheckpointSave:
