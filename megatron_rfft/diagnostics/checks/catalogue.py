@@ -31,6 +31,14 @@ def catalogue() -> dict[str, Check]:
     for shape in reversed(SHAPES):
         for precision in PRECISIONS:
             checks[f"speed-{shape}-{precision}"] = partial(_call, "speed", "check_speed", shape, precision)
+    for kind in ("long", "adapters"):
+        for precision in PRECISIONS:
+            checks[f"{kind}-32b-{precision}"] = partial(_call, "speed", f"check_{kind}", precision)
+    for precision in FP8:
+        checks[f"memory-32b-tp8-{precision}"] = partial(_call, "memory", "check_memory", "tp8", precision)
+    for precision in PRECISIONS:
+        checks[f"losses-{precision}"] = partial(_call, "runs", "check_losses", precision)
+    checks["small-100m-bf16"] = partial(_call, "speed", "check_small", "bf16")
     checks["generation"] = partial(_call, "generation", "check_generation")
     for shape in SHAPES:
         checks[f"products-{shape}"] = partial(_call, "speed", "check_products", shape)
@@ -38,10 +46,6 @@ def catalogue() -> dict[str, Check]:
         checks[f"resume-{precision}"] = partial(_call, "runs", "check_resume", precision)
     for layout in ("tp8", "tp4-pp4", "tp2-pp8"):
         checks[f"memory-32b-{layout}"] = partial(_call, "memory", "check_memory", layout, "bf16")
-    for precision in FP8:
-        checks[f"memory-32b-tp8-{precision}"] = partial(_call, "memory", "check_memory", "tp8", precision)
-    for precision in PRECISIONS:
-        checks[f"losses-{precision}"] = partial(_call, "runs", "check_losses", precision)
     return checks
 
 

@@ -26,6 +26,14 @@ LAYERS = {"7b": 7, "32b": 4}
 """As many layers as one GPU of 80 GB trains in every precision, and a whole fraction of the model."""
 
 SMALL = {"num_layers": 6, "hidden_size": 512, "ffn_hidden_size": 1536, "num_attention_heads": 8, "num_query_groups": 2}
+HUNDRED_MILLION = {
+    "num_layers": 12,
+    "hidden_size": 768,
+    "ffn_hidden_size": 2048,
+    "num_attention_heads": 12,
+    "num_query_groups": 12,
+    "vocab_size": 32_768,
+}
 TINY = {"num_layers": 2, "hidden_size": 32, "ffn_hidden_size": 96, "num_attention_heads": 4, "num_query_groups": 2}
 
 

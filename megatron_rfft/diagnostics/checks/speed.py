@@ -10,7 +10,15 @@ import torch
 
 from megatron_rfft.data.random_sequences import RandomSequences
 from megatron_rfft.diagnostics.checks.numerics import linear_layer, linear_pass
-from megatron_rfft.diagnostics.checks.settings import PRECISIONS, QWEN, Refused, Settings, run_config, trainer_of
+from megatron_rfft.diagnostics.checks.settings import (
+    HUNDRED_MILLION,
+    PRECISIONS,
+    QWEN,
+    Refused,
+    Settings,
+    run_config,
+    trainer_of,
+)
 from megatron_rfft.models.config import ModelConfig
 from megatron_rfft.models.flops import training_flops
 from megatron_rfft.training.throughput import peak_tflops
@@ -18,9 +26,43 @@ from megatron_rfft.training.throughput import peak_tflops
 
 def check_speed(settings: Settings, shape: str, precision: str) -> dict[str, Any]:
     """Training steps of a slice of a Qwen2.5 model on one device, sequences of 4,096 tokens, 8 a step."""
-    model = settings.shape(shape)
-    length, batch, warmup, steps = (64, 2, 1, 2) if settings.tiny else (4096, 8, 2, 4)
-    dataset = RandomSequences(length, model.vocab_size)
+    return _speed(settings, settings.shape(shape), precision)
+
+
+def check_long(settings: Settings, precision: str) -> dict[str, Any]:
+    """The same of the 32B slice in sequences of 25,600 tokens, 8 documents each, with selective recompute."""
+    memory = {"recompute": "selective"}
+    return _speed(settings, settings.shape("32b"), precision, tokens=25_600, documents=8, batch=2, memory=memory)
+
+
+def check_adapters(settings: Settings, precision: str) -> dict[str, Any]:
+    """The same of the 32B slice, frozen under PiSSA's adapters of rank 32.
+
+    Without FLOPs: most weights have no gradients. What adapters compute is held against PEFT on CPUs.
+    """
+    frozen = {"adapter": {"method": "pissa", "rank": 4 if settings.tiny else 32}, "checkpoint": {"load": "never-read"}}
+    result = _speed(settings, settings.shape("32b"), precision, **frozen)
+    return {name: value for name, value in result.items() if name not in ("tflops", "peak_bf16_tflops", "mfu")}
+
+
+def check_small(settings: Settings, precision: str) -> dict[str, Any]:
+    """The same of a whole model of 0.1B: there the GPU waits for its host."""
+    model = settings.shape("32b") if settings.tiny else ModelConfig(**HUNDRED_MILLION)
+    return _speed(settings, model, precision)
+
+
+def _speed(
+    settings: Settings,
+    model: ModelConfig,
+    precision: str,
+    *,
+    tokens: int = 4096,
+    documents: int = 1,
+    batch: int = 8,
+    **sections: dict[str, Any],
+) -> dict[str, Any]:
+    length, batch, warmup, steps = (64 * documents, 2, 1, 2) if settings.tiny else (tokens, batch, 2, 4)
+    dataset = RandomSequences(length, model.vocab_size, length // documents)
     config = run_config(
         settings,
         model,
@@ -32,6 +74,7 @@ def check_speed(settings: Settings, shape: str, precision: str) -> dict[str, Any
         optimizer={"lr": 1e-5},
         # Of a few layers, the first and the last are many: what is measured here is the speed of the layers between.
         precision={} if precision == "bf16" else {"fp8_first_last_bf16": False},
+        **sections,
     )
     torch.cuda.reset_peak_memory_stats()
     with trainer_of(config, dataset, initialize=False) as trainer:
