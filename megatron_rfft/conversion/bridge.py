@@ -17,14 +17,7 @@ from megatron_rfft.common.files import read_json, require_directory, require_fil
 from megatron_rfft.conversion.checkpoint_weights import check_parameters, checked_weights
 from megatron_rfft.conversion.dtypes import HF_NAMES, target_dtype
 from megatron_rfft.conversion.export_folder import export_source
-from megatron_rfft.conversion.foreign_state import (
-    CONFIG_NAMES,
-    EMBEDDING,
-    architecture_of,
-    check_values,
-    open_state,
-    stored_rows,
-)
+from megatron_rfft.conversion.foreign_state import EMBEDDING, NAMES, check_values, family_of, open_state, stored_rows
 from megatron_rfft.conversion.imported import copy_hf_files, write_imported
 from megatron_rfft.conversion.parameter_mapping import export_order, mappings
 from megatron_rfft.conversion.storage.state_reader import ShardedStateReader
@@ -36,7 +29,7 @@ from megatron_rfft.training.checkpoint_files import HF, MODEL_MANIFEST, weights_
 CONFIG, TOKENIZER = "run_config.yaml", "tokenizer"
 _TRACKER, _TRAIN_STATE = "latest_checkpointed_iteration.txt", "train_state.pt"
 _PROVIDER = "megatron.bridge.models.gpt_provider.GPTModelProvider"
-_NAMES = CONFIG_NAMES | {"max_position_embeddings": "seq_length"}
+_NAMES = NAMES | {"max_position_embeddings": "seq_length"}
 _ACTIVATION = {"_target_": "torch.nn.functional.silu", "_call_": False}
 _FIXED = {
     "normalization": "RMSNorm",
@@ -218,7 +211,7 @@ def _model(config: Any, reader: ShardedStateReader, file: Path) -> ModelConfig:
         raise UserError(f"{file}: model has no 'rope_scaling_factor'")
     return ModelConfig(
         **values | {"rope_theta": float(values["rope_theta"])},
-        architecture=architecture_of(reader.names, config.get("qk_layernorm"), file),
+        architecture=family_of(reader.names, config.get("qk_layernorm"), file),
         head_dim=config.get("kv_channels") or 0,
         rope_scaling_factor=float(config["rope_scaling_factor"]) if scaled else 1.0,
         vocab_size=config.get("vocab_size") or reader.shape(EMBEDDING)[0],

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from megatron_rfft.conversion.storage.state_writer import ParameterRows
 
 EMBEDDING = "embedding.word_embeddings.weight"
-CONFIG_NAMES = {
+NAMES = {
     "num_layers": "num_layers",
     "hidden_size": "hidden_size",
     "ffn_hidden_size": "ffn_hidden_size",
@@ -60,7 +60,7 @@ def check_values(
     return config
 
 
-def architecture_of(names: Collection[str], qk_layernorm: Any, source: Path) -> str:
+def family_of(names: Collection[str], qk_layernorm: Any, source: Path) -> str:
     """The family that has the parameters ``names``; ``qk_layernorm`` is what the config says of norms of Q and K.
 
     Raises UserError if no family has them, or the config says otherwise.
