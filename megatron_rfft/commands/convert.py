@@ -66,24 +66,28 @@ def make_verbs() -> argparse.ArgumentParser:
         help="let vLLM answer some prompts greedily too: each token must be transformers' choice, but for ties, fp32",
     )
     for name in VERBS.keys() - {"verify"}:
-        verb = by_name[name]
-        verb.add_argument("--output", type=Path, required=True, help="what to write; must not exist")
-        verb.add_argument(
-            "--dtype", choices=("keep", *NUMBER_FORMATS), default=Writing.dtype, help="number format of the result"
-        )
-        verb.add_argument(
-            "--max-shard-gb",
-            type=float,
-            default=Writing.max_shard_gb,
-            metavar="GB",
-            help="largest file of weights, in 10^9 bytes",
-        )
+        _add_writing(by_name[name])
     for verb in by_name.values():
         verb.add_argument(
             "--workers", type=int, metavar="N", help="threads, each with a few MiB in memory (default: 4 or cores)"
         )
         add_json(verb)
     return parser
+
+
+def _add_writing(verb: argparse.ArgumentParser) -> None:
+    """The options of every verb that writes weights, those of ``Writing`` among them."""
+    verb.add_argument("--output", type=Path, required=True, help="what to write; must not exist")
+    verb.add_argument(
+        "--dtype", choices=("keep", *NUMBER_FORMATS), default=Writing.dtype, help="number format of the result"
+    )
+    verb.add_argument(
+        "--max-shard-gb",
+        type=float,
+        default=Writing.max_shard_gb,
+        metavar="GB",
+        help="largest file of weights, in 10^9 bytes",
+    )
 
 
 def main(arguments: list[str] | None = None) -> int:
