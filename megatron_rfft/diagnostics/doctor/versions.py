@@ -17,7 +17,7 @@ TESTED = {
     "vllm": "==0.32.0",
     "fastokens": ">=0.3.5,<0.4",
     "sentencepiece": ">=0.2.1,<0.3",
-    "transformers": ">=5.8,<6",
+    "transformers": ">=5.8,<5.20",
     "nemo-toolkit": ">=2.7.3,<4",
 }
 """By distribution, as in setup.py."""
