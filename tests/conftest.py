@@ -4,6 +4,7 @@ import os
 import subprocess
 import sys
 from dataclasses import dataclass
+from importlib.util import find_spec
 from pathlib import Path
 
 import pytest
@@ -14,6 +15,17 @@ from megatron_rfft.tokenization.tokenize import tokenize_corpus
 from megatron_rfft.tokenization.tokenizers import load_tokenizer
 
 ROOT = Path(__file__).resolve().parents[1]
+
+
+def pytest_report_header() -> str | None:
+    """Say what is not tested here."""
+    return None if find_spec("vllm") else "vLLM is not installed: its tests are skipped, all others take transformers"
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    for item in items:
+        if item.get_closest_marker("vllm") and not find_spec("vllm"):
+            item.add_marker(pytest.mark.skip(reason="vLLM is not installed"))
 
 
 def run_python(*arguments: object, check: bool = True, timeout: int = 300) -> subprocess.CompletedProcess[str]:

@@ -214,7 +214,7 @@ class Chain:
 
     def _gpus(self) -> list[str]:
         evaluate = self.config.evaluate
-        return [f"--gpus-per-node={evaluate.tensor_parallel * evaluate.replicas}"] if evaluate.engine == "vllm" else []
+        return [f"--gpus-per-node={evaluate.tensor_parallel * evaluate.replicas}"] if evaluate.engine != "hf" else []
 
     def _report(self) -> Task:
         numbers = {asked.name: n for n, questions in enumerate(self.models.questions) for asked in questions}

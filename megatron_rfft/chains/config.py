@@ -37,7 +37,7 @@ STAGES = (
 )
 """Of a chain, in order; one that has nothing to do is left out."""
 Stage = Literal[*STAGES]
-Engine = Literal["vllm", "hf"]
+Engine = Literal["auto", "vllm", "hf"]
 BASE, PRETRAIN = "base", "pretrain"
 """Where an arm may start: the chain's model (or random weights), the RF-pretrained one, or a variant by its name."""
 
@@ -173,7 +173,7 @@ class EvaluateSection(Section):
     tasks: ListOf[str] = field(default_factory=list)
     """What models are asked that are not adapted; none: the tasks that others are adapted to."""
     engine: Engine = "vllm"
-    """What generates the answers."""
+    """What generates the answers; auto: vLLM where it is installed, else transformers."""
     tensor_parallel: Positive = 1
     """GPUs that vLLM splits a model over."""
     replicas: Positive = 1

@@ -54,7 +54,7 @@ class Machine:
                     f"evaluate.tensor_parallel x evaluate.replicas is {gpus}, and {len(self.gpus)} GPUs are there; "
                     "lower them"
                 )
-            return Share(cores, gpus, alone=config.evaluate.engine == "vllm")  # which takes nearly all memory
+            return Share(cores, gpus, alone=config.evaluate.engine != "hf")  # vLLM takes nearly all memory
         return Share(cores)
 
 

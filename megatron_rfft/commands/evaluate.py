@@ -8,17 +8,19 @@ from pathlib import Path
 from typing import get_args
 
 from megatron_rfft.commands.options import (
+    add_engine,
     add_json,
     add_shard,
     add_task_file,
     add_tasks,
+    chosen_engine,
     read_lengths,
     read_shard,
     same_named,
 )
 from megatron_rfft.common.cli import make_parser
 from megatron_rfft.common.errors import UserError
-from megatron_rfft.evaluation.engines import DTYPES, ENGINES, EngineOptions, engine_options
+from megatron_rfft.evaluation.engines import DTYPES, ENGINES, EngineOptions, VllmOptions, engine_options
 from megatron_rfft.evaluation.replicas import answer_in_replicas
 from megatron_rfft.evaluation.run_folder import RESULTS
 from megatron_rfft.evaluation.runner import EvaluationConfig, evaluate
@@ -78,7 +80,7 @@ def _parser() -> ArgumentParser:
         "for openai yes",
     )
     add("--split", choices=SPLITS, default="test", help="which questions to draw")
-    add("--engine", choices=ENGINES, default="vllm", help="what generates the answers")
+    add_engine(parser, ENGINES)
     add("--dtype", choices=DTYPES, default="auto", help="number format; auto: fp32 on a CPU, bf16 on a GPU")
     add("--max-tokens", type=int, help="budget of every answer; left out: 1.5 times the true one, 24,000 for thinking")
     add_shard(parser, "answer part I of N; when all are finished, the same command without --shard joins them")
@@ -112,7 +114,8 @@ def _add_engine_options(parser: ArgumentParser) -> None:
 def _engine(options: Namespace) -> EngineOptions:
     names = {each.name for kind in ENGINES.values() for each in fields(kind)}
     given = {name: getattr(options, name) for name in names if getattr(options, name) is not None}
-    return engine_options(options.engine, given)
+    needs_vllm = not given.keys().isdisjoint(each.name for each in fields(VllmOptions))
+    return engine_options(chosen_engine(options.engine, needs_vllm), given)
 
 
 def _config(options: Namespace) -> EvaluationConfig:

@@ -4,7 +4,7 @@ import json
 from argparse import ArgumentTypeError, BooleanOptionalAction, Namespace
 from pathlib import Path
 
-from megatron_rfft.commands.options import add_json, same_named
+from megatron_rfft.commands.options import add_engine, add_json, chosen_engine, same_named
 from megatron_rfft.common.cli import make_parser
 from megatron_rfft.evaluation.general import ENGINES, GeneralConfig, evaluate_general, format_general, load_general
 from megatron_rfft.evaluation.run_folder import RESULTS
@@ -27,7 +27,7 @@ def parse_arguments(arguments: list[str] | None) -> Namespace:
     add("--tasks", type=_names, required=True, help="tasks or groups of lm-eval, separated by commas")
     add("--output", type=Path, required=True, help="folder of this run and of no other")
     add("--include-path", type=Path, metavar="FOLDER", help="folder with tasks of your own")
-    add("--engine", choices=ENGINES, default="vllm", help="what computes the answers")
+    add_engine(parser, ENGINES)
     add(
         "--chat",
         action=BooleanOptionalAction,
@@ -52,6 +52,7 @@ def _names(text: str) -> tuple[str, ...]:
 def main(arguments: list[str] | None = None) -> None:
     options = parse_arguments(arguments)
     runs = {"before": load_general(options.before)} if options.before else {}
+    options.engine = chosen_engine(options.engine, needs_vllm=options.tensor_parallel > 1)
     config = GeneralConfig(**same_named(options, GeneralConfig))
     results = evaluate_general(config, options.output)
     if options.json:

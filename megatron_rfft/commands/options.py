@@ -1,7 +1,10 @@
 """Options that several commands share, each with one name, one meaning and one text of help."""
 
+import sys
 from argparse import ArgumentParser, Namespace
+from collections.abc import Iterable
 from dataclasses import fields
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -37,6 +40,22 @@ def add_tasks(parser: ArgumentParser) -> None:
 def read_lengths(tasks: str, lengths: str | None) -> dict[str, tuple[int, ...]]:
     """The lengths asked of each task, whether it has them or not. Raises UserError as ``tasks.read_tasks`` does."""
     return {name: asked.plain() for name, asked in read_tasks(tasks, lengths).items()}
+
+
+def add_engine(parser: ArgumentParser, engines: Iterable[str]) -> None:
+    """``--engine``, which ``chosen_engine`` takes."""
+    text = "what generates the answers; auto: vllm where vLLM is installed, else hf (transformers)"
+    parser.add_argument("--engine", choices=("auto", *engines), default="auto", help=text)
+
+
+def chosen_engine(name: str, needs_vllm: bool) -> str:
+    """The engine that ``--engine`` names: for "auto" vLLM if another option needs it or it is there, else "hf"."""
+    if name != "auto":
+        return name
+    if needs_vllm or find_spec("vllm"):
+        return "vllm"
+    print("engine: hf (transformers), since vLLM is not installed here", file=sys.stderr)
+    return "hf"
 
 
 def add_shard(parser: ArgumentParser, text: str) -> None:

@@ -45,6 +45,7 @@ def begun_documents(small_data, folder: Path) -> Path:
 WIDE = {"architecture": "qwen3", "head_dim": 64}
 
 
+@pytest.mark.vllm
 @pytest.mark.parametrize("family", [{}, pytest.param(WIDE, marks=pytest.mark.slow)], ids=["qwen2", "qwen3"])
 def test_vllm_and_transformers_agree_on_an_exported_model(small_data, tmp_path, family):
     """32 real questions, so that some answers stop and some run into the limit; each begins as the training's did."""

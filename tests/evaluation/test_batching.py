@@ -29,6 +29,7 @@ def requests_of(model) -> list:
     return [q.request for q in prepare_questions(examples, load_tokenizer(model), MAX_LENGTH, max_tokens=60)]
 
 
+@pytest.mark.vllm
 def test_vllm_gives_the_same_tokens_in_one_part_and_in_three_with_and_without_the_cache(tiny_model, tmp_path):
     requests = requests_of(tiny_model)
     job = {"model": str(tiny_model), "stop_id": load_tokenizer(tiny_model).stop_id, "max_length": MAX_LENGTH}

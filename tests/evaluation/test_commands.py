@@ -27,6 +27,7 @@ def hf_run(tiny_model, tmp_path_factory) -> Path:
     return folder
 
 
+@pytest.mark.vllm
 def test_vllm_and_transformers_give_the_same_answers(tiny_model, hf_run, tmp_path):
     folder = tmp_path / "vllm"
     done = run_python(EVALUATE, "--model", tiny_model, *QUESTIONS, "--engine", "vllm", "--output", folder, "--json")
@@ -94,7 +95,7 @@ def test_wrong_input_is_one_line_and_code_2(tiny_model, tmp_path, changes, messa
 @pytest.mark.parametrize(
     ("words", "message"),
     [
-        (["--engine", "vllm", "--tensor-parallel", 2], "this is vLLM for CPUs"),
+        pytest.param(["--tensor-parallel", 2], "this is vLLM for CPUs", marks=pytest.mark.vllm),
         (["--engine", "hf", "--tensor-parallel", 2], "--tensor-parallel goes with --engine vllm"),
         (["--engine", "hf", "--replicas", 2, "--shard", "1/2"], "only without --shard"),
     ],

@@ -56,6 +56,7 @@ def test_without_vllm_it_is_refused(model, monkeypatch):
         compare_greedy(model)
 
 
+@pytest.mark.vllm
 @pytest.mark.slow
 def test_vllm_answers_as_transformers(model, tmp_path):
     from_hf(model, tmp_path / "checkpoint")

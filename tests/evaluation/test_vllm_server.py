@@ -16,6 +16,7 @@ from tests.conftest import ROOT, run_python
 QUESTIONS = ("--tasks", "coin_flip", "--lengths", "1-6", "--samples", "20", "--form", "direct", "--max-tokens", "60")
 
 
+@pytest.mark.vllm
 @pytest.mark.slow
 def test_vllm_serve_gives_the_answers_of_vllm_in_process(tiny_model, tmp_path):
     with socket.socket() as probe:

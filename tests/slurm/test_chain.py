@@ -134,6 +134,7 @@ def make_hf_folder(folder: Path) -> None:
     save_tokenizer(folder, "\x0c")
 
 
+@pytest.mark.vllm
 @pytest.mark.slow
 def test_two_chains_at_once_one_of_them_from_an_hf_folder_to_vllm(cluster, small_data, tmp_path):
     scratch = from_scratch(cluster, small_data, tmp_path / "scratch")
