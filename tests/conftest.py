@@ -56,6 +56,14 @@ def torchrun(num_processes: int, *arguments: object, check: bool = True) -> subp
     return run_python(*launcher, *arguments, check=check)
 
 
+def extra_environment(name: str, lock: Path, *modules: str) -> Path:
+    """The interpreter of ``venvs/NAME``, which has the pins of ``lock`` beside this environment's packages."""
+    words = ["bash", ROOT / "tests/extra_environment.sh", ROOT / "venvs" / name, lock, *modules]
+    done = subprocess.run(words, capture_output=True, text=True, timeout=1800)
+    assert done.returncode == 0, done.stderr[-3000:]
+    return Path(done.stdout.strip())
+
+
 @dataclass(frozen=True)
 class SmallData:
     """A corpus of two tasks, its vocabulary and its data set."""

@@ -16,7 +16,7 @@ from megatron_rfft.common.restricted import read_index
 from megatron_rfft.conversion.bridge import from_bridge, to_bridge
 from megatron_rfft.conversion.compare_models import first_difference
 from megatron_rfft.conversion.from_hf import from_hf
-from tests.conftest import run_python
+from tests.conftest import extra_environment, run_python
 from tests.conversion.test_convert import make_hf_model
 
 PEER = Path(__file__).parent / "peer"
@@ -124,9 +124,7 @@ def test_nothing_in_it_is_executed(exported, tmp_path):
 @pytest.mark.slow
 def test_bridge_loads_ours_and_we_load_what_it_saves(exported, tmp_path):
     original, bridge = exported
-    made = subprocess.run(["bash", PEER / "setup.sh"], capture_output=True, text=True, timeout=900)
-    assert made.returncode == 0, made.stderr[-3000:]
-    python = Path(made.stdout.strip()) / "bin/python"
+    python = extra_environment("bridge", PEER / "requirements.lock")
     arguments = (bridge / "iter_0000000", tmp_path / "tensors.safetensors", tmp_path / "saved")
     environment = {name: value for name, value in os.environ.items() if name != "PYTHONPATH"}
     done = subprocess.run(

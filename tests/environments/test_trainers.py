@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.conftest import ROOT
+from tests.conftest import ROOT, extra_environment
 
 pytestmark = pytest.mark.slow
 HERE = Path(__file__).parent
@@ -15,9 +15,8 @@ HERE = Path(__file__).parent
 @pytest.fixture(scope="module")
 def trainers() -> Path:
     """The environment's interpreter."""
-    done = subprocess.run(["bash", HERE / "setup.sh"], capture_output=True, text=True, timeout=1800)
-    assert done.returncode == 0, done.stderr[-3000:]
-    return Path(done.stdout.strip()) / "bin/python"
+    modules = ("reasoning_gym", "trl", "verifiers.v1", "verl")
+    return extra_environment("trainers", HERE / "requirements.lock", *modules)
 
 
 @pytest.mark.parametrize("package", ["reasoning_gym", "trl", "verifiers", "verl"])
