@@ -9,6 +9,7 @@ from dataclasses import dataclass
 
 from megatron_rfft.chains.config import ChainConfig
 from megatron_rfft.common.errors import UserError
+from megatron_rfft.common.processes import usable_cores
 
 TRAINING = ("pretrain", "adapt")
 ASKING = ("evaluate", "general")
@@ -39,7 +40,7 @@ class Machine:
         if local.gpus is not None and local.gpus > len(seen):
             raise UserError(f"local.gpus is {local.gpus}, and {len(seen)} are visible; lower it, or leave it out")
         gpus = seen if local.gpus is None else seen[: local.gpus]
-        return cls(local.cores or len(os.sched_getaffinity(0)), gpus, local.tasks_per_gpu)
+        return cls(local.cores or usable_cores(), gpus, local.tasks_per_gpu)
 
     def share(self, config: ChainConfig, stage: str) -> Share:
         """What a task of ``stage`` takes. Raises UserError if the machine can't give it."""

@@ -18,6 +18,7 @@ import numpy as np
 from megatron_rfft.common.files import HASHES
 
 _BUFFER = 1 << 22
+_O_DIRECT = getattr(os, "O_DIRECT", 0)  # of Linux
 _SECTOR = 1 << 12  # what the length of a write past the page cache has to be a multiple of, with room to spare
 
 
@@ -86,8 +87,8 @@ class HashedFile:
 def _use_page_cache(descriptor: int) -> bool:
     """Write like anyone from now on; whether that is a change."""
     flags = fcntl.fcntl(descriptor, fcntl.F_GETFL)
-    fcntl.fcntl(descriptor, fcntl.F_SETFL, flags & ~os.O_DIRECT)
-    return bool(flags & os.O_DIRECT)
+    fcntl.fcntl(descriptor, fcntl.F_SETFL, flags & ~_O_DIRECT)
+    return bool(flags & _O_DIRECT)
 
 
 @contextmanager
@@ -98,7 +99,7 @@ def hashed_file(path: Path, algorithm: str = "sha256") -> Iterator[HashedFile]:
     """
     how = os.O_WRONLY | os.O_CREAT | os.O_TRUNC
     try:
-        descriptor = os.open(path, how | os.O_DIRECT, 0o666)
+        descriptor = os.open(path, how | _O_DIRECT, 0o666)
     except OSError as error:
         if error.errno != errno.EINVAL:
             raise

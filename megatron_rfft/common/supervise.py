@@ -1,7 +1,8 @@
-"""Run a command none of whose processes outlives the one that started this, however that ends (Linux).
+"""Run a command none of whose processes outlives the one that started this, however that ends.
 
 ``python -m megatron_rfft.common.supervise PARENT COMMAND...``, where PARENT is the number of the process to watch.
 SIGTERM asks all processes of the command to end, and kills what is left after a while. The exit code is the command's.
+Systems other than Linux have no means for that: there the command runs by itself.
 """
 
 import ctypes
@@ -22,6 +23,8 @@ GRACE_SECONDS = 30.0
 def main(arguments: list[str]) -> int:
     """Run the command and wait for it; its exit code, 128 + the signal if one ended it."""
     parent, command = int(arguments[0]), arguments[1:]
+    if sys.platform != "linux":
+        os.execvp(command[0], command)
     library = ctypes.CDLL(None)
     # Orphans come here instead of to process 1: torchrun's workers, for one, have sessions of their own.
     library.prctl(_PR_SET_CHILD_SUBREAPER, 1)

@@ -7,6 +7,7 @@ copying it.
 import errno
 import math
 import os
+import sys
 import threading
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
@@ -61,7 +62,8 @@ class SourceFile:
     @contextmanager
     def _opened(self) -> Iterator[int]:
         with self.path.open("rb", buffering=0) as handle:
-            os.posix_fadvise(handle.fileno(), 0, 0, os.POSIX_FADV_SEQUENTIAL)  # reads further ahead
+            if hasattr(os, "posix_fadvise"):
+                os.posix_fadvise(handle.fileno(), 0, 0, os.POSIX_FADV_SEQUENTIAL)  # reads further ahead
             yield handle.fileno()
 
     def _read(self, descriptor: int, view: memoryview, offset: int) -> None:
@@ -102,7 +104,7 @@ class SourceFile:
             done += count
 
 
-_can_read_once = True
+_can_read_once = sys.platform == "linux"
 
 
 def _read_once(descriptor: int, view: memoryview, offset: int) -> int | None:

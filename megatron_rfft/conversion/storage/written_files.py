@@ -4,7 +4,6 @@ The folder grows in a hidden one beside ``output``, where every finished file ha
 is written.
 """
 
-import os
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import FIRST_EXCEPTION, ThreadPoolExecutor, wait
 from contextlib import contextmanager
@@ -18,6 +17,7 @@ import torch
 from megatron_rfft.common.errors import UserError
 from megatron_rfft.common.files import full_disk_reported, remove_unfinished, sync_directory
 from megatron_rfft.common.hashed_file import HashedFile, hashed_file
+from megatron_rfft.common.processes import usable_cores
 from megatron_rfft.common.restart import Work
 
 Item = TypeVar("Item")
@@ -33,7 +33,7 @@ class WrittenFile:
 
 def default_workers() -> int:
     """Threads that pay: beyond a few, the disk is the limit."""
-    return min(4, len(os.sched_getaffinity(0)))
+    return min(4, usable_cores())
 
 
 def work_on(output: Path) -> Work:
