@@ -18,6 +18,12 @@ setup(
     license="Apache-2.0",
     license_files=["LICENSE"],
     python_requires=">=3.11,<3.14",
+    classifiers=[
+        "License :: OSI Approved :: Apache Software License",
+        "Operating System :: POSIX :: Linux",
+        *(f"Programming Language :: Python :: {version}" for version in ("3", "3.11", "3.12", "3.13")),
+        "Topic :: Scientific/Engineering :: Artificial Intelligence",
+    ],
     packages=find_packages(include=["megatron_rfft", "megatron_rfft.*"]),
     package_data={"megatron_rfft": ["**/*.html", "**/*.yaml"]},
     entry_points={"console_scripts": ["rfft = megatron_rfft.commands.main:run"]},

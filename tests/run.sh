@@ -3,14 +3,15 @@
 #
 # Without --full about 15 minutes on 2 cores; --full adds the slow proofs (tests marked "slow"). Without arguments for
 # pytest, tests that need one core share two; then those that start several processes at a time have them alone.
+# --full then also runs quick tests with the newest releases that setup.py allows, in venvs/newest.
 set -uo pipefail
 root=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
 cd "$root"
 bash tools/setup_cpu.sh || exit
 export OMP_NUM_THREADS=1 HF_HUB_OFFLINE=1 TOKENIZERS_PARALLELISM=false
-select=(-m "not slow")
+quick=(-m "not slow") select=(-m "not slow") full=''
 if [ "${1:-}" = "--full" ]; then
-  select=()
+  select=() full=yes
   shift
 fi
 .venv/bin/ruff check . && .venv/bin/ruff format --check . || exit
@@ -24,4 +25,10 @@ sharing+=(tests/mcore tests/models tests/planning tests/tokenization)
 phase --numprocesses 2 "${computing[@]}"
 phase --numprocesses 2 --dist loadfile "${sharing[@]}" # together with their fixtures
 phase "${computing[@]/#/--ignore=}" "${sharing[@]/#/--ignore=}"
+newest() {
+  bash tools/setup_cpu.sh --newest venvs/newest &&
+    venvs/newest/bin/python -m pytest "${quick[@]}" tests/common tests/commands tests/data tests/tokenization tests/models \
+      tests/conversion tests/evaluation
+}
+if [ "$full" ]; then newest || result=$?; fi
 exit $result
