@@ -34,6 +34,10 @@ stamp=$(cat "$lock" "$torch" "${BASH_SOURCE[0]}" ${newest:+"$root/setup.py"} | c
 is_complete() { [ -f "$venv/.complete" ] && [ "$(cat "$venv/.complete")" = "$stamp" ]; }
 if [ -z "$dry_run" ] && is_complete; then exit 0; fi
 
+if [ -e "$venv" ] && [ ! -e "$venv/pyvenv.cfg" ] && [ -n "$(ls -A "$venv")" ]; then
+  fail "$venv holds something else than an environment; name a new folder"
+fi
+
 # What there is for this machine. Downloads and sizes were measured on x86-64, and summed from the registry elsewhere.
 machine="$(uname -s) $(uname -m)" vllm=yes
 case $machine in

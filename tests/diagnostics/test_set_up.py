@@ -9,7 +9,7 @@ import pytest
 
 from tests.conftest import ROOT
 
-PROGRAMS = ("bash", "cat", "chmod", "cksum", "date", "dirname", "flock", "grep", "mkdir", "rm", "sed")
+PROGRAMS = ("bash", "cat", "chmod", "cksum", "date", "dirname", "flock", "grep", "ls", "mkdir", "rm", "sed")
 INTERPRETER = """\
 #!/bin/sh
 # Python {version}: answers the questions of the set-up, and notes what else is asked of it.
@@ -20,7 +20,7 @@ case "$*" in
   *) echo "{name} $*" >>"{log}" ;;
 esac
 case "$*" in
-  "-m venv "*) mkdir -p "$4/bin" && cat "$0" >"$4/bin/python" && chmod +x "$4/bin/python" ;;
+  "-m venv "*) mkdir -p "$4/bin" && : >"$4/pyvenv.cfg" && cat "$0" >"$4/bin/python" && chmod +x "$4/bin/python" ;;
   *"{broken}"*) exit 1 ;;
 esac
 """
@@ -183,6 +183,16 @@ def test_an_environment_of_another_interpreter_is_made_anew(make_computer):
     (computer.venv / ".complete").unlink()
     assert computer.set_up(PYTHON="python3.13").returncode == 0
     assert computer.asked[begun] == f"python3.13 -m venv --clear {computer.venv}"
+
+
+def test_a_folder_with_something_else_is_left_alone(make_computer):
+    computer = make_computer()
+    computer.add_python("python3.12", "3.12")
+    computer.venv.mkdir()
+    (computer.venv / "letter.txt").write_text("dear")
+    done = computer.set_up()
+    assert (done.returncode, computer.asked) == (2, [])
+    assert "venv holds something else than an environment; name a new folder\n" in done.stderr
 
 
 def test_the_interpreter_that_uv_fetched_makes_the_environment(make_computer):
