@@ -9,7 +9,6 @@ from pathlib import Path
 
 import pytest
 import torch
-from lm_eval.tasks import TaskManager
 from transformers import AutoModelForCausalLM
 
 from megatron_rfft.common.errors import UserError
@@ -18,6 +17,8 @@ from megatron_rfft.evaluation.general import GeneralConfig, _ask, evaluate_gener
 from megatron_rfft.tokenization.tokenizers import load_tokenizer
 from tests.conftest import ROOT, run_python
 from tests.evaluation.made_up import LM_EVAL_TASK
+
+TaskManager = pytest.importorskip("lm_eval.tasks", reason="needs the extra lm-eval").TaskManager
 
 
 @pytest.fixture(scope="module")

@@ -27,6 +27,7 @@ def run_lm_eval(model: Path, tasks: Path, output: Path) -> dict:
 
 
 def test_lm_eval_gives_the_scores_of_evaluate(bigram_model, tmp_path, monkeypatch):
+    pytest.importorskip("lm_eval", reason="needs the extra lm-eval")
     monkeypatch.setitem(os.environ, "HF_HUB_OFFLINE", "1")
     tasks, run = tmp_path / "tasks", tmp_path / "run"
     run_python(ROOT / "tools/lm_eval_tasks.py", *QUESTIONS, "--tokenizer", bigram_model, "--output", tasks)
