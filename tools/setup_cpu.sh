@@ -38,15 +38,15 @@ if [ -e "$venv" ] && [ ! -e "$venv/pyvenv.cfg" ] && [ -n "$(ls -A "$venv")" ]; t
   fail "$venv holds something else than an environment; name a new folder"
 fi
 
-# What there is for this machine. Downloads and sizes were measured on x86-64, and summed from the registry elsewhere.
+# What there is for this machine. Downloads are sums of the registry's sizes; disk and minutes were measured on x86-64.
 machine="$(uname -s) $(uname -m)" vllm=yes
 case $machine in
-  "Linux x86_64") cost="downloads 0.8 GB, takes 3.3 GB on disk and 2 to 10 minutes" ;;
-  "Linux aarch64") cost="downloads 0.6 GB, takes about 3 GB on disk and 2 to 10 minutes" ;;
-  "Darwin arm64") vllm='' cost="downloads 0.3 GB, takes about 2 GB on disk and 2 to 10 minutes" ;;
+  "Linux x86_64") cost="downloads 0.8 GB, then takes 2 minutes, and 3.3 GB on disk" ;;
+  "Linux aarch64") cost="downloads 0.4 GB and torch, then takes minutes, and 3.3 GB on disk as on x86-64" ;;
+  "Darwin arm64") vllm='' cost="downloads 0.2 GB and torch, then takes minutes, and 1.7 GB on disk as on x86-64" ;;
   *) fail "there are no packages for $machine, only for Linux x86_64, Linux aarch64 and Darwin arm64" ;;
 esac
-if [ "$newest" ]; then vllm=''; fi
+if [ "$newest" ]; then vllm='' cost="downloads 0.4 GB, then takes a minute, and 1.7 GB on disk on x86-64"; fi
 
 # The version of an interpreter that can make environments; nothing for one that is absent, too old or too new.
 version_of() {
