@@ -61,6 +61,7 @@ def test_transformers_gives_the_same_tokens_in_one_part_and_in_three(tiny_model)
     assert parts == answers(requests)
 
 
+@pytest.mark.vllm
 def test_batch_invariance_is_asked_of_vllm_on_a_gpu(monkeypatch):
     with pytest.raises(UserError, match="--batch-invariant takes kernels that vLLM has for GPUs"):
         vllm.llm_options("auto", 100, batch_invariant=True)
