@@ -74,6 +74,7 @@ setup(
         "dev": [
             "datasets>=3",
             "hypothesis>=6.100",
+            "httpx>=0.27,<1",
             "peft>=0.21,<1",
             "pytest>=8",
             "pytest-xdist>=3.6",
