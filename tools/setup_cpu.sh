@@ -91,7 +91,7 @@ if [ "$uv" ]; then
     python3 -m pip --disable-pip-version-check install --quiet --upgrade --target "$venv.uv" uv ||
       fail "uv could not be installed, which fetches Python $fetched; install either of them"
   fi
-  "$uv" python install --quiet "$fetched" || fail "uv could not fetch Python $fetched; install Python 3.11 to 3.13"
+  "$uv" python install "$fetched" || fail "uv could not fetch Python $fetched; install Python 3.11 to 3.13"
   python=$("$uv" python find --managed-python "$fetched")
   rm -rf "$venv.uv"
 fi
