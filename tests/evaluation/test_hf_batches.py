@@ -2,7 +2,7 @@
 
 import pytest
 import torch
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from megatron_rfft.evaluation.engines.base import Request, Start
@@ -14,6 +14,7 @@ lengths = st.lists(st.tuples(st.integers(1, 50), st.integers(1, 200)), max_size=
 
 @settings(deadline=None)
 @given(lengths, st.integers(1, 10), st.integers(1, 9), st.integers(100, 20_000), st.booleans())
+@example([(1, 2), (1, 2), (4, 1)], 3, 9, 100, False)  # the last one leaves room for fewer rows than there are
 def test_every_request_is_in_one_batch_that_fits(shapes, most, bytes_per_token, budget, fixed):
     requests = [Request([1] * prompt, answer) for prompt, answer in shapes]
     batches = list(cut_into_batches(requests, most, bytes_per_token, budget, fixed))

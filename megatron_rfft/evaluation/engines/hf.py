@@ -81,7 +81,7 @@ def _groups(
     for position in order:
         own = (len(requests[position].prompt_ids), requests[position].max_tokens)
         both = (max(own[0], longest[0]), max(own[1], longest[1]))
-        if group and len(group) == shape(*both)[1]:
+        if group and len(group) >= shape(*both)[1]:
             yield group, *shape(*longest)
             group, both = [], own
         group.append(position)
