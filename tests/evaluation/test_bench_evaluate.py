@@ -9,6 +9,7 @@ from tests.conftest import ROOT, run_python
 BENCH = ROOT / "tools/bench_evaluate.py"
 
 
+@pytest.mark.vllm
 @pytest.mark.slow
 def test_both_sides_answer_the_same_and_are_compared(tiny_model, tmp_path):
     questions = ("--tasks", "coin_flip", "--lengths", "1-6", "--samples", "5", "--form", "direct")
