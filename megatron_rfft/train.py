@@ -28,7 +28,7 @@ from megatron_rfft.training.run_state import why_done
 from megatron_rfft.training.validation_data import open_validation
 
 if TYPE_CHECKING:
-    from megatron_rfft.training.trainer import Callback
+    from megatron_rfft.training.trainer import Callback, Trainer
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -77,7 +77,6 @@ def train(config: TrainConfig) -> int:
     set_environment(config)
     # Imported late: a wrong config is answered in a second, without loading megatron-core.
     from megatron_rfft.mcore import write_warnings
-    from megatron_rfft.training.callbacks import StopOnSignal
     from megatron_rfft.training.layout import abandon_parallel, destroy_parallel, initialize_parallel
     from megatron_rfft.training.precision import check_precision, describe_fp8, uses_te
     from megatron_rfft.training.trainer import Trainer
@@ -107,12 +106,19 @@ def train(config: TrainConfig) -> int:
             abandon_parallel()
             raise
         destroy_parallel()
+    return _tell_end(trainer, first_rank)
+
+
+def _tell_end(trainer: Trainer, first_rank: bool) -> int:
+    """The exit code of a training that ended, and why it ended early, if it did."""
+    from megatron_rfft.training.callbacks import StopOnSignal
+
+    run = trainer.config.run
     by_signal = trainer.stopping in {number.name for number in StopOnSignal.SIGNALS}
-    unfinished = by_signal and trainer.step < config.run.steps
+    unfinished = by_signal and trainer.step < run.steps
     if trainer.stopping and first_rank:
-        place = f"step {trainer.step} of {config.run.steps}"
-        told = f"stopped by {trainer.stopping} at {place}, saved: run it again"
-        print(told if unfinished else f"{output} is finished: {trainer.stopping}", file=sys.stderr)
+        told = f"stopped by {trainer.stopping} at step {trainer.step} of {run.steps}, saved: run it again"
+        print(told if unfinished else f"{run.output} is finished: {trainer.stopping}", file=sys.stderr)
     return EXIT_STOPPED if unfinished else EXIT_OK
 
 

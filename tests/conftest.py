@@ -1,5 +1,6 @@
 """What several test folders share: a checkout to run commands from, and a small tokenized corpus of real tasks."""
 
+import contextlib
 import os
 import subprocess
 import sys
@@ -30,14 +31,19 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 def run_python(*arguments: object, check: bool = True, timeout: int = 300) -> subprocess.CompletedProcess[str]:
     """Run this interpreter from the checkout as a real process; with ``check``, its failure fails the test."""
-    done = subprocess.run(
-        [sys.executable, *map(str, arguments)],
-        cwd=ROOT,
-        env={**os.environ, "PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1"},
-        capture_output=True,
-        text=True,
-        timeout=timeout,
-    )
+    command = [sys.executable, *map(str, arguments)]
+    env = {**os.environ, "PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1"}
+    piped = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True}
+    with subprocess.Popen(command, cwd=ROOT, env=env, **piped) as process:
+        try:
+            done = subprocess.CompletedProcess(command, 0, *process.communicate(timeout=timeout))
+        except BaseException:
+            process.terminate()  # torchrun then stops its workers, which a kill would leave behind
+            with contextlib.suppress(subprocess.TimeoutExpired):
+                process.wait(30)
+            process.kill()
+            raise
+    done.returncode = process.returncode
     if check and done.returncode:
         pytest.fail(f"{arguments} exited with {done.returncode}:\n{done.stdout[-2000:]}\n{done.stderr[-4000:]}")
     return done

@@ -33,7 +33,7 @@ GROUPS: dict[str, tuple[Command, ...]] = {
         Command("plan", "memory, time and layouts of a run"),
         Command("train", "train a model; torchrun starts several processes", elsewhere="megatron_rfft.train"),
     ),
-    "models": (Command("convert", "checkpoint <-> Hugging Face folder or .nemo file"),),
+    "models": (Command("convert", "checkpoint <-> Hugging Face, Megatron-Bridge, NeMo"),),
     "evaluation": (
         Command("evaluate", "measure accuracy by task and length"),
         Command("evaluate-general", "ask tasks of lm-eval"),
