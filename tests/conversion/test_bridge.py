@@ -128,7 +128,7 @@ def test_bridge_loads_ours_and_we_load_what_it_saves(exported, tmp_path):
     arguments = (bridge / "iter_0000000", tmp_path / "tensors.safetensors", tmp_path / "saved")
     environment = {name: value for name, value in os.environ.items() if name != "PYTHONPATH"}
     done = subprocess.run(
-        [python, PEER / "worker.py", *arguments], env=environment, capture_output=True, text=True, timeout=900
+        [python, PEER / "load_bridge.py", *arguments], env=environment, capture_output=True, text=True, timeout=900
     )
     assert done.returncode == 0, done.stderr[-4000:]
 

@@ -1,8 +1,12 @@
-""".nemo files by their documented layout; NeMo itself is not needed, and not tested."""
+""".nemo files by their documented layout, and (slow) read by NeMo's own connector."""
 
 import io
+import json
+import os
 import pickle
+import subprocess
 import tarfile
+from pathlib import Path
 
 import pytest
 import yaml
@@ -13,7 +17,10 @@ from megatron_rfft.common.restricted import read_index
 from megatron_rfft.conversion.compare_models import first_difference
 from megatron_rfft.conversion.from_hf import from_hf
 from megatron_rfft.conversion.nemo import from_nemo, to_nemo
+from tests.conftest import extra_environment
 from tests.conversion.test_convert import make_hf_model
+
+PEER = Path(__file__).parent / "peer"
 
 
 @pytest.fixture(scope="module")
@@ -43,6 +50,26 @@ def test_the_layout_is_nemos(packed, tmp_path):
     tensors = read_index(tmp_path / "model_weights").state_dict_metadata
     assert tuple(tensors["model.decoder.layers.mlp.linear_fc1.weight"].size) == (3, 320, 64)
     assert all(name.startswith("model.") for name in tensors)
+
+
+@pytest.mark.slow
+def test_nemos_own_connector_unpacks_ours_and_reads_the_config(packed, tmp_path):
+    _, archive = packed
+    python = extra_environment("nemo", PEER / "nemo.lock")
+    environment = {name: value for name, value in os.environ.items() if name != "PYTHONPATH"}
+    arguments = (archive, tmp_path / "unpacked", tmp_path / "config.json")
+    arguments[1].mkdir()
+    done = subprocess.run(
+        [python, PEER / "read_nemo.py", *arguments], env=environment, capture_output=True, text=True, timeout=900
+    )
+    assert done.returncode == 0, done.stderr[-4000:]
+    with tarfile.open(archive, "r:") as members:
+        members.extractall(tmp_path / "expected", filter="data")
+    ours, theirs = (
+        {p.relative_to(f): p.stat().st_size for p in f.rglob("*")} for f in (tmp_path / "expected", arguments[1])
+    )
+    assert theirs == ours
+    assert json.loads(arguments[2].read_text()) == yaml.safe_load((tmp_path / "expected/model_config.yaml").read_text())
 
 
 def test_a_round_trip_is_bitwise(packed, tmp_path):

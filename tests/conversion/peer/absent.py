@@ -1,12 +1,9 @@
-"""Packages for GPUs that Megatron-Bridge imports, and calls nothing of where it loads and saves weights on a CPU."""
+"""Packages that a peer imports, and needs nothing of where it reads and writes checkpoints on a CPU."""
 
 import sys
-from importlib import import_module
 from importlib.abc import Loader, MetaPathFinder
 from importlib.machinery import ModuleSpec
 from types import ModuleType
-
-ROOTS = ("modelopt", "transformer_engine", "triton")
 
 
 class _Name(type):
@@ -19,7 +16,8 @@ class _Name(type):
 def _name(name):
     if name.startswith("__"):
         raise AttributeError(name)
-    return _Name(name, (), {"__init__": lambda self, *args, **kwargs: None, "__call__": lambda self, *args: self})
+    members = {"__init__": lambda self, *args, **kwargs: None, "__call__": lambda self, *args, **kwargs: self}
+    return _Name(name, (), members | {"__getattr__": lambda self, name: _name(name)})
 
 
 class _Module(ModuleType):
@@ -31,8 +29,11 @@ class _Module(ModuleType):
 
 
 class _Absent(MetaPathFinder, Loader):
+    def __init__(self, packages):
+        self.packages = packages
+
     def find_spec(self, name, path=None, target=None):
-        return ModuleSpec(name, self, is_package=True) if name.partition(".")[0] in ROOTS else None
+        return ModuleSpec(name, self, is_package=True) if name.partition(".")[0] in self.packages else None
 
     def create_module(self, spec):
         return _Module(spec.name)
@@ -41,8 +42,6 @@ class _Absent(MetaPathFinder, Loader):
         pass
 
 
-def install() -> None:
-    """Let imports of ROOTS succeed. megatron-core looks for them first, and goes on without."""
-    import_module("megatron.core.models.gpt.gpt_layer_specs")
-    assert not import_module("megatron.core.extensions.transformer_engine").HAVE_TE
-    sys.meta_path.append(_Absent())
+def install(*packages: str) -> None:
+    """Let imports of ``packages`` succeed."""
+    sys.meta_path.append(_Absent(packages))
