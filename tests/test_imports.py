@@ -9,8 +9,8 @@ import pytest
 from tests.conftest import ROOT
 
 PACKAGE = ROOT / "megatron_rfft"
-ORDER = ("common", "rules", "tasks", "corpus", "data", "tokenization", "mcore", "models", "training", "conversion")
-ORDER += ("evaluation", "environments", "planning", "diagnostics", "slurm", "chains", "commands")
+ORDER = ("common", "pages", "rules", "tasks", "corpus", "data", "tokenization", "mcore", "models", "training")
+ORDER += ("conversion", "evaluation", "environments", "planning", "diagnostics", "slurm", "chains", "commands")
 """Each imports from itself and those before it; ``commands`` may also import the training command."""
 ON_MEGATRON = {"mcore", "models"}
 

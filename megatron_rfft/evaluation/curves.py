@@ -14,13 +14,13 @@ from matplotlib.figure import Figure
 
 from megatron_rfft.common.errors import UserError
 from megatron_rfft.common.files import atomic_write
+from megatron_rfft.evaluation.figures import draw_line
 from megatron_rfft.evaluation.runs import Run, average, parse_runs, require_comparable, untrained_lengths
-from megatron_rfft.evaluation.style import (
+from megatron_rfft.pages.style import (
     MUTED,
     STYLE,
     WIDTH,
     Head,
-    draw_line,
     panel_grid,
     percent_axis,
     plot_svg,

@@ -16,7 +16,8 @@ from matplotlib.patches import Rectangle
 from megatron_rfft.evaluation.figures import Wording
 from megatron_rfft.evaluation.runs import Run, task_names
 from megatron_rfft.evaluation.steps import ALL_KINDS
-from megatron_rfft.evaluation.style import (
+from megatron_rfft.pages.style import (
+    KIND_COLORS,
     MUTED,
     PAPER,
     STYLE,
@@ -34,19 +35,6 @@ from megatron_rfft.evaluation.style import (
     save_figure,
 )
 
-# As in report.html, for light paper: the two loop errors in blues, so that they are seen together.
-KIND_COLORS = (
-    "#0b5f9e",
-    "#6db5e8",
-    "#c66a9c",
-    "#d55e00",
-    "#009e73",
-    "#e3a81b",
-    "#8b949e",
-    "#cfd4da",
-    "#1c2128",
-    "#7a5fb0",
-)
 WIDEST_BAR = 0.72
 COLUMNS = 3
 LOW_PLOT = (1.9, (0.125, 0.23, 0.85, 0.72))  # on the page: its height in inches, and the place of its axes

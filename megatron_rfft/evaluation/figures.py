@@ -13,19 +13,20 @@ from matplotlib.figure import Figure
 
 from megatron_rfft.evaluation.metrics import ACCURACY_TARGET
 from megatron_rfft.evaluation.runs import Run, mean_cells, task_names
-from megatron_rfft.evaluation.style import (
+from megatron_rfft.pages.style import (
     MUTED,
     SHADE,
     STYLE,
     WIDTH,
     Head,
-    draw_line,
+    draw_seed,
     fit_title,
     length_ticks,
     panel_grid,
     percent_axis,
     plot_svg,
     run_color,
+    run_look,
     save_figure,
 )
 
@@ -106,6 +107,24 @@ def draw_panel(axes: Axes, panel: Panel) -> None:
     for index, cells in reversed(panel.curves.items()):  # the first run, drawn last, lies on top
         draw_line(axes, index, list(cells), list(cells.values()))
     length_ticks(axes, measured)
+
+
+def draw_line(axes: Axes, index: int, xs: Sequence[float], cells: Sequence[Mapping[str, Any]]) -> None:
+    """One run's accuracies in percent at ``xs``: the mean with its 95 % band, and a thin line for each seed."""
+    color = run_color(index)
+    low, high = zip(*(cell["interval"] for cell in cells), strict=True)
+    low, high = [100 * value for value in low], [100 * value for value in high]
+    axes.fill_between(xs, low, high, color=color, alpha=0.13, linewidth=0)
+    if len(xs) == 1:  # a band of no width
+        axes.vlines(xs, low, high, color=color, alpha=0.4, linewidth=2)
+    for seed in dict.fromkeys(seed for cell in cells for seed in cell.get("by_seed", ())):
+        pairs = [
+            (x, 100 * cell["by_seed"][seed])
+            for x, cell in zip(xs, cells, strict=True)
+            if seed in cell.get("by_seed", ())
+        ]
+        draw_seed(axes, index, *zip(*pairs, strict=True))
+    axes.plot(xs, [100 * cell["accuracy"] for cell in cells], **run_look(index))
 
 
 def _show_trained(axes: Axes, panel: Panel, measured: Sequence[int]) -> None:

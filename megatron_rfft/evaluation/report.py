@@ -4,7 +4,6 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
 from megatron_rfft.common.files import atomic_write
@@ -29,10 +28,10 @@ from megatron_rfft.evaluation.paper_table import PROTOCOL, SOURCE, TABLE, beside
 from megatron_rfft.evaluation.run_folder import RESULTS
 from megatron_rfft.evaluation.runs import Run, beyond_trained, mean_cells, require_comparable, task_names
 from megatron_rfft.evaluation.steps import ALL_KINDS, kind_totals, without_thoughts
-from megatron_rfft.evaluation.style import RUN_COLORS
 from megatron_rfft.evaluation.table import warn_of
+from megatron_rfft.pages.page import render_page
 
-TEMPLATE = "report.html"
+TEMPLATE = Path(__file__).with_name("report.html")
 LINES_BEFORE, LINES_AFTER = 12, 5  # around the first error of a sample answer
 MORE_TIMING = {
     "server": "server",
@@ -87,17 +86,11 @@ def render_html(
     runs: Sequence[Run], wording: Wording, curves: Sequence[Curve] = (), general: Sequence[Sequence[str]] = ()
 ) -> str:
     """The page: it refers to nothing outside itself, and follows the reader's light or dark scheme."""
-    environment = Environment(
-        loader=FileSystemLoader(Path(__file__).parent),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
     tasks = task_names(runs)
-    environment.filters |= {"percent": _percent, "lengths": format_lengths, "short": _short}
     mean = mean_panel(runs)
-    return environment.get_template(TEMPLATE).render(
+    return render_page(
+        TEMPLATE,
+        {"percent": _percent, "lengths": format_lengths, "short": _short},
         title=wording.title,
         subtitle=wording.subtitle,
         caption=caption(runs),
@@ -107,6 +100,7 @@ def render_html(
                 "about": wording.about.get(run.name, ""),
                 "index": index,
                 "seeds": len(run.seeds),
+                "note": f"{len(run.seeds)} seeds" if run.seeds else "",
                 "facts": _provenance(run),
             }
             for index, run in enumerate(runs)
@@ -127,7 +121,6 @@ def render_html(
         curves=_curves(curves, runs),
         general=general,
         outcomes=OUTCOMES,
-        num_colors=len(RUN_COLORS),
         kinds=list(ALL_KINDS),
         paper={
             "source": SOURCE,

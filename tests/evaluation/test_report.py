@@ -15,7 +15,7 @@ from megatron_rfft.evaluation.figures import Wording, format_lengths, trained_sp
 from megatron_rfft.evaluation.metrics import score_cell, summarize_task
 from megatron_rfft.evaluation.report import write_report
 from megatron_rfft.evaluation.runs import Run, load_run
-from megatron_rfft.evaluation.style import run_color, run_marker
+from megatron_rfft.pages.style import run_color, run_marker
 from tests.conftest import ROOT, run_python
 from tests.evaluation.made_up import make_results, traced, write_run
 

@@ -1,4 +1,4 @@
-"""How every figure of a report looks; files of equal bytes for equal numbers; SVG for the page."""
+"""How every figure looks; files of equal bytes for equal numbers; SVG for a page."""
 
 import io
 import re
@@ -22,6 +22,19 @@ from megatron_rfft.common.files import atomic_write
 RUN_COLORS = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#56b4e9", "#e69f00")
 RUN_MARKERS = ("o", "s", "^", "D", "v", "P")
 RUN_LINES = ("-", (0, (4, 2)), (0, (1, 1.5)))  # for the first six runs, the next six, ...
+# Of what has many kinds, as ``--kind-0`` and so on in base.html have them on light paper.
+KIND_COLORS = (
+    "#0b5f9e",
+    "#6db5e8",
+    "#c66a9c",
+    "#d55e00",
+    "#009e73",
+    "#e3a81b",
+    "#8b949e",
+    "#cfd4da",
+    "#1c2128",
+    "#7a5fb0",
+)
 INK, MUTED, GRID, SHADE, PAPER = "#1c2127", "#68717d", "#e4e7eb", "#edf0f4", "#ffffff"
 NO_METADATA = dict.fromkeys(("Date", "Creator", "Format", "Type"))  # same numbers, same bytes
 PIXELS_PER_INCH = 200  # twice the screen's 100
@@ -72,24 +85,6 @@ def run_look(index: int) -> dict[str, Any]:
         "clip_on": False,
         "zorder": 3,
     }
-
-
-def draw_line(axes: Axes, index: int, xs: Sequence[float], cells: Sequence[Mapping[str, Any]]) -> None:
-    """One run's accuracies in percent at ``xs``: the mean with its 95 % band, and a thin line for each seed."""
-    color = run_color(index)
-    low, high = zip(*(cell["interval"] for cell in cells), strict=True)
-    low, high = [100 * value for value in low], [100 * value for value in high]
-    axes.fill_between(xs, low, high, color=color, alpha=0.13, linewidth=0)
-    if len(xs) == 1:  # a band of no width
-        axes.vlines(xs, low, high, color=color, alpha=0.4, linewidth=2)
-    for seed in dict.fromkeys(seed for cell in cells for seed in cell.get("by_seed", ())):
-        pairs = [
-            (x, 100 * cell["by_seed"][seed])
-            for x, cell in zip(xs, cells, strict=True)
-            if seed in cell.get("by_seed", ())
-        ]
-        draw_seed(axes, index, *zip(*pairs, strict=True))
-    axes.plot(xs, [100 * cell["accuracy"] for cell in cells], **run_look(index))
 
 
 def draw_seed(axes: Axes, index: int, xs: Sequence[float], values: Sequence[float]) -> None:
@@ -233,13 +228,15 @@ def plot_svg(
     unit: str,
     label: str,
     colors: Mapping[str, str] | None = None,
+    width: float = PLOT_WIDTH,
 ) -> str:
-    """What ``draw`` does on axes at ``place`` in a small figure ``height`` inches tall, as ``_inline_svg`` gives it.
+    """What ``draw`` does on axes at ``place`` in a small figure, ``width`` times ``height`` inches, as ``_inline_svg``
+    gives it.
 
     ``unit`` says what the x axis counts.
     """
     with matplotlib.rc_context(STYLE):
-        figure = Figure(figsize=(PLOT_WIDTH, height))
+        figure = Figure(figsize=(width, height))
         axes = figure.add_axes(place)
         axes.set_xlabel(unit)
         draw(axes)

@@ -1,0 +1,1 @@
+"""How pages and figures look, whatever they tell: one style, one frame of a page, one way to draw."""
