@@ -70,6 +70,16 @@ def read_json(path: Path | str) -> Any:
         raise UserError(f"{path} is not valid JSON ({error}); restore or regenerate it") from error
 
 
+def whole_lines(path: Path) -> Iterator[str]:
+    """Lines of a text file that something adds lines to, without the last one if a kill cut it; none without a file."""
+    if not path.is_file():
+        return
+    with path.open(encoding="utf-8", errors="replace") as handle:
+        for line in handle:
+            if line.endswith("\n"):
+                yield line
+
+
 def require_file(path: Path | str, hint: str = "check the path") -> Path:
     """Return ``path`` as a Path. Raises UserError with ``hint`` if no such file exists."""
     path = Path(path)

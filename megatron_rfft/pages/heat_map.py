@@ -13,7 +13,7 @@ _CELL_HEIGHT, _TEXT, _LEFT_MOST = 17, 6.3, 230
 """Pixels: of a cell, of a letter, of the longest name."""
 _WIDEST = 1040
 _LEAST_WIDTH, _MOST_WIDTH = 12, 42
-_SWATCH = 26
+_SWATCH = 30
 _SHOW = "{:.3g}".format
 
 
@@ -63,7 +63,7 @@ def heat_map(
     ``label`` says to a screen reader what it is, ``unit`` what the columns count. ``numbers`` are written into the
     cells. ``told`` gives a cell's tooltip; the names of its row and column and its value stand before it.
     """
-    left = min(_LEFT_MOST, 14 + _TEXT * max((len(name) for name in rows), default=0))
+    left = min(_LEFT_MOST, 14 + _TEXT * max(len(name) for name in (*rows, unit)))
     wide = min(_MOST_WIDTH, max(_LEAST_WIDTH, (_WIDEST - left) / max(len(columns), 1)))
     width = max(left + wide * len(columns), left + _SWATCH * LEVELS + 60)
     tall = _CELL_HEIGHT * len(rows)

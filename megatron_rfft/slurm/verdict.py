@@ -5,6 +5,7 @@
 
 import re
 import sys
+import time
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import asdict, dataclass, field
 from enum import StrEnum
@@ -226,7 +227,7 @@ def main(arguments: list[str] | None = None) -> None:
     )
     verdict = decide(facts)
     _note_bad_nodes(noted, facts.bad, int(logs.name) + 1)
-    write_json(logs / "verdict.json", asdict(verdict))
+    write_json(logs / "verdict.json", {**asdict(verdict), "time": round(time.time(), 3)})
     print(verdict.for_bash())
 
 

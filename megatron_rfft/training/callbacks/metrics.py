@@ -31,7 +31,8 @@ class Metrics(Callback):
     and length with their numbers of target tokens).
 
     ``loss``, ``grad_norm`` and ``lr`` are of that step; rates, and losses by task and length, of all steps since the
-    line before (``steps`` says how many). ``wall`` and ``goodput`` are of the whole run (goodput.py).
+    line before (``steps`` says how many). ``wall`` and ``goodput`` are of the whole run (goodput.py). A start that a
+    signal or an early stop ends says so under ``stopped`` in its last line.
     """
 
     order = Order.MEASURING
@@ -69,6 +70,8 @@ class Metrics(Callback):
             **self._rates(),
             **self._wall_time(trainer),
         }
+        if trainer.stopping:
+            self.latest["stopped"] = trainer.stopping
         self._start_over()
         self.records.write("metrics", {**self.latest, **margins})
         self.records.write("losses", {"step": metrics.step, "steps": self.latest["steps"], "tasks": table})

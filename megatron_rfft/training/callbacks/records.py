@@ -9,6 +9,7 @@ from typing import IO, Any
 
 import torch
 
+from megatron_rfft.common.files import whole_lines
 from megatron_rfft.training.trainer import Callback, Order, Trainer
 
 FILES = ("metrics", "losses", "validation", "skipped", "ranks")
@@ -39,7 +40,7 @@ class Records(Callback):
         self.folder.mkdir(parents=True, exist_ok=True)
         for name in FILES:
             path = self.folder / f"{name}.jsonl"
-            lines = _lines(path)
+            lines = list(whole_lines(path))
             kept = [line for line in lines if json.loads(line)["step"] <= trainer.step]
             if name == "metrics":
                 self.last_line, self.kept_line = (json.loads(some[-1]) if some else {} for some in (lines, kept))
@@ -95,10 +96,3 @@ def _plain(value: Any) -> Any:
     if isinstance(value, (list, tuple)):
         return [_plain(item) for item in value]
     return None if isinstance(value, float) and not math.isfinite(value) else value
-
-
-def _lines(path: Path) -> list[str]:
-    """Whole lines of a file; a last line without its newline was cut by a kill."""
-    if not path.is_file():
-        return []
-    return [line for line in path.read_text(encoding="utf-8").splitlines(keepends=True) if line.endswith("\n")]
