@@ -19,6 +19,7 @@ from megatron_rfft.common.restart import is_held
 from megatron_rfft.common.table import format_table
 from megatron_rfft.slurm.scheduler import ACTIVE, Task, job_states
 from megatron_rfft.training import goodput, slowest
+from megatron_rfft.training.history import PAGE
 
 HELD_BACK = "DependencyNeverSatisfied"
 """Why Slurm cancels what waits for a failed job (sbatch --kill-on-invalid-dep=yes)."""
@@ -42,6 +43,7 @@ class Progress:
     """What the wall time went to, in words; empty where an older version wrote the numbers."""
     slow_rank: str
     """A rank that computes longer than the others; empty if there is none."""
+    folder: str
 
 
 @dataclass(frozen=True)
@@ -174,7 +176,8 @@ def training_progress(folder: Path, run: Path) -> Progress | None:
     left = goodput.seconds_left(row, steps - row["step"])
     name = str(folder.relative_to(run)).removeprefix("adapt/")
     slow = slowest.in_words(_last_row(folder / "ranks.jsonl"))
-    return Progress(name, row["step"], steps, row["loss"], row["tokens_per_second"], left, goodput.in_words(row), slow)
+    told = goodput.in_words(row)
+    return Progress(name, row["step"], steps, row["loss"], row["tokens_per_second"], left, told, slow, str(folder))
 
 
 def _last_row(file: Path) -> dict[str, Any]:
@@ -221,6 +224,18 @@ def advice(run: Path, views: list[StageView]) -> str:
     if all(not ACTIVE.intersection(view.states) for view in views):
         return f"nothing is queued or running; what is not done is started by: {words}"
     return ""
+
+
+def curves(views: list[StageView]) -> str:
+    """Where to look at the trainings: pages of theirs, or how the page of the first one is made; empty without any."""
+    folders = [Path(run.folder) for view in views for run in view.training]
+    pages = [str(folder / PAGE) for folder in folders if (folder / PAGE).is_file()]
+    if pages:
+        return "\n".join(f"curves: {page}" for page in pages)
+    if not folders:
+        return ""
+    words = shlex.join(["rfft", "report", "--training", str(folders[0]), "--follow"])
+    return f"curves of a training: {words}"
 
 
 def as_values(views: list[StageView]) -> dict[str, Any]:

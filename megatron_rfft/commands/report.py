@@ -16,8 +16,8 @@ from megatron_rfft.evaluation.general import load_general
 from megatron_rfft.evaluation.report import write_report
 from megatron_rfft.evaluation.runs import parse_runs, task_names
 from megatron_rfft.slurm.starts import slurm_events
-from megatron_rfft.training.history import read_history
-from megatron_rfft.training.run_page import PAGE, write_run_page
+from megatron_rfft.training.history import PAGE, read_history
+from megatron_rfft.training.run_page import write_run_page
 
 EVERY = 30
 DESCRIPTION = """\
@@ -61,8 +61,8 @@ def parse_arguments(arguments: list[str] | None) -> Namespace:
         nargs="?",
         const=EVERY,
         metavar="SECONDS",
-        help=f"with --training: write the page again about every so many seconds ({EVERY}) until the runs are finished; a "
-        "browser that shows it, from disk too, loads it again",
+        help=f"with --training: write the page again about every so many seconds ({EVERY}) until the runs are finished;"
+        " a browser that shows it, from disk too, loads it again",
     )
     parser.add_argument(
         "--curve",

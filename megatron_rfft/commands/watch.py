@@ -3,7 +3,7 @@
 import json
 from pathlib import Path
 
-from megatron_rfft.chains.watch import advice, as_values, format_views, look
+from megatron_rfft.chains.watch import advice, as_values, curves, format_views, look
 from megatron_rfft.commands.options import add_json
 from megatron_rfft.common.cli import make_parser
 
@@ -12,7 +12,7 @@ def main(arguments: list[str] | None = None) -> None:
     parser = make_parser(
         "Show every stage of a chain that rfft submit started, on one screen: its state, the training's step, loss "
         "and speed, bad nodes, the last error, and what to do where something failed. A single run of "
-        "slurm/train.sbatch can be watched as well.",
+        "slurm/train.sbatch can be watched as well. rfft report --training shows a training as curves.",
         "watch rfft watch runs/chain",
         "rfft watch",
     )
@@ -23,4 +23,4 @@ def main(arguments: list[str] | None = None) -> None:
     if options.json:
         print(json.dumps(as_values(views), indent=2))
     else:
-        print(format_views(views, advice(options.run, views)))
+        print(format_views(views, "\n".join(filter(None, (curves(views), advice(options.run, views))))))

@@ -12,6 +12,8 @@ from megatron_rfft.common.yaml_config import read_yaml
 from megatron_rfft.training.goodput import RESTART
 from megatron_rfft.training.run_config import CONFIG
 
+PAGE = "training.html"
+"""A run's page (run_page.py), in its own folder as a rule."""
 MOST_BINS = 24
 """Stretches of steps that losses by task and length are put together in."""
 _HINT = "give the folder of a training run (its run.output)"

@@ -18,8 +18,6 @@ from megatron_rfft.training.history import History
 from megatron_rfft.training.run_plots import KIND_OF_PART, PANELS, panel_svg, seconds_svg, time_svg
 from megatron_rfft.training.timeline import Event, duration, timeline
 
-PAGE = "training.html"
-"""Its name in the folder that it is written to, a run's own folder as a rule."""
 TEMPLATE = Path(__file__).with_name("run_page.html")
 LATE = 10
 """A run whose next line is so many times later than it should be is told of as one that does not train."""

@@ -6,7 +6,7 @@ import os
 import pytest
 
 from megatron_rfft.chains.jobs import submission_lock
-from megatron_rfft.chains.watch import advice, as_values, format_views, look
+from megatron_rfft.chains.watch import advice, as_values, curves, format_views, look
 from megatron_rfft.common.errors import UserError
 
 QUEUE = """\
@@ -145,6 +145,16 @@ def test_a_training_run_of_its_own(queue, tmp_path):
     (tmp_path / "run" / "slurm" / "11" / "0").mkdir(parents=True)
     (view,) = look(tmp_path / "run")
     assert (view.jobs, view.states, view.training[0].step) == ([11], {"RUNNING": 1}, 3)
+
+
+def test_the_curves_of_a_training_are_pointed_to(queue, tmp_path):
+    run = tmp_path / "my run"
+    assert curves([]) == ""
+    train(run, 3)
+    (run / "slurm" / "11" / "0").mkdir(parents=True)
+    assert curves(look(run)) == f"curves of a training: rfft report --training '{run}' --follow"
+    (run / "training.html").touch()
+    assert curves(look(run)) == f"curves: {run}/training.html"
 
 
 def test_a_folder_that_is_neither_is_refused(queue, tmp_path):

@@ -12,6 +12,8 @@ import psutil
 import pytest
 import yaml
 
+from megatron_rfft.training.history import read_history
+from megatron_rfft.training.timeline import timeline
 from tests.conftest import ROOT, run_python
 from tests.training.conftest import CHECKPOINT, STEPS, small_config
 
@@ -152,7 +154,11 @@ def test_a_signal_to_one_rank_saves_and_stops_all(small_data, runs, tmp_path, nu
     assert f"stopped by {number.name} at step {step} of 3000, saved: run it again" in stderr
     assert "exitcode  : 75" in stderr
     rows = [json.loads(line) for line in (output / "metrics.jsonl").read_text().splitlines()]
-    assert rows[-1]["step"] == step
+    assert (rows[-1]["step"], rows[-1]["stopped"]) == (step, number.name)
+    assert [event.text for event in timeline(read_history("run", output))] == [
+        "first step",
+        f"stopped by {number.name}",
+    ]
     assert [row["loss"] for row in rows[:3]] == pytest.approx([row[0] for row in runs["DP2"]["whole"][:3]], abs=1e-2)
 
 

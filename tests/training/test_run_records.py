@@ -67,6 +67,10 @@ def test_a_run_that_no_longer_gets_better_ends_as_finished(small_data, tmp_path,
     assert {"validation/loss", "validation_loss_by_task/coin_flip"} <= logged[0].keys() | logged[1].keys()
     metrics = [json.loads(line) for line in (run / "metrics.jsonl").read_text().splitlines()]
     assert metrics[0]["mfu"] == pytest.approx(metrics[0]["tflops_per_gpu"], abs=1e-4)
+    run_python("-m", "megatron_rfft", "report", "--training", run)
+    page = (run / "training.html").read_text()
+    assert "step 6 of 40, early stop: 2 validations without a better loss" in page
+    assert re.findall(r"<figure><h3>(.*?)</h3>", page)[:2] == ["loss", "validation loss"]
     again = run_python(*train)
     assert "is finished: early stop" in again.stdout
     without = run_python("-m", "megatron_rfft.train", "--config", config, check=False)
