@@ -94,13 +94,13 @@ def mean_panel(runs: Sequence[Run]) -> Panel | None:
     return Panel(f"mean of the {len(tasks)} tasks", curves, trained)
 
 
-def draw_panel(axes: Axes, panel: Panel) -> None:
-    """Draw every run's accuracy with its 95 % band, the trained lengths shaded, the 90 % line dashed."""
+def draw_panel(axes: Axes, panel: Panel, told: bool = True) -> None:
+    """Draw each run's accuracy with its 95 % band, the 90 % line dashed, trained lengths shaded (``told`` in words)."""
     measured = sorted({length for cells in panel.curves.values() for length in cells})
     margin = max(0.6, 0.02 * (measured[-1] - measured[0]))
     axes.set_xlim(measured[0] - margin, measured[-1] + margin)
     percent_axis(axes)
-    _show_trained(axes, panel, measured)
+    _show_trained(axes, panel, measured, told)
     target = 100 * ACCURACY_TARGET
     axes.axhline(target, color=MUTED, linewidth=0.9, dashes=(4, 3), zorder=1.5)
     axes.annotate(f"{target:.0f} %", (1, target), (4, 0), **RIGHT_OF_AXES)
@@ -127,33 +127,36 @@ def draw_line(axes: Axes, index: int, xs: Sequence[float], cells: Sequence[Mappi
     axes.plot(xs, [100 * cell["accuracy"] for cell in cells], **run_look(index))
 
 
-def _show_trained(axes: Axes, panel: Panel, measured: Sequence[int]) -> None:
+def _show_trained(axes: Axes, panel: Panel, measured: Sequence[int], told: bool) -> None:
     """One shade where all runs share their trained lengths; else a bar per run, in its colour, above the panel."""
     trained = {index: lengths for index, lengths in panel.trained.items() if lengths}
     if len({tuple(lengths) for lengths in trained.values()}) == 1:
-        _shade_trained(axes, next(iter(trained.values())), measured)
+        _shade_trained(axes, next(iter(trained.values())), measured, told)
     elif trained:
-        _bar_trained(axes, trained, measured)
+        _bar_trained(axes, trained, measured, told)
 
 
-def _shade_trained(axes: Axes, trained: Sequence[int], measured: Sequence[int]) -> None:
+def _shade_trained(axes: Axes, trained: Sequence[int], measured: Sequence[int], told: bool) -> None:
     right = axes.get_xlim()[1]
     spans = _visible_spans(axes, trained, measured)
     for start, end in spans:
         axes.axvspan(start, end, color=SHADE, linewidth=0, zorder=0)
+    if not told:
+        return
     if spans:
         axes.annotate(f"trained on {format_lengths(trained)}", (spans[0][0], 1), (0, 4), **ABOVE_AXES)
     if trained[-1] < measured[-1]:
         axes.annotate("longer than trained →", (right, 1), (0, 4), ha="right", **ABOVE_AXES)
 
 
-def _bar_trained(axes: Axes, trained: Mapping[int, Sequence[int]], measured: Sequence[int]) -> None:
+def _bar_trained(axes: Axes, trained: Mapping[int, Sequence[int]], measured: Sequence[int], told: bool) -> None:
     above = axes.get_xaxis_transform()  # x in lengths, y as a share of the panel's height
     for row, (index, lengths) in enumerate(trained.items()):
         look = {"color": run_color(index), "linewidth": 3, "solid_capstyle": "butt", "clip_on": False}
         for span in _visible_spans(axes, lengths, measured):
             axes.plot(span, [1.03 + 0.03 * row] * 2, transform=above, **look)
-    axes.annotate("bars: trained lengths", (axes.get_xlim()[1], 1), (0, 4), ha="right", **ABOVE_AXES)
+    if told:
+        axes.annotate("bars: trained lengths", (axes.get_xlim()[1], 1), (0, 4), ha="right", **ABOVE_AXES)
 
 
 def trained_spans(trained: Sequence[int], measured: Sequence[int]) -> list[tuple[int, int]]:
@@ -237,7 +240,10 @@ def save_figures(runs: Sequence[Run], folder: Path, wording: Wording) -> list[Pa
     return paths
 
 
-def panel_svg(panel: Panel, unit: str) -> str:
-    """A panel as inline SVG in the page's colours and font."""
-    draw = partial(draw_panel, panel=panel)
-    return plot_svg(draw, 2.45, (0.125, 0.18, 0.775, 0.71), unit, f"Accuracy by length: {panel.title}")
+def panel_svg(panel: Panel, unit: str, small: bool = False) -> str:
+    """A panel as inline SVG in the page's colours and font; a ``small`` one has no words about trained lengths."""
+    draw = partial(draw_panel, panel=panel, told=not small)
+    label = f"Accuracy by length: {panel.title}"
+    if small:
+        return plot_svg(draw, 1.75, (0.2, 0.25, 0.68, 0.68), unit, label, width=2.5)
+    return plot_svg(draw, 2.45, (0.125, 0.18, 0.775, 0.71), unit, label)

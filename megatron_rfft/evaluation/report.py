@@ -1,6 +1,7 @@
 """Compare finished evaluations: one self-contained HTML page; figures as PNG, SVG; numbers as JSON, CSV, Markdown."""
 
 from collections.abc import Mapping, Sequence
+from itertools import zip_longest
 from pathlib import Path
 from typing import Any
 
@@ -9,7 +10,7 @@ from markupsafe import Markup
 from megatron_rfft.common.files import atomic_write
 from megatron_rfft.common.manifest import write_manifest
 from megatron_rfft.evaluation.curves import Curve, curve_svg, line_number, save_curves
-from megatron_rfft.evaluation.error_bars import bars_svg, loop_errors_svg, save_errors
+from megatron_rfft.evaluation.error_bars import bars_svg, is_traced, loop_errors_svg, save_errors
 from megatron_rfft.evaluation.exports import write_csv, write_markdown
 from megatron_rfft.evaluation.figures import (
     MEAN_ON_TOP,
@@ -24,6 +25,7 @@ from megatron_rfft.evaluation.figures import (
 )
 from megatron_rfft.evaluation.general import general_rows, general_table
 from megatron_rfft.evaluation.metrics import OUTCOMES
+from megatron_rfft.evaluation.overview import GROUPED_FROM, accuracy_heat, groups
 from megatron_rfft.evaluation.paper_table import PROTOCOL, SOURCE, TABLE, beside_the_paper
 from megatron_rfft.evaluation.run_folder import RESULTS
 from megatron_rfft.evaluation.runs import Run, beyond_trained, mean_cells, require_comparable, task_names
@@ -32,7 +34,7 @@ from megatron_rfft.evaluation.table import warn_of
 from megatron_rfft.pages.page import render_page
 
 TEMPLATE = Path(__file__).with_name("report.html")
-LINES_BEFORE, LINES_AFTER = 12, 5  # around the first error of a sample answer
+LINES_BEFORE, LINES_AFTER = 8, 6  # around the first error of a sample answer
 MORE_TIMING = {
     "server": "server",
     "retries": "requests asked again",
@@ -87,7 +89,7 @@ def render_html(
 ) -> str:
     """The page: it refers to nothing outside itself, and follows the reader's light or dark scheme."""
     tasks = task_names(runs)
-    mean = mean_panel(runs)
+    mean, small = mean_panel(runs), len(tasks) >= GROUPED_FROM
     return render_page(
         TEMPLATE,
         {"percent": _percent, "lengths": format_lengths, "short": _short},
@@ -105,7 +107,12 @@ def render_html(
             }
             for index, run in enumerate(runs)
         ],
-        tasks=[_task_context(task, runs, wording) for task in tasks],
+        tasks=[_task_context(task, runs, wording, small) for task in tasks],
+        groups=groups(tasks) if small else {"": tasks},
+        small=small,
+        folded=len(tasks) >= MEAN_ON_TOP,
+        heat=_heat(runs, tasks, wording) if len(tasks) > 1 else [],
+        together=_errors_together(runs, tasks, wording) if len(tasks) >= MEAN_ON_TOP else [],
         mean_panel=mean
         and {
             "title": mean.title,
@@ -157,7 +164,26 @@ def _percent(value: float) -> str:
     return f"{100 * value:.1f}".removesuffix(".0")
 
 
-def _task_context(task: str, runs: Sequence[Run], wording: Wording) -> dict[str, Any]:
+def _heat(runs: Sequence[Run], tasks: Sequence[str], wording: Wording) -> list[dict[str, Any]]:
+    """A heat map for each run, all with the same rows and columns."""
+    lengths = sorted({length for run in runs for task in tasks for length in run.cells(task)})
+    return [
+        {"name": run.name, "index": index, "svg": Markup(accuracy_heat(run, tasks, lengths, wording.unit))}
+        for index, run in enumerate(runs)
+    ]
+
+
+def _errors_together(runs: Sequence[Run], tasks: Sequence[str], wording: Wording) -> list[dict[str, Any]]:
+    """The first wrong lines of each run that gives traces, over all tasks."""
+    label = "First errors of {} on all tasks by length"
+    return [
+        {"name": run.name, "index": index, "svg": Markup(bars_svg(run, tasks, wording.unit, label.format(run.name)))}
+        for index, run in enumerate(runs)
+        if is_traced(run)
+    ]
+
+
+def _task_context(task: str, runs: Sequence[Run], wording: Wording, small: bool) -> dict[str, Any]:
     """What the template shows of one task: the panel, and per run the summary, the numbers and sample answers."""
     shown = [_run_context(i, run, task, wording.unit) for i, run in enumerate(runs) if task in run.results["tasks"]]
     lengths = sorted({int(length) for run in shown for length in run["cells"]})
@@ -166,7 +192,7 @@ def _task_context(task: str, runs: Sequence[Run], wording: Wording) -> dict[str,
     return {
         "name": task,
         "title": wording.tasks.get(task),
-        "panel": Markup(panel_svg(task_panel(task, runs, wording.task(task)), wording.unit)),
+        "panel": Markup(panel_svg(task_panel(task, runs, wording.task(task)), wording.unit, small)),
         "runs": shown,
         "loops": Markup(svg) if (svg := loop_errors_svg(runs, [task], wording.unit, _loops_label(task))) else None,
         "lengths": lengths,
@@ -196,20 +222,25 @@ def _run_context(index: int, run: Run, task: str, unit: str) -> dict[str, Any]:
 
 
 def _sample(record: Mapping[str, Any]) -> dict[str, Any]:
-    """An answer, and where it has a first error the lines around that one."""
-    error = (record.get("trace") or {}).get("error")
+    """An answer, and where it has a first error the lines around that one, beside the true ones."""
+    trace = record.get("trace") or {}
+    error = trace.get("error")
     if not error:
         return {**record, "error": None}
     lines = without_thoughts(record["text"]).split("\n")
     at = error["line"] - 1
     start, end = max(0, at - LINES_BEFORE), min(len(lines), at + 1 + LINES_AFTER)
+    rows = [("same", number + 1, lines[number], lines[number]) for number in range(start, at)]
+    rows.append(("first", at + 1, error["got"], error["expected"]))
+    after = zip_longest(lines[at + 1 : end], trace.get("true_after", [])[:LINES_AFTER])
+    rows += [("after", at + 2 + number, got, true) for number, (got, true) in enumerate(after)]
     return {
         **record,
         "error": error,
-        "before": lines[start:at],
+        "rows": [dict(zip(("kind", "number", "got", "true"), row, strict=True)) for row in rows],
         "num_before": start,
-        "after": lines[at + 1 : end],
-        "num_after": len(lines) - end if end < len(lines) else 0,
+        "num_after": max(0, len(lines) - end),
+        "knows_after": "true_after" in trace,
     }
 
 

@@ -44,6 +44,9 @@ from megatron_rfft.tokenization.tokenizers import Tokenizer, load_tokenizer
 
 Record = dict[str, Any]
 
+TRUE_LINES = 8
+"""Of the true trace, behind the first error of a sample answer."""
+
 
 @dataclass(frozen=True)
 class EvaluationConfig:
@@ -128,12 +131,13 @@ def _continue(
     )
     timing = _answer_missing(questions, records, folder, start_engine, tokenizer)
     ordered = [records[question.example.id] for question in questions]
+    truths = {question.example.id: question.example.response for question in questions}
     sections = {
         "settings": folder.settings,
         "model": model.describe(),
         "engine": folder.engine,
         "timing": timing,
-        **({} if config.shard else _score(ordered, tasks, model, config.lengths)),
+        **({} if config.shard else _score(ordered, truths, tasks, model, config.lengths)),
     }
     return folder.finish(ordered, sections)
 
@@ -264,7 +268,9 @@ def _judge(question: Question, text: str, num_tokens: int | None, stopped: bool,
     }
 
 
-def _score(ordered: list[Record], tasks: list[Task], model: AnyModel, lengths: Lengths) -> dict[str, Any]:
+def _score(
+    ordered: list[Record], truths: dict[str, str], tasks: list[Task], model: AnyModel, lengths: Lengths
+) -> dict[str, Any]:
     """The results' sections ``tasks`` (cells by length, summary, sample answers) and ``summary``."""
     scored = {}
     for task in tasks:
@@ -279,16 +285,25 @@ def _score(ordered: list[Record], tasks: list[Task], model: AnyModel, lengths: L
             "left_out": [length for length in lengths_of(lengths, task.name) if length not in cells],
             "summary": summarize_task(cells),
             "cells": {str(length): cell for length, cell in cells.items()},
-            "samples": _samples([record for records in by_length.values() for record in records]),
+            "samples": _samples([record for records in by_length.values() for record in records], truths),
         }
     return {"tasks": scored, "summary": summarize_run({name: task["summary"] for name, task in scored.items()})}
 
 
-def _samples(records: list[Record]) -> dict[str, Record | None]:
+def _samples(records: list[Record], truths: dict[str, str]) -> dict[str, Record | None]:
     """The longest question that was answered correctly, and the shortest that was not; None where there is none."""
     correct = [record for record in records if record["outcome"] == "correct"]
     failed = [record for record in records if record["outcome"] != "correct"]
-    return {
+    chosen = {
         "correct": max(correct, key=lambda record: record["length"], default=None),
         "failed": min(failed, key=lambda record: record["length"], default=None),
     }
+    return {name: record and _with_truth(record, truths[record["id"]]) for name, record in chosen.items()}
+
+
+def _with_truth(record: Record, true_trace: str) -> Record:
+    """The record of an answer that left its true trace, with the true lines (``true_after``) behind its first error."""
+    if not (error := (record.get("trace") or {}).get("error")):
+        return record
+    after = true_trace.split("\n")[error["line"] : error["line"] + TRUE_LINES]
+    return {**record, "trace": {**record["trace"], "true_after": after}}
