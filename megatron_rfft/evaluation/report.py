@@ -90,6 +90,7 @@ def render_html(
     """The page: it refers to nothing outside itself, and follows the reader's light or dark scheme."""
     tasks = task_names(runs)
     mean, small = mean_panel(runs), len(tasks) >= GROUPED_FROM
+    grouped = groups(tasks) if small else {"": tasks}
     return render_page(
         TEMPLATE,
         {"percent": _percent, "lengths": format_lengths, "short": _short},
@@ -108,10 +109,10 @@ def render_html(
             for index, run in enumerate(runs)
         ],
         tasks=[_task_context(task, runs, wording, small) for task in tasks],
-        groups=groups(tasks) if small else {"": tasks},
+        groups=grouped,
         small=small,
         folded=len(tasks) >= MEAN_ON_TOP,
-        heat=_heat(runs, tasks, wording) if len(tasks) > 1 else [],
+        heat=_heat(runs, [task for names in grouped.values() for task in names], wording) if len(tasks) > 1 else [],
         together=_errors_together(runs, tasks, wording) if len(tasks) >= MEAN_ON_TOP else [],
         mean_panel=mean
         and {

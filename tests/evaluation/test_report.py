@@ -50,7 +50,7 @@ def test_the_page_holds_the_numbers(report):
         assert text in page
     assert "Q: &lt;b&gt;?" in page
     assert "1 &lt; 2 &amp; so" in page
-    assert page.count("<svg") == 2
+    assert page.count("<svg") == 2 + 3  # a panel for each task, a heat map for each run
     assert "prefers-color-scheme: dark" in page
 
 
@@ -85,7 +85,14 @@ def test_errors_are_drawn_and_shown(traced_report):
     heights = [max(ys) - min(ys) for ys in edges]
     assert heights[0] == pytest.approx(3 * heights[1], abs=0.02)
     assert page.count("First errors of") == 1  # the other run gives no traces
-    assert '<del class="error">now, x = &lt;2&gt;</del><ins class="expected">now, x = 2</ins>return x' in page
+    rows = re.findall(r'<tr class="(same|first|after)"><td>(\d*)</td><td>(.*?)</td><td>(.*?)</td></tr>', page)
+    assert rows == [
+        ("same", "1", "1. Initialize", "1. Initialize"),
+        ("same", "2", "x = 1", "x = 1"),
+        ("first", "3", "now, x = &lt;2&gt;", "now, x = 2"),
+        ("after", "4", "return x", ""),
+        ("same", "", "", "(an older version kept no more of it)"),
+    ]
     # Passes through loops: done, true, too few, right, too many, relative error.
     assert "<td>2.0</td><td>3.0</td><td>10</td><td>0</td><td>0</td><td>33.3 %</td>" in page
 

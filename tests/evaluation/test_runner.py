@@ -11,7 +11,7 @@ from megatron_rfft.corpus.plan import plan_cell
 from megatron_rfft.evaluation.engines import Completion, Engine, VllmOptions
 from megatron_rfft.evaluation.questions import draw_examples, token_budget
 from megatron_rfft.evaluation.run_folder import open_run_folder
-from megatron_rfft.evaluation.runner import EvaluationConfig, evaluate
+from megatron_rfft.evaluation.runner import TRUE_LINES, EvaluationConfig, evaluate
 from megatron_rfft.tasks import load_task
 from megatron_rfft.tokenization.tokenizers import load_tokenizer
 
@@ -71,6 +71,18 @@ def test_true_answers_score_full_marks(tiny_model, tmp_path, use_engine):
     assert results["tasks"]["length_int"]["trained_lengths"] == []
     assert results["tasks"]["coin_flip"]["samples"]["correct"]["length"] == 5
     assert results["tasks"]["coin_flip"]["samples"]["failed"] is None
+
+
+def test_a_sample_has_the_true_lines_behind_its_first_error(tiny_model, tmp_path, use_engine):
+    use_engine(lambda prompt, response: response.replace("2. Main loop", "2. Main lop"), form="lean")
+    results = evaluate(config(tiny_model, form="lean", tasks=("length_int",)), tmp_path / "run")
+    sample = results["tasks"]["length_int"]["samples"]["correct"]
+    example = load_task("length_int").example(length=sample["length"], split="test", index=sample["index"], form="lean")
+    true_lines = example.response.split("\n")
+    line = sample["trace"]["error"]["line"]
+    assert true_lines[line - 1] == sample["trace"]["error"]["expected"] == "2. Main loop"
+    assert sample["trace"]["true_after"] == true_lines[line : line + TRUE_LINES]
+    assert "true_after" not in (tmp_path / "run/generations.jsonl").read_text()
 
 
 def test_outcomes_are_told_apart(tiny_model, tmp_path, use_engine):
