@@ -19,6 +19,7 @@ from megatron_rfft.tokenization.inspection import (
     statistics,
     summary,
 )
+from megatron_rfft.tokenization.show_page import write_show_page
 from megatron_rfft.tokenization.tokenizers import load_tokenizer
 
 _GREEN, _DIM, _PLAIN = "\x1b[32m", "\x1b[2m", "\x1b[0m"
@@ -30,7 +31,7 @@ def main(arguments: list[str] | None = None) -> None:
     options = _options(arguments)
     documents = Documents(options.input)
     result = {"input": str(options.input), **summary(documents)}
-    if options.statistics:
+    if options.statistics or options.html:
         result["statistics"] = statistics(documents)
     if options.sequence_length is not None:
         result["packing"] = packing_summary(documents, options.sequence_length, options.seed)
@@ -38,6 +39,11 @@ def main(arguments: list[str] | None = None) -> None:
     indices = select_documents(documents, task, lengths, options.index, options.count)
     tokenizer = load_tokenizer(documents.paths.tokenizer)
     shown = [show_document(documents, tokenizer, index) for index in indices]
+    if options.html:
+        write_show_page(options.html, documents, tokenizer, result, shown, options.seed)
+        if not options.json:
+            print(options.html)
+            return
     if options.json:
         print(json.dumps({**result, "shown": [dataclasses.asdict(document) for document in shown]}))
         return
@@ -55,7 +61,8 @@ def _options(arguments: list[str] | None) -> argparse.Namespace:
         f"{__doc__} The loss span (what the model learns to write) is green on a terminal and stands between "
         f"{_OPEN} and {_CLOSE} elsewhere; the stop token after it belongs to the loss too.",
         "rfft show --input runs/rule --task coin_flip:5-8 --count 4 --tokens\n"
-        "  rfft show --input runs/rule --count 0 --statistics --sequence-length 8192",
+        "  rfft show --input runs/rule --count 0 --statistics --sequence-length 8192\n"
+        "  rfft show --input runs/rule --count 3 --sequence-length 8192 --html runs/rule.html",
         "rfft show",
     )
     parser.add_argument("--input", type=Path, metavar="PREFIX", required=True, help="data set (rfft tokenize)")
@@ -69,6 +76,12 @@ def _options(arguments: list[str] | None) -> argparse.Namespace:
         "--sequence-length", type=int, metavar="N", help="pack into sequences of N tokens, say how full"
     )
     parser.add_argument("--seed", type=int, metavar="N", default=1234, help="order of the packing (run.seed)")
+    parser.add_argument(
+        "--html",
+        type=Path,
+        metavar="PAGE",
+        help="write it all as one page instead: coloured tokens, lengths, tasks, and with --sequence-length packing",
+    )
     add_json(parser)
     options = parser.parse_args(arguments)
     for name, least in (("count", 0), ("sequence_length", 1), ("seed", 0)):

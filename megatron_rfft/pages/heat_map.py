@@ -9,7 +9,7 @@ LEVELS = 9
 """Colours of the scale, ``--heat-0`` (the least) to ``--heat-8`` in ``base.html``."""
 _HIGH = 5
 """From this level on a number in a cell is written in the other ink."""
-_CELL_HEIGHT, _TEXT, _LEFT_MOST = 17, 6.3, 230
+_CELL_HEIGHT, _TEXT, _LEFT_MOST = 17, 6.7, 245
 """Pixels: of a cell, of a letter, of the longest name."""
 _WIDEST = 1040
 _LEAST_WIDTH, _MOST_WIDTH = 12, 42

@@ -1,5 +1,7 @@
 """What tasks and their roles are called, and what they were called before: old names are still read everywhere."""
 
+from collections.abc import Sequence
+
 ROLES = ("pretrain", "held-out", "extra")
 """What a task is for: the paper's tasks for RF-pretraining, its held-out ones, and all that the paper does not have."""
 
@@ -52,3 +54,9 @@ def current_name(name: str) -> str:
     """The name of the task that is or was called ``name``, settings such as ``+rename`` kept; others as they are."""
     base, plus, settings = name.partition("+")
     return f"{OLD_NAMES.get(base, base)}{plus}{settings}"
+
+
+def plain_names(tasks: Sequence[str]) -> list[str]:
+    """The tasks without their settings (behind plus signs) where that leaves all of them apart, else as they are."""
+    plain = [task.partition("+")[0] for task in tasks]
+    return plain if len(set(plain)) == len(plain) else list(tasks)

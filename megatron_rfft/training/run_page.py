@@ -13,6 +13,7 @@ from markupsafe import Markup
 from megatron_rfft.common.files import atomic_write
 from megatron_rfft.pages.heat_map import Scale, heat_map
 from megatron_rfft.pages.page import render_page
+from megatron_rfft.tasks.names import plain_names
 from megatron_rfft.training.goodput import seconds_left
 from megatron_rfft.training.history import History
 from megatron_rfft.training.run_plots import KIND_OF_PART, PANELS, panel_svg, seconds_svg, time_svg
@@ -198,7 +199,7 @@ def _heat(history: History, scale: Scale) -> list[dict[str, Any]]:
     final = losses.mean(lambda at, task, _: task if at >= late else None)
     tasks = sorted({task for _, task, _ in losses.sums}, key=lambda task: (-final.get(task, (0.0, 0))[0], task))
     lengths = sorted({length for _, _, length in losses.sums})
-    names, columns = _plain_names(tasks), [str(length) for length in lengths]
+    names, columns = plain_names(tasks), [str(length) for length in lengths]
     row, column = {task: y for y, task in enumerate(tasks)}, {length: x for x, length in enumerate(lengths)}
     by_task = losses.mean(lambda at, task, _: (row[task], at))
     by_length = losses.mean(lambda at, _, length: (column[length], at))
@@ -226,9 +227,3 @@ def _heat_svg(
     return heat_map(
         rows, columns, values, scale, label, unit, told=lambda y, x: f" over {cells[y, x][1]:,} target tokens"
     )
-
-
-def _plain_names(tasks: Sequence[str]) -> list[str]:
-    """The tasks without their settings (behind plus signs), where that leaves them apart."""
-    plain = [task.partition("+")[0] for task in tasks]
-    return plain if len(set(plain)) == len(plain) else list(tasks)
