@@ -84,7 +84,7 @@ def heat_map(
             parts.append(f'<text class="{"high" if level >= _HIGH else "low"}" {at}>{escape(shown)}</text>')
     parts += _column_names(columns, left, wide, tall, unit)
     parts += _legend(scale, left, tall + 40)
-    size = f'viewBox="0 0 {width:.0f} {tall + 72}" style="max-width:{width:.0f}px" preserveAspectRatio="xMinYMin"'
+    size = f'viewBox="0 0 {width:.0f} {tall + 72}" style="--width:{width:.0f}px" preserveAspectRatio="xMinYMin"'
     return f'<svg {size} role="img" aria-label="{escape(label)}">{"".join(parts)}</svg>'
 
 
