@@ -93,7 +93,11 @@ def parse_arguments(arguments: list[str] | None) -> Namespace:
     ):
         parser.add_argument(option, action="append", default=[], metavar=metavar, help=text)
     add_json(parser, "the merged results")
-    options = parser.parse_args(arguments)
+    return check_options(parser.parse_args(arguments))
+
+
+def check_options(options: Namespace) -> Namespace:
+    """The options, none of which is for the other kind of page. Raises UserError otherwise."""
     wrong, of = (EVALUATION_ONLY, "--run") if options.training else (TRAINING_ONLY, "--training")
     for name in wrong:
         if getattr(options, name):

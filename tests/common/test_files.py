@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from megatron_rfft.common.cli import parse_length_shares, parse_lengths, run_command
 from megatron_rfft.common.errors import UserError
-from megatron_rfft.common.files import HASHES, atomic_write, file_checksum, read_json, require_writable
+from megatron_rfft.common.files import HASHES, atomic_write, file_checksum, read_json, require_writable, whole_lines
 from megatron_rfft.common.manifest import DamagedManifest, checksum_in, read_manifest, verify_manifest, write_manifest
 from megatron_rfft.common.yaml_config import read_yaml
 
@@ -183,3 +183,10 @@ def test_shares_of_lengths():
 def test_wrong_shares_are_named(text, message):
     with pytest.raises(UserError, match=re.escape(message)):
         parse_length_shares(text)
+
+
+def test_lines_end_before_one_that_is_not_whole(tmp_path):
+    path = tmp_path / "rows.jsonl"
+    assert list(whole_lines(path)) == []
+    path.write_bytes(b"one\ntwo \xff\n" + b"drei" + b"\xc3")
+    assert list(whole_lines(path)) == ["one\n", "two \ufffd\n"]
