@@ -250,7 +250,7 @@ class _Judge:
         return self.members(due, stated)
 
     def members(self, due: Sequence[str], stated: Sequence[str]) -> str:
-        """Chains ``code = with numbers = value``: no code in sentences and lean traces, no numbers in blocks."""
+        """Chains ``code = with numbers = value``: no code in sentences, no numbers in blocks."""
         if len(due) != len(stated) and due[-1] == stated[-1]:
             return FORMAT
         first = next((i for i in range(len(due)) if i >= len(stated) or due[i] != stated[i]), len(due))

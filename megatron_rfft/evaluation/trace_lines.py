@@ -210,7 +210,7 @@ class _Reader(Walk):
         if self.grammar.has_headers:
             yield self.take(Role.HEADER)
         yield from self.recited(self.vocabulary.recitation(statement), statement)
-        yield from self.old_values(names_read(statement), statement)
+        yield from self.old_values(names_read(statement), statement, is_shown=True)
         yield from self.until(lambda line: line.startswith(ANSWER_PREFIX), statement)
         return "return"
 
@@ -245,7 +245,7 @@ class _Reader(Walk):
         while leave != "break":
             self.done -= self.vocabulary.inside[number]  # they may be entered again in this pass
             yield from self.recited(self.vocabulary.recitation(loop), loop)
-            yield from self.old_values(names_read(loop), loop, is_loop=True)
+            yield from self.old_values(names_read(loop), loop, is_shown=True)
             if not (yield from self.outcome(loop)):
                 break
             if self.grammar.has_headers:
@@ -272,8 +272,8 @@ class _Reader(Walk):
             yield self.take(Role.RECITATION, statement)
             statement = None
 
-    def old_values(self, names: list[str], statement: ast.stmt, is_loop: bool = False) -> Iterator[TraceLine]:
-        if self.grammar.shows_reads or is_loop:
+    def old_values(self, names: list[str], statement: ast.stmt, is_shown: bool = False) -> Iterator[TraceLine]:
+        if is_shown or self.grammar.shows_reads:
             for _ in (name for name in names if name not in self.vocabulary.tables):
                 yield self.take(Role.OLD, statement)
 

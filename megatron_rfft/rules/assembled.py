@@ -197,7 +197,8 @@ class _Tracing:
 
     def tables_in(self, line: Line) -> tuple[str, ...]:
         """The tables among the names of a line that would else show them."""
-        if self.is_lean and not (line.is_loop and any(map(self.rule.may_be_table, line.facts.shown))):
+        shown = line.facts.shown if line.is_loop else line.facts.read if line.is_return else ()
+        if self.is_lean and not any(map(self.rule.may_be_table, shown)):
             return ()
         if self._tables is None:
             self._tables = self.rule.tables()

@@ -15,7 +15,7 @@ One mechanism writes all styles (``styles``). The grammar of ``full`` (paper, ru
 
 A table that never changes (``sharing.lookup_tables``) is shown where it is set only.
 
-``lean`` keeps recitations, loop headers and the answer; of each statement it shows the new values only, and not even
+``lean`` keeps recitations, loop headers and the return; of other statements it shows the new values only, and not even
 these if the next test of the enclosing loop is sure to show them.
 
 ``sentences`` (paper, rules in natural language) starts with ``Start`` and the arguments. It recites the numbered
@@ -176,7 +176,7 @@ class Instrumenter:
     def leave(self, code: Code, statement: ast.Return) -> None:
         before: list[Piece] = [f"{self.return_section}. Return\n"] if self.style.has_headers else []
         before += [self.style.recitation(statement), *self.state(statement)]
-        if self.style.shows_reads:
+        if self.style.shows_returned:
             value = self.show(code, [*before, *self.variables(variable_names(statement.value))], statement.value)
         else:
             if mutated_names(statement.value):

@@ -139,9 +139,8 @@ class _Proofreader:
             return
         statement = ast.parse(line).body[0]
         if isinstance(statement, ast.Return):
-            if not self.lean:
-                self.variables(names_read(statement))
-                self.shown(statement.value)
+            self.variables(names_read(statement))
+            self.shown(statement.value)
             self.answer = repr(self.evaluate(unparse(statement.value), self.state))
         elif isinstance(statement, ast.Assign | ast.AugAssign | ast.Expr):
             self.statement(statement)

@@ -28,6 +28,7 @@ class Style:
     shows_arguments: bool = True
     shows_tests: bool = True  # the variables of a loop's test, and how a test came out
     shows_reads: bool = True  # the variables that other statements read, and how values come about
+    shows_returned: bool = True  # the variables that a return reads, and how the answer comes about
     shows_changes: bool = True  # new values
     has_code: bool = True  # a chain begins with the expression
     value_prefix: str = ""  # of a line that shows a value which no variable takes
@@ -52,6 +53,7 @@ def style_of(name: str, function: ast.FunctionDef) -> Style:
             shows_arguments=False,
             shows_tests=False,
             shows_reads=False,
+            shows_returned=False,
             shows_changes=False,
             states=shown_states(function),
         )

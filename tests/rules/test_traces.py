@@ -96,6 +96,7 @@ nums = []
 do not enter
 3. Return
 return result
+result = 1
 So the answer is 1"""
 
 
