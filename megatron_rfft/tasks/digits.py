@@ -38,9 +38,9 @@ def random_digits_until(rng: Random, length: int, stop: str, from_end: bool = Fa
     That one often comes last, or not at all: what counts the digits before it reaches the length, not a tenth of it.
     """
     num = random_digits(rng, length)
-    if rng.random() < 0.7:
+    if rng.random() < 0.75:
         num = num.replace(stop, str(int(stop) + 1))
-        if rng.random() < 0.5:
+        if rng.random() < 0.4:
             num = stop + num[1:] if from_end else num[:-1] + stop
     return num
 

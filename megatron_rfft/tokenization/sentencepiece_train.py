@@ -11,6 +11,7 @@ from megatron_rfft.common.files import atomic_write, require_file, sha256_file
 from megatron_rfft.common.manifest import write_manifest
 from megatron_rfft.common.restart import finished_manifest
 from megatron_rfft.corpus.read import read_records
+from megatron_rfft.rules.instrument import ANSWER_PREFIX
 
 _MAX_PIECE_LENGTH = 96
 _BASE = 512  # pieces that any vocabulary needs: bytes, characters, headers, the commonest words
@@ -48,6 +49,8 @@ _VALUE = re.compile(r"[\w, ]+ = [^a-z]*\n")
 _SHOWN = re.compile(r"^((?:now, )?[A-Za-z_]\w*\d\w* = '?)[^a-z\n]*$", re.MULTILINE)
 # A small number that is a value by itself (``count = 12``) is one piece, so that two of them compare as two pieces do.
 _NUMBER = re.compile(r" = (\d\d?)$", re.MULTILINE)
+# So is an answer of two digits with its line: the value that is returned has one piece for it.
+_ANSWER = re.compile(rf"^{ANSWER_PREFIX}(\d\d)(.*)", re.MULTILINE)
 
 
 def train_tokenizer(corpora: Sequence[Path], vocab_size: int, max_records: int, output: Path) -> None:
@@ -62,6 +65,7 @@ def train_tokenizer(corpora: Sequence[Path], vocab_size: int, max_records: int, 
         return
     records = [record for corpus in corpora for record in itertools.islice(read_records(corpus), max_records)]
     symbols = numbered_statements(records, limit=max(0, vocab_size - _BASE) // 4) + shown_numbers(records)
+    symbols += answered_numbers(records)
     texts = (record[key] for record in records for key in ("prompt", "response"))
     train_sentencepiece(texts, vocab_size, output, symbols)
     write_manifest(manifest, "tokenizer", [output], inputs=inputs)
@@ -86,6 +90,17 @@ def shown_numbers(records: Sequence[dict], share: float = 0.01) -> list[str]:
     shown = Counter(number for record in records for number in set(_NUMBER.findall(record["response"])))
     common = [number for number, count in shown.items() if count >= share * len(records)]
     return [f" {number}\n" for number in sorted(common, key=int)]
+
+
+def answered_numbers(records: Sequence[dict], share: float = 0.001) -> list[str]:
+    """The last lines with numbers of two digits that ``share`` of ``records`` or more have as their answer.
+
+    None that another answer begins with: it would be cut there.
+    """
+    answers = Counter(match[1] for record in records if (match := _ANSWER.search(record["response"])) and not match[2])
+    begun = {match[1] for record in records if (match := _ANSWER.search(record["response"])) and match[2]}
+    common = {number for number, count in answers.items() if count >= share * len(records)}
+    return [f"{ANSWER_PREFIX}{number}" for number in sorted(common - begun)]
 
 
 def train_sentencepiece(texts: Iterator[str], vocab_size: int, output: Path, symbols: Sequence[str] = ()) -> None:

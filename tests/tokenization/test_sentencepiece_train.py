@@ -6,7 +6,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from megatron_rfft.tasks import load_task
-from megatron_rfft.tokenization.sentencepiece_train import numbered_statements, shown_numbers, train_sentencepiece
+from megatron_rfft.tokenization.sentencepiece_train import (
+    answered_numbers,
+    numbered_statements,
+    shown_numbers,
+    train_sentencepiece,
+)
 
 TASKS = ("length_int", "move_zeroes", "get_digit_int", "coin_flip")
 
@@ -43,6 +48,13 @@ def test_small_numbers_that_are_values_are_found_by_how_often_they_are_shown():
     rare = {"response": "count = 12\n"}
     assert shown_numbers([*shown, rare], share=0.2) == [" 0\n", " 1\n", " 2\n"]
     assert shown_numbers([*shown, rare], share=0.1) == [" 0\n", " 1\n", " 2\n", " 12\n"]
+
+
+def test_answers_of_two_digits_are_found_where_no_other_answer_begins_so():
+    answers = ["12", "12", "13", "131", "14.5", "7", "'15'", "16"]
+    found = [{"response": f"return n\nSo the answer is {answer}"} for answer in answers]
+    assert answered_numbers(found, share=0.1) == ["So the answer is 12", "So the answer is 16"]
+    assert answered_numbers(found, share=0.2) == ["So the answer is 12"]
 
 
 def test_a_small_value_is_one_piece_and_a_string_of_digits_single_ones(vocabulary):
