@@ -10,12 +10,12 @@ def random_digits(rng: Random, length: int) -> str:
 
 
 def random_count(rng: Random, length: int) -> int:
-    """How many of ``length`` digits: half at most three, a quarter any number, a quarter all but at most three.
+    """How many of ``length`` digits: a third at most three, a third any number, a third all but at most three.
 
     So a count tells nothing of the digits that are left, nor they of the count.
     """
     few, most = (0, min(3, length)), (max(0, length - 3), length)
-    return rng.randint(*rng.choice([few, few, (0, length), most]))
+    return rng.randint(*rng.choice([few, (0, length), most]))
 
 
 def random_digits_pair(rng: Random, length: int) -> tuple[str, str]:
