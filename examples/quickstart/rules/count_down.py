@@ -36,5 +36,11 @@ register(
         "From {limit}, counted down once for each digit of {num}, what number is reached?",
         "Starting at {limit}, each digit of {num} takes away one. What is left?",
         "Number: {num}. Its digits are taken one by one from {limit}. How much is left?",
+        "If {limit} is where you begin, and each digit of {num} is a step down, where do you end?",
+        "{limit} goes down by the number of digits of {num}. What does it become?",
+        "The number is {num}, the limit is {limit}. What is left of the limit after a step per digit?",
+        "How far down from {limit} do the digits of {num} bring you, one step each?",
+        "Read the digits of {num} while {limit} counts down. Which number is on the counter at the end?",
+        "A counter stands at {limit}. The digits of {num} let it fall by one each. Where is it then?",
     ],
 )

@@ -38,5 +38,11 @@ register(
         "With a size of {size}, which digits are taken from the front of {num}?",
         "From the number {num}, counted from the left, take {size} digits.",
         "Which digits stand first if {size} of {num} are written?",
+        "If {size} digits of {num} are read from the left, which are they?",
+        "{size} digits are copied from the beginning of {num}. Which ones?",
+        "Which digits does {num} begin with, if you look at {size} of them?",
+        "Read {num} up to {size} digits and no further. What was read?",
+        "The number of digits to write is {size}, the number is {num}. Which ones come first?",
+        "Say the digits of {num} one by one and stop after {size}.",
     ],
 )

@@ -38,5 +38,11 @@ register(
         "Up to position {position} from the right, what stands in {num}?",
         "Number: {num}. Write its digits from the end up to position {position}.",
         "The end of {num} is cut off in front of {position} digits. Which digits are they?",
+        "If {position} is how many digits of {num} to keep, counted from its end, which are they?",
+        "{position} digits stand at the end of {num}. Write them.",
+        "Which digits does {num} end with, if {position} of them count?",
+        "Go back {position} digits from the end of {num}. Which ones do you pass?",
+        "The position is {position}, counted from the right, the number is {num}. What stands from there on?",
+        "Of the number {num}, what is the end that has {position} digits?",
     ],
 )

@@ -35,5 +35,11 @@ register(
         "Which digits of {num} stand behind the first {count}, counted from the left?",
         "Take {count} digits off {num}, starting at the left.",
         "Number: {num}. What is left if {count} digits at the front are dropped?",
+        "If {count} is how many digits {num} loses at its front, what does it become?",
+        "{count} digits go away at the beginning of {num}. Write what stays.",
+        "What does {num} become when you skip {count} of its digits?",
+        "The count is {count}, the number is {num}. Skip that many digits and write the others.",
+        "Starting behind the first {count} digits, how does {num} go on?",
+        "Read {num}, but leave out {count} digits at first. What do you read?",
     ],
 )

@@ -36,5 +36,11 @@ register(
         "While you count from {start} to {stop}, a digit of the number {num} is taken at each step. Which are taken?",
         "Start: {start}. Stop: {stop}. For each step take a digit from the left of {num}. Which ones are taken?",
         "From {start}, count up to {stop} and write a digit of {num}, starting at the left, each time.",
+        "If the count begins at {start} and ends before {stop}, which digits of {num} are taken on the way?",
+        "{start} is the start, {stop} the stop. A digit at the front of {num} goes with each step. Which digits go?",
+        "The number is {num}. Take its digits one by one while you count from {start} up to {stop}.",
+        "Which digits does {num} give, one for each step from {start} to {stop}?",
+        "Steps go from {start} to {stop}. Each takes the first digit that is left of {num}. Write them.",
+        "Read a digit of {num} at {start}, one at the next number, and so on, but none at {stop}. What was read?",
     ],
 )
