@@ -1,4 +1,4 @@
-"""How many digits come before a 8, from the last digit to the first? The length is the number of digits."""
+"""How many digits of a number follow its last 8, counted on from a number? The length is the number of digits."""
 
 from random import Random
 
@@ -6,8 +6,8 @@ from megatron_rfft.tasks import register
 from megatron_rfft.tasks.digits import random_digits_until
 
 
-def before_eight(num):
-    result = 0
+def before_eight(num, start):
+    result = start
     while num:
         if num[-1] == "8":
             return result
@@ -17,12 +17,12 @@ def before_eight(num):
 
 
 def instance(rng: Random, length: int) -> tuple:
-    return (random_digits_until(rng, length, "8", from_end=True),)
+    return random_digits_until(rng, length, "8", from_end=True), rng.randint(0, 9)
 
 
-def reference(num: str) -> int:
+def reference(num: str, start: int) -> int:
     num = num[::-1]
-    return num.index("8") if "8" in num else len(num)
+    return start + (num.index("8") if "8" in num else len(num))
 
 
 register(
@@ -33,11 +33,11 @@ register(
     instance=instance,
     reference=reference,
     questions=[
-        "How many digits of {num} come after its last 8?",
-        "Counted from the end, where is the first 8 of the number {num}?",
-        "Walk back through {num} to an 8 and count your steps.",
-        "{num}: how many digits lie between the end and the nearest 8?",
-        "Is there an 8 near the end? Say how many digits of {num} follow it.",
-        "How many steps from the right does {num} need to reach an 8?",
+        "Counted on from {start}, how many digits of {num} come after its last 8?",
+        "Counted from the end, which is at {start}, where is the first 8 of the number {num}?",
+        "Walk back through {num} to an 8. You have made {start} steps; how many are they then?",
+        "{num}: how many digits lie between the end and the nearest 8, if there are {start} already?",
+        "Is there an 8 near the end? Say what {start} and the digits of {num} behind it make.",
+        "Start at {start}. How many steps from the right has {num} then taken to reach an 8?",
     ],
 )

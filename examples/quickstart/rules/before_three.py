@@ -1,4 +1,4 @@
-"""How many digits come before a 3? The length is the number of digits."""
+"""How many digits come before a 3, counted on from a number? The length is the number of digits."""
 
 from random import Random
 
@@ -6,8 +6,8 @@ from megatron_rfft.tasks import register
 from megatron_rfft.tasks.digits import random_digits_until
 
 
-def before_three(num):
-    result = 0
+def before_three(num, start):
+    result = start
     while num:
         if num[0] == "3":
             return result
@@ -17,11 +17,11 @@ def before_three(num):
 
 
 def instance(rng: Random, length: int) -> tuple:
-    return (random_digits_until(rng, length, "3"),)
+    return random_digits_until(rng, length, "3"), rng.randint(0, 9)
 
 
-def reference(num: str) -> int:
-    return num.index("3") if "3" in num else len(num)
+def reference(num: str, start: int) -> int:
+    return start + (num.index("3") if "3" in num else len(num))
 
 
 register(
@@ -32,11 +32,11 @@ register(
     instance=instance,
     reference=reference,
     questions=[
-        "How many digits of {num} come before a 3?",
-        "Where does the first 3 stand in {num}?",
-        "Look for a 3 from the left: {num}. How many digits did you pass?",
-        "The number {num} is read up to a 3. How many digits are read before it?",
-        "Before the first 3, how many digits has {num}?",
-        "{num} may hold a 3. How far is it from the front?",
+        "Counted on from {start}, how many digits of {num} come before a 3?",
+        "You have passed {start} digits. Look for a 3 from the left: {num}. How many have you passed then?",
+        "Start at {start}. The number {num} is read up to a 3, and each digit before it adds one. What is it then?",
+        "Before the first 3, what does {start} grow to, by one for each digit of {num}?",
+        "{num} may hold a 3. How far is it from the front, if the front is at {start}?",
+        "The front of {num} counts as {start}. Where does its first 3 stand?",
     ],
 )

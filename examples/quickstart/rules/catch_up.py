@@ -7,12 +7,10 @@ from megatron_rfft.tasks.digits import random_gap
 
 
 def catch_up(place, goal):
-    steps = 0
     while place < goal:
         place += 2
         goal += 1
-        steps += 1
-    return steps
+    return goal
 
 
 def instance(rng: Random, length: int) -> tuple:
@@ -20,7 +18,7 @@ def instance(rng: Random, length: int) -> tuple:
 
 
 def reference(place: int, goal: int) -> int:
-    return goal - place
+    return 2 * goal - place
 
 
 register(
@@ -31,9 +29,9 @@ register(
     instance=instance,
     reference=reference,
     questions=[
-        "One runs from {place} by twos, another from {goal} by ones. After how many steps are they level?",
-        "The goal {goal} moves by 1, the place {place} by 2. In how many steps is the goal reached?",
-        "Goal: {goal}. Place: {place}. The place moves twice as fast. When does it catch up?",
-        "From {place} by twos, after a goal that leaves {goal} by ones: how many steps does it take?",
+        "One runs from {place} by twos, another from {goal} by ones. Where are they level?",
+        "The goal {goal} moves by 1, the place {place} by 2. Where is the goal when it is reached?",
+        "Goal: {goal}. Place: {place}. The place moves twice as fast. Where does it catch up?",
+        "From {place} by twos, after a goal that leaves {goal} by ones: on which number do they meet?",
     ],
 )
