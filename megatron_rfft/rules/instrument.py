@@ -45,6 +45,7 @@ from megatron_rfft.rules.subset import (
     assignment_targets,
     base_name,
     chained_if,
+    is_counter_step,
     is_literal_assignment,
     mutated_names,
     names_read,
@@ -190,8 +191,12 @@ class Instrumenter:
     # Statements
 
     def brief_statement(self, code: Code, statement: ast.stmt, header: tuple[str, ...]) -> None:
-        code.add(statement)
-        code.text(self.style.recitation(statement))
+        if self.style.shows_counters and is_counter_step(statement):
+            code.text(self.style.recitation(statement), *self.variables(names_read(statement)))
+            code.add(statement)
+        else:
+            code.add(statement)
+            code.text(self.style.recitation(statement))
         if self.style.shows_changes and not is_literal_assignment(statement):
             changed = dict.fromkeys([*target_names(statement), *mutated_names(statement.value)])
             code.text(*self.changes(name for name in changed if name not in header))

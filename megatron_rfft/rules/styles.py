@@ -28,6 +28,7 @@ class Style:
     shows_arguments: bool = True
     shows_tests: bool = True  # the variables of a loop's test, and how a test came out
     shows_reads: bool = True  # the variables that other statements read, and how values come about
+    shows_counters: bool = True  # the number that ``count += 1`` reads, where other reads are not shown
     shows_returned: bool = True  # the variables that a return reads, and how the answer comes about
     shows_changes: bool = True  # new values
     has_code: bool = True  # a chain begins with the expression
@@ -53,6 +54,7 @@ def style_of(name: str, function: ast.FunctionDef) -> Style:
             shows_arguments=False,
             shows_tests=False,
             shows_reads=False,
+            shows_counters=False,
             shows_returned=False,
             shows_changes=False,
             states=shown_states(function),

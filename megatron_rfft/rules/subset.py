@@ -221,6 +221,14 @@ def is_literal_assignment(statement: ast.stmt) -> bool:
     return is_assignment and is_literal(statement.value)
 
 
+def is_counter_step(statement: ast.stmt) -> bool:
+    """Whether the line is ``name += 1`` or another step by a literal number: its name holds a number, so it is short."""
+    match statement:
+        case ast.AugAssign(ast.Name(), ast.Add() | ast.Sub(), ast.Constant(int())):
+            return True
+    return False
+
+
 def is_literal(expression: ast.expr) -> bool:
     """Whether the source of the expression is already its value as Python prints it."""
     try:
