@@ -20,6 +20,7 @@ from megatron_rfft.rules.styles import style_of
 from megatron_rfft.rules.subset import (
     assignment_targets,
     chained_if,
+    is_counter_step,
     is_literal_assignment,
     names_read,
     parse_rule,
@@ -216,7 +217,7 @@ class _Reader(Walk):
 
     def statement(self, statement: ast.stmt) -> Lines:
         yield from self.recited(self.vocabulary.recitation(statement), statement)
-        yield from self.old_values(names_read(statement), statement)
+        yield from self.old_values(names_read(statement), statement, is_shown=is_counter_step(statement))
         if not is_literal_assignment(statement):
             yield from self.results(statement)
         return _leaving(statement)

@@ -16,7 +16,8 @@ One mechanism writes all styles (``styles``). The grammar of ``full`` (paper, ru
 A table that never changes (``sharing.lookup_tables``) is shown where it is set only.
 
 ``lean`` keeps recitations, loop headers and the return; of other statements it shows the new values only, and not even
-these if the next test of the enclosing loop is sure to show them.
+these if the next test of the enclosing loop is sure to show them. A step of a counter (``count += 1``) also shows the
+number before: it is short, and a model that copies it, then adds, does not have to do both at once.
 
 ``sentences`` (paper, rules in natural language) starts with ``Start`` and the arguments. It recites the numbered
 sentence where ``full`` recites the line (``2.2. If num is greater than limit:``); the numbers replace all headers.

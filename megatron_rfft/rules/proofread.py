@@ -24,6 +24,7 @@ from megatron_rfft.rules.subset import (
     BUILTINS,
     RuleError,
     assignment_targets,
+    is_counter_step,
     is_literal,
     is_literal_assignment,
     mutated_names,
@@ -159,7 +160,7 @@ class _Proofreader:
     def statement(self, statement: ast.Assign | ast.AugAssign | ast.Expr) -> None:
         tells = not self.lean and not is_literal_assignment(statement)
         targets = assignment_targets(statement)
-        if tells:
+        if tells or is_counter_step(statement):
             self.variables(names_read(statement))
         places = [self.place(target) for target in targets]
         exec(compile(ast.Module([statement], []), "<trace>", "exec"), {"__builtins__": BUILTINS}, self.state)

@@ -222,7 +222,7 @@ def is_literal_assignment(statement: ast.stmt) -> bool:
 
 
 def is_counter_step(statement: ast.stmt) -> bool:
-    """Whether the line is ``name += 1`` or another step by a literal number: its name holds a number, so it is short."""
+    """Whether the line is ``name += 1`` or another step by a literal number: what the name holds is short, too."""
     match statement:
         case ast.AugAssign(ast.Name(), ast.Add() | ast.Sub(), ast.Constant(int())):
             return True

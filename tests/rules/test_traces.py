@@ -79,6 +79,7 @@ now, num = 7
 if num > limit:
 enter if
 result += 1
+result = 0
 now, result = 1
 while nums:
 nums = [4]
