@@ -46,6 +46,22 @@ def patch_imported() -> None:
     mcore_random._set_cuda_rng_state = lambda state, device=-1, graph_safe=False: torch.set_rng_state(state)
     # It warns on each fork that the CPU state changed, which is the point here.
     logging.getLogger(mcore_random.__name__).addFilter(lambda record: "CPU RNG state" not in record.getMessage())
+    _rotate_documents_together()
+
+
+def _rotate_documents_together() -> None:
+    """Rotate a packed sequence's queries or keys in one pass: on a GPU a kernel does, else it is a pass a document."""
+    import megatron.core.models.common.embeddings.rope_utils as rope
+
+    one_by_one = rope._apply_rotary_pos_emb_thd
+
+    @functools.wraps(one_by_one)
+    def together(t, cu_seqlens, freqs, *args, **kwargs):
+        lengths = cu_seqlens.diff().tolist()
+        # Angles of every token of the sequence, which megatron-core takes as well: then it has one pass.
+        return one_by_one(t, cu_seqlens, torch.cat([freqs[:length] for length in lengths]), *args, **kwargs)
+
+    rope._apply_rotary_pos_emb_thd = together
 
 
 def _is_cuda(device: object) -> bool:
