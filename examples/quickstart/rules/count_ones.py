@@ -1,4 +1,4 @@
-"""How many ones does a number have? The length is the number of digits."""
+"""How many ones does a number have, counted on from a number? The length is the number of digits."""
 
 from random import Random
 
@@ -6,8 +6,8 @@ from megatron_rfft.tasks import register
 from megatron_rfft.tasks.digits import random_digits_rich_in
 
 
-def count_ones(num):
-    result = 0
+def count_ones(num, start):
+    result = start
     while num:
         if num[0] == "1":
             result += 1
@@ -16,11 +16,11 @@ def count_ones(num):
 
 
 def instance(rng: Random, length: int) -> tuple:
-    return (random_digits_rich_in(rng, length, "1", "6"),)
+    return random_digits_rich_in(rng, length, "1", "6"), rng.randint(0, 9)
 
 
-def reference(num: str) -> int:
-    return num.count("1")
+def reference(num: str, start: int) -> int:
+    return start + num.count("1")
 
 
 register(
@@ -31,11 +31,11 @@ register(
     instance=instance,
     reference=reference,
     questions=[
-        "How many ones are there in {num}?",
-        "Count the digit 1 in {num}.",
-        "How often does a 1 stand in the number {num}?",
-        "Number: {num}. What is the number of its ones?",
-        "Read {num} and count each 1. What is the count?",
-        "If only ones count, how many digits of {num} count?",
+        "Start at {start} and add the ones of {num}, each as 1. What do you have?",
+        "Count on from {start} for each digit 1 in {num}.",
+        "There were {start} ones. How many are there with those in the number {num}?",
+        "Number: {num}. Each of its ones makes {start} larger by one. What does it become?",
+        "Read {num} and count each 1, beginning with {start}. What is the count?",
+        "If only ones count, and {start} are there already, how many are there after {num}?",
     ],
 )
