@@ -1,7 +1,6 @@
 """Files written past the page cache, their checksum taken on the way.
 
-Large pieces that lie in memory as they will in the file, from a page on, are written and hashed where they are. Other
-bytes go through two small buffers: while one is filled, one thread hashes the other and another thread writes it.
+The bytes go through two small buffers: while one is filled, one thread hashes the other and another thread writes it.
 """
 
 import errno
@@ -18,12 +17,9 @@ import numpy as np
 
 from megatron_rfft.common.files import HASHES
 
-PAGE = 1 << 12
-"""What addresses, offsets and lengths are a multiple of where a write goes past the page cache; with room to spare."""
-STRAIGHT = 1 << 22
-"""Bytes from which on pieces may be written where they are."""
 _BUFFER = 1 << 22
 _O_DIRECT = getattr(os, "O_DIRECT", 0)  # of Linux
+_SECTOR = 1 << 12  # what the length of a write past the page cache has to be a multiple of, with room to spare
 
 
 class HashedFile:
@@ -43,8 +39,12 @@ class HashedFile:
         view = np.frombuffer(data, np.uint8)
         taken = 0
         while taken < len(view):
-            rest = view[taken:]
-            taken += self._write_straight(rest) if self._goes_straight(rest) else self._fill(rest)
+            count = min(_BUFFER - self._filled, len(view) - taken)
+            self._buffer[self._filled : self._filled + count] = view[taken : taken + count]
+            self._filled += count
+            taken += count
+            if self._filled == _BUFFER:
+                self._hand_over()
         self.position += taken
         return taken
 
@@ -62,27 +62,6 @@ class HashedFile:
         """Hex checksum of the finished file."""
         return self._hash.hexdigest()
 
-    def _goes_straight(self, view: np.ndarray) -> bool:
-        return len(view) >= STRAIGHT and self._filled % PAGE == 0 and view.ctypes.data % PAGE == 0
-
-    def _write_straight(self, view: np.ndarray) -> int:
-        """Write and hash the whole pages, before the caller may change them."""
-        self._hand_over()
-        self._wait()
-        pages = view[: len(view) // PAGE * PAGE]
-        hashing = self._threads.submit(self._hash.update, pages)
-        self._write(pages)
-        hashing.result()
-        return len(pages)
-
-    def _fill(self, view: np.ndarray) -> int:
-        count = min(_BUFFER - self._filled, len(view))
-        self._buffer[self._filled : self._filled + count] = view[:count]
-        self._filled += count
-        if self._filled == _BUFFER:
-            self._hand_over()
-        return count
-
     def _hand_over(self) -> None:
         self._wait()
         full, self._buffer, self._spare = self._buffer[: self._filled], self._spare, self._buffer
@@ -94,7 +73,7 @@ class HashedFile:
             work.result()
 
     def _write(self, view: np.ndarray) -> None:
-        if len(view) % PAGE:  # the end of the file
+        if len(view) % _SECTOR:  # the end of the file
             _use_page_cache(self._descriptor)
         done = 0
         while done < len(view):

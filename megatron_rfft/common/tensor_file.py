@@ -9,7 +9,7 @@ from collections.abc import Iterable
 
 import torch
 
-from megatron_rfft.common.hashed_file import PAGE, STRAIGHT, HashedFile
+from megatron_rfft.common.hashed_file import HashedFile
 from megatron_rfft.common.restricted import STORAGES
 
 _ALIGNMENT = 64  # torch's, of the values
@@ -42,11 +42,6 @@ class _Pickler(pickle.Pickler):
         return ("storage", obj.type, "0", "cpu", obj.numel) if isinstance(obj, _Storage) else None
 
 
-def alignment_of(size: int) -> int:
-    """Where the values of a tensor of ``size`` bytes begin in a file, as a multiple: large ones on a page."""
-    return PAGE if size >= STRAIGHT else _ALIGNMENT
-
-
 def write_tensor(
     file: HashedFile, shape: tuple[int, ...], dtype: torch.dtype, values: Iterable[memoryview], *, crc: bool = True
 ) -> None:
@@ -55,17 +50,16 @@ def write_tensor(
     An archive of records, each with its checksum behind it, as torch's own writer makes them. Without ``crc``, that of
     the values is 0, as after torch's ``set_crc32_options(False)``: torch.load does not look at it.
     """
-    alignment = alignment_of(math.prod(shape) * dtype.itemsize)
     description = io.BytesIO()
     _Pickler(description, protocol=2).dump(_Tensor(shape, dtype))
     with zipfile.ZipFile(file, "w") as archive:  # type: ignore[arg-type]
         archive.writestr(zipfile.ZipInfo("archive/data.pkl"), description.getvalue())
         archive.writestr(zipfile.ZipInfo("archive/byteorder"), b"little")
         entry = zipfile.ZipInfo(_VALUES)
-        padding = -(file.position + _LOCAL_HEADER) % alignment
+        padding = -(file.position + _LOCAL_HEADER) % _ALIGNMENT
         entry.extra = b"FB" + padding.to_bytes(2, "little") + bytes(padding)
         with archive.open(entry, "w", force_zip64=True) as member:
-            assert file.position % alignment == 0
+            assert file.position % _ALIGNMENT == 0
             for piece in values:
                 if crc:
                     member.write(piece)

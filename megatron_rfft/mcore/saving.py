@@ -26,8 +26,8 @@ from torch.distributed.checkpoint.metadata import Metadata, MetadataIndex
 from torch.distributed.checkpoint.planner import WriteItem, WriteItemType
 
 from megatron_rfft.common.files import atomic_write
-from megatron_rfft.common.hashed_file import PAGE, HashedFile, hashed_file
-from megatron_rfft.common.tensor_file import alignment_of, write_tensor
+from megatron_rfft.common.hashed_file import HashedFile, hashed_file
+from megatron_rfft.common.tensor_file import write_tensor
 from megatron_rfft.mcore.pinned import pinned
 
 from megatron.core import dist_checkpointing, parallel_state
@@ -147,16 +147,11 @@ class StateSaver:
             plans = self._metadata.all_local_plans
             self._plans = [_cut_into_files(plan.items, rank) for rank, plan in enumerate(plans)]
         tensors = [entry for file in self._files for entry in file.entries if entry.is_tensor]
-        starts, end = [], 0
-        for entry in tensors:  # as in the file: large ones are written where they are
-            starts.append(_next(end, alignment_of(entry.size)))
-            end = _next(starts[-1] + entry.size, _ALIGNMENT)
-        memory = torch.empty(end + PAGE, dtype=torch.uint8)
-        self._memory = pinned(memory[-memory.data_ptr() % PAGE :][:end])
-        for entry, start in zip(tensors, starts, strict=True):
+        sizes = [-(-entry.size // _ALIGNMENT) * _ALIGNMENT for entry in tensors]
+        self._memory = pinned(torch.empty(sum(sizes), dtype=torch.uint8))
+        for entry, room in zip(tensors, self._memory.split(sizes), strict=True):
             data = entry.item.tensor_data
-            values = self._memory[start : start + entry.size]
-            entry.view = values.view(data.properties.dtype).view(data.chunk.sizes)
+            entry.view = room[: entry.size].view(data.properties.dtype).view(data.chunk.sizes)
 
     def _copy(self, state: dict) -> dict[MetadataIndex, bytes]:
         """Copy the tensors in one pass and one wait; the objects, as bytes."""
@@ -175,10 +170,6 @@ class StateSaver:
                 objects[index] = self._weight_objects[index]
         torch.cuda.synchronize()
         return objects
-
-
-def _next(position: int, multiple: int) -> int:
-    return -(-position // multiple) * multiple
 
 
 def _copied(state: dict) -> dict:
