@@ -70,6 +70,13 @@ def extra_environment(name: str, lock: Path, *modules: str) -> Path:
     return Path(done.stdout.strip())
 
 
+def run_extra(python: Path, *arguments: object) -> None:
+    """Run the interpreter of an ``extra_environment``, which does not see this checkout; its failure fails the test."""
+    environment = {name: value for name, value in os.environ.items() if name != "PYTHONPATH"}
+    done = subprocess.run([python, *arguments], env=environment, capture_output=True, text=True, timeout=900)
+    assert done.returncode == 0, done.stderr[-4000:]
+
+
 @dataclass(frozen=True)
 class SmallData:
     """A corpus of two tasks, its vocabulary and its data set."""

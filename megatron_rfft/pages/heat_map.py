@@ -28,9 +28,7 @@ class Scale:
     """How a value is written."""
 
     @classmethod
-    def over(
-        cls, values: Sequence[float], log: bool = False, show: Callable[[float], str] = "{:.3g}".format
-    ) -> "Scale":
+    def over(cls, values: Sequence[float], log: bool = False, show: Callable[[float], str] = _SHOW) -> "Scale":
         """From the least of ``values`` to the largest; those that a logarithm does not take lie below it."""
         kept = [value for value in values if math.isfinite(value) and (value > 0 or not log)] or [1.0]
         return cls(min(kept), max(kept), log, show)

@@ -97,8 +97,9 @@ def answered_numbers(records: Sequence[dict], share: float = 0.001) -> list[str]
 
     None that another answer begins with: it would be cut there.
     """
-    answers = Counter(match[1] for record in records if (match := _ANSWER.search(record["response"])) and not match[2])
-    begun = {match[1] for record in records if (match := _ANSWER.search(record["response"])) and match[2]}
+    found = [match for record in records if (match := _ANSWER.search(record["response"]))]
+    answers = Counter(match[1] for match in found if not match[2])
+    begun = {match[1] for match in found if match[2]}
     common = {number for number, count in answers.items() if count >= share * len(records)}
     return [f"{ANSWER_PREFIX}{number}" for number in sorted(common - begun)]
 

@@ -1,8 +1,6 @@
 """Checkpoints of Megatron-Bridge: its layout, the way there and back, and (slow) Bridge's own code on both sides."""
 
-import os
 import pickle
-import subprocess
 from pathlib import Path
 
 import pytest
@@ -16,7 +14,7 @@ from megatron_rfft.common.restricted import read_index
 from megatron_rfft.conversion.bridge import from_bridge, to_bridge
 from megatron_rfft.conversion.compare_models import first_difference
 from megatron_rfft.conversion.from_hf import from_hf
-from tests.conftest import extra_environment, run_python
+from tests.conftest import extra_environment, run_extra, run_python
 from tests.conversion.test_convert import make_hf_model
 
 PEER = Path(__file__).parent / "peer"
@@ -126,11 +124,7 @@ def test_bridge_loads_ours_and_we_load_what_it_saves(exported, tmp_path):
     original, bridge = exported
     python = extra_environment("bridge", PEER / "requirements.lock")
     arguments = (bridge / "iter_0000000", tmp_path / "tensors.safetensors", tmp_path / "saved")
-    environment = {name: value for name, value in os.environ.items() if name != "PYTHONPATH"}
-    done = subprocess.run(
-        [python, PEER / "load_bridge.py", *arguments], env=environment, capture_output=True, text=True, timeout=900
-    )
-    assert done.returncode == 0, done.stderr[-4000:]
+    run_extra(python, PEER / "load_bridge.py", *arguments)
 
     theirs, ours = load_file(tmp_path / "tensors.safetensors"), load_file(original / "model.safetensors")
     for layer in range(3):

@@ -2,9 +2,7 @@
 
 import io
 import json
-import os
 import pickle
-import subprocess
 import tarfile
 from pathlib import Path
 
@@ -17,7 +15,7 @@ from megatron_rfft.common.restricted import read_index
 from megatron_rfft.conversion.compare_models import first_difference
 from megatron_rfft.conversion.from_hf import from_hf
 from megatron_rfft.conversion.nemo import from_nemo, to_nemo
-from tests.conftest import extra_environment
+from tests.conftest import extra_environment, run_extra
 from tests.conversion.test_convert import make_hf_model
 
 PEER = Path(__file__).parent / "peer"
@@ -56,13 +54,9 @@ def test_the_layout_is_nemos(packed, tmp_path):
 def test_nemos_own_connector_unpacks_ours_and_reads_the_config(packed, tmp_path):
     _, archive = packed
     python = extra_environment("nemo", PEER / "nemo.lock")
-    environment = {name: value for name, value in os.environ.items() if name != "PYTHONPATH"}
     arguments = (archive, tmp_path / "unpacked", tmp_path / "config.json")
     arguments[1].mkdir()
-    done = subprocess.run(
-        [python, PEER / "read_nemo.py", *arguments], env=environment, capture_output=True, text=True, timeout=900
-    )
-    assert done.returncode == 0, done.stderr[-4000:]
+    run_extra(python, PEER / "read_nemo.py", *arguments)
     with tarfile.open(archive, "r:") as members:
         members.extractall(tmp_path / "expected", filter="data")
     ours, theirs = (

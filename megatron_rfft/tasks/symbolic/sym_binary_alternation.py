@@ -42,7 +42,7 @@ def instance(rng: Random, length: int) -> tuple:
 
 
 def reference(bits: str) -> int:
-    """Compare with both alternating strings, as far as they have the same bits: a swap mends two places."""
+    """Compare with both alternating strings, as far as they have the same bits: a swap fixes two places."""
     goals = [(start * len(bits))[: len(bits)] for start in ("01", "10")]
     return min(
         (sum(a != b for a, b in zip(bits, goal, strict=True)) // 2 for goal in goals if sorted(goal) == sorted(bits)),
