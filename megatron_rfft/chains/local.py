@@ -15,9 +15,9 @@ from pathlib import Path
 from megatron_rfft.chains.chain import ROOT, Chain
 from megatron_rfft.chains.config import STAGES, ChainConfig, for_stage
 from megatron_rfft.chains.jobs import STATE, Submission, find_under_way, read_state, submission_lock
-from megatron_rfft.chains.local_estimate import Estimate, look_at, needs_of
+from megatron_rfft.chains.local_estimate import Estimate, Seen, look_at, needs_of
 from megatron_rfft.chains.local_progress import Display, Shown, View
-from megatron_rfft.chains.machine import ASKING, TRAINING, Free, Key, Machine, Share, choose
+from megatron_rfft.chains.machine import ASKING, TRAINING, Ending, Free, Key, Machine, Share, choose
 from megatron_rfft.chains.stage import Stage, Task
 from megatron_rfft.chains.watch import LOCAL, local_task, log_of, tail_of
 from megatron_rfft.common.cli import EXIT_FAILED, EXIT_OK, EXIT_STOPPED
@@ -117,6 +117,7 @@ class LocalRun:
         self.seconds: dict[str, dict[str, float]] = read_json(self.file)["seconds"] if self.file.is_file() else {}
         """How long tasks took, by stage and name, in earlier calls too."""
         self.estimate = Estimate(chain.stages, self.seconds)
+        self.looked: tuple[float, dict[Key, tuple[Seen, float | None]]] | None = None
         self.started, self.stopping = time.monotonic(), False
         wanted = set(self.waiting)
         self.done = {
@@ -132,7 +133,7 @@ class LocalRun:
         with self._stopped_by_signals():
             self._write()
             while not self.stopping and (self.running or self._ready()):
-                for key, gpus in choose(self._ready(), self.free, self._share):
+                for key, gpus in choose(self._ready(), self.free, self._share, self._endings, self.estimate.of):
                     self._begin(key, gpus, display)
                 time.sleep(_POLL_SECONDS)
                 for key, task in list(self.running.items()):
@@ -252,17 +253,29 @@ class LocalRun:
         shown = "\n".join(f"    {line[:400]}" for line in [*errors, *lines[-LAST_LINES:]])
         return f"{self._name(key)}: failed (exit code {code}), the end of {task.log}:\n{shown}"
 
+    def _look(self) -> dict[Key, tuple[Seen, float | None]]:
+        """What each running task says of itself, and its seconds left as far as they are known; asked of files, so no
+        more than once a second."""
+        if self.looked is None or time.monotonic() - self.looked[0] > 1 or self.looked[1].keys() != self.running.keys():
+            seen = {key: look_at(self._task(key), task.log) for key, task in self.running.items()}
+            gone = {key: time.monotonic() - task.started for key, task in self.running.items()}
+            told = {key: one.seconds_left for key, one in seen.items() if one.seconds_left is not None}
+            self.estimate.under_way = {key: gone[key] + left for key, left in told.items() if key[0] in TRAINING}
+            for key in seen.keys() - told.keys():
+                if (whole := self.estimate.of(key)) is not None:
+                    told[key] = max(1.0, whole - gone[key])
+            self.looked = time.monotonic(), {key: (one, told.get(key)) for key, one in seen.items()}
+        return self.looked[1]
+
+    def _endings(self) -> list[Ending]:
+        running = self.running
+        return [Ending(left, running[key].share, running[key].gpus) for key, (_, left) in self._look().items()]
+
     def _view(self) -> View:
-        seen, left = {}, {}
-        for key, task in self.running.items():
-            seen[key] = look_at(self._task(key), task.log)
-            gone, whole = time.monotonic() - task.started, self.estimate.of(key)
-            rest = seen[key].seconds_left
-            if rest is None and whole is not None:
-                rest = max(1.0, whole - gone)
-            left[key] = (rest or 0.0, task.gpus, rest is not None)
+        looked = self._look()
+        left = {key: (rest or 0.0, self.running[key].gpus) for key, (_, rest) in looked.items()}
         todo = [key for key in self.waiting if not self._is_held_up(key)]
-        estimate = self.estimate.left(self.machine, self._share, {key: value[:2] for key, value in left.items()}, todo)
+        estimate = self.estimate.left(self.machine, self._share, left, todo)
         return View(
             [
                 Shown(
@@ -270,14 +283,14 @@ class LocalRun:
                     self.done[name],
                     self.tasks[name],
                     sum(key[0] == name for key in self.failed),
-                    [(self._task(key).name, seen[key].text) for key in self.running if key[0] == name],
+                    [(self._task(key).name, looked[key][0].text) for key in self.running if key[0] == name],
                 )
                 for name in self.stages
                 if self.tasks[name]
             ],
             time.monotonic() - self.started,
             estimate.seconds,
-            estimate.complete and all(known for _, _, known in left.values()),
+            estimate.complete and all(rest is not None for _, rest in looked.values()),
         )
 
     def _is_held_up(self, key: Key) -> bool:

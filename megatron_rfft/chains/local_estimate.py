@@ -5,7 +5,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from megatron_rfft.chains.machine import TRAINING, Free, Key, Machine, Share, choose
+from megatron_rfft.chains.machine import TRAINING, Ending, Free, Key, Machine, Share, choose
 from megatron_rfft.chains.stage import Stage, Task
 from megatron_rfft.chains.watch import tail_of, training_progress
 
@@ -50,6 +50,8 @@ class Estimate:
     def __init__(self, stages: Sequence[Stage], seconds: Mapping[str, Mapping[str, float]]):
         self.stages = {stage.name: stage for stage in stages}
         self.seconds = seconds
+        self.under_way: Mapping[Key, float] = {}
+        """Of trainings that run: the seconds of each from its start, by what it says is left."""
 
     def of(self, key: Key) -> float | None:
         """Seconds of a task from its start; None if nothing like it has ended."""
@@ -62,8 +64,9 @@ class Estimate:
         return sum(ended.values()) / len(ended) if ended else None
 
     def _training(self, task: Task) -> float | None:
-        """By the tokens of those trainings that have ended, whatever their stage."""
-        known = [
+        """By the tokens of those trainings that have ended or run, whatever their stage."""
+        known = [(self.stages[stage].tasks[number].tokens, whole) for (stage, number), whole in self.under_way.items()]
+        known += [
             (other.tokens, self.seconds[stage][other.name])
             for stage in self.seconds.keys() & self.stages.keys() & set(TRAINING)
             for other in self.stages[stage].tasks
@@ -89,7 +92,8 @@ class Estimate:
         while ends or todo:
             open_tasks = {*ends, *todo}
             ready = [key for key in todo if not open_tasks.intersection(needs_of(self.stages, key))]
-            for key, gpus in choose(ready, free, share):
+            endings = [Ending(end - now, share(own[0]), taken) for own, (end, taken) in ends.items()]
+            for key, gpus in choose(ready, free, share, lambda known=endings: known, self.of):
                 seconds = self.of(key)
                 complete &= seconds is not None
                 ends[key] = (now + (seconds or 0.0), gpus)

@@ -1,5 +1,6 @@
 """The cores and GPUs of one machine, and which tasks of a chain they run at the same time."""
 
+import math
 import os
 import shutil
 import subprocess
@@ -103,18 +104,54 @@ class Free:
         return other
 
 
-def choose(ready: Sequence[Key], free: Free, share: Callable[[str], Share]) -> list[tuple[Key, list[str]]]:
-    """The tasks of ``ready``, the most urgent first, that begin now, with their GPUs; what they take is taken."""
-    room, chosen = free.copy(), []
+@dataclass(frozen=True)
+class Ending:
+    """When a task that runs gives back its share."""
+
+    seconds: float | None
+    """From now on; None if nobody knows."""
+    share: Share
+    gpus: Sequence[str]
+
+
+def choose(
+    ready: Sequence[Key],
+    free: Free,
+    share: Callable[[str], Share],
+    endings: Callable[[], Sequence[Ending]] = list,
+    seconds: Callable[[Key], float | None] = lambda key: None,
+) -> list[tuple[Key, list[str]]]:
+    """The tasks of ``ready``, the most urgent first, that begin now, with their GPUs; what they take is taken.
+
+    A task that waits for room is passed only by such as will have ended when the room is there (EASY backfilling),
+    by ``endings`` of what runs and the ``seconds`` that a task takes."""
+    room, chosen, begun, gap = free.copy(), [], [], math.inf
     for key in ready:
-        wanted = share(key[0])
-        if (gpus := room.find(wanted)) is None:
+        wanted, takes = share(key[0]), seconds(key)
+        gpus = room.find(wanted)
+        if gpus is None and takes is not None and takes <= gap:
+            gpus = free.find(wanted)
+        if gpus is None:
+            gap = min(gap, _seconds_until(wanted, free, [*endings(), *begun]))
             room.reserve(wanted)
             continue
         for each in (room, free):
             each.take(wanted, gpus)
         chosen.append((key, gpus))
+        begun.append(Ending(takes, wanted, gpus))
     return chosen
+
+
+def _seconds_until(wanted: Share, free: Free, endings: Sequence[Ending]) -> float:
+    """When there is room for a task; 0 if that is not known."""
+    if any(ending.seconds is None for ending in endings):
+        return 0.0
+    later = free.copy()
+    for ending in sorted(endings, key=lambda ending: ending.seconds):
+        later.give_back(ending.share, ending.gpus)
+        if later.find(wanted) is not None:
+            return ending.seconds
+    return 0.0
 
 
 def visible_gpus() -> list[str]:

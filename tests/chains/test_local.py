@@ -9,11 +9,13 @@ import sys
 from pathlib import Path
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from megatron_rfft.chains.local import look_at_stages, run_locally
 from megatron_rfft.chains.local_estimate import Estimate
 from megatron_rfft.chains.local_progress import Display, Shown, View
-from megatron_rfft.chains.machine import Free, Machine, Share, choose
+from megatron_rfft.chains.machine import Ending, Free, Machine, Share, choose
 from megatron_rfft.common.errors import UserError
 from megatron_rfft.common.supervise import descendants
 from tests.chains.tiny_chain import TinyChain
@@ -212,6 +214,52 @@ def test_a_task_that_needs_more_is_not_passed_for_ever():
     assert choose([("pretrain", 0), ("adapt", 1)], free, shares.get) == []
     free.give_back(Share(1), [])
     assert choose([("pretrain", 0), ("adapt", 1)], free, shares.get) == [(("pretrain", 0), [])]
+
+
+def test_a_small_task_fills_the_time_in_which_a_larger_one_waits():
+    shares, seconds = {"pretrain": Share(2), "adapt": Share(1)}, {("adapt", 2): 50.0, ("adapt", 3): 5.0}
+    ready = [("pretrain", 0), ("adapt", 1), ("adapt", 2), ("adapt", 3)]
+
+    def begun(seconds_left: float | None) -> list[int]:
+        free = Free(Machine(2))
+        free.take(Share(1), [])
+        endings = [Ending(seconds_left, Share(1), [])]
+        return [number for (_, number), _ in choose(ready, free, shares.get, lambda: endings, seconds.get)]
+
+    assert [begun(60.0), begun(20.0), begun(1.0), begun(None)] == [[2], [3], [], []]
+
+
+@given(
+    st.integers(1, 4),
+    st.integers(1, 4),
+    st.lists(st.tuples(st.integers(1, 4), st.integers(1, 9)), max_size=4),
+    st.lists(st.tuples(st.integers(1, 4), st.integers(1, 9)), max_size=6),
+)
+def test_who_fills_a_gap_holds_up_nobody(cores, wanted, running, smaller):
+    """The first task to wait begins when it would if there were no others behind it."""
+
+    def begins(behind: list[tuple[int, int]]) -> float:
+        shares = {f"behind-{number}": Share(count) for number, (count, _) in enumerate(behind)}
+        shares |= {"first": Share(min(wanted, cores))}
+        seconds = {(name, 0): float(behind[number][1]) for number, name in enumerate(shares) if name != "first"}
+        free, ends, now = Free(Machine(cores)), [], 0.0
+        for count, end in running:
+            if count <= free.cores:
+                free.take(Share(count), [])
+                ends.append((float(end), Share(count)))
+        waiting = [("first", 0), *((name, 0) for name in shares if name != "first")]
+        while True:
+            endings = [Ending(end - now, share, []) for end, share in ends]
+            for key, _ in choose(waiting, free, shares.get, lambda known=endings: known, seconds.get):
+                if key == ("first", 0):
+                    return now
+                waiting.remove(key)
+                ends.append((now + seconds[key], shares[key[0]]))
+            ends.sort(key=lambda end: end[0])
+            now, share = ends.pop(0)
+            free.give_back(share, [])
+
+    assert begins(smaller) == begins([])
 
 
 def test_gpus_are_shared_evenly_and_leave_cores_to_others():
