@@ -4,7 +4,6 @@ The library's own refuse what we need: its torch norm refuses sequence paralleli
 refuses packed sequences and materializes the S x S scores.
 """
 
-import itertools
 import math
 
 import torch
@@ -80,10 +79,12 @@ class SDPAttention(MegatronModule):
 
     def _attend_documents(self, query: Tensor, key: Tensor, value: Tensor, cu_seqlens: Tensor) -> Tensor:
         """``[tokens, heads, dim]`` in and out."""
+        lengths = cu_seqlens.diff().tolist()
         outputs = []
-        for start, end in itertools.pairwise(cu_seqlens.tolist()):
-            document = (x[start:end].transpose(0, 1).unsqueeze(0) for x in (query, key, value))
-            outputs.append(self._attend(*document)[0].transpose(0, 1))
+        # split, not slices: the gradient of each slice would be as long as the whole sequence
+        for document in zip(*(x.split(lengths) for x in (query, key, value)), strict=True):
+            output = self._attend(*(x.transpose(0, 1).unsqueeze(0) for x in document))
+            outputs.append(output[0].transpose(0, 1))
         return torch.cat(outputs)
 
     def _attend(self, query: Tensor, key: Tensor, value: Tensor) -> Tensor:
