@@ -18,6 +18,8 @@ from collections.abc import Callable
 import torch
 import torch.utils._device
 
+from megatron_rfft.mcore import cpu_kernels
+
 _FACTORIES = ("tensor", "zeros", "ones", "empty", "full", "arange", "rand", "randn", "randint")
 _LIKE_FACTORIES = ("empty_like", "zeros_like", "ones_like", "full_like")
 
@@ -46,22 +48,32 @@ def patch_imported() -> None:
     mcore_random._set_cuda_rng_state = lambda state, device=-1, graph_safe=False: torch.set_rng_state(state)
     # It warns on each fork that the CPU state changed, which is the point here.
     logging.getLogger(mcore_random.__name__).addFilter(lambda record: "CPU RNG state" not in record.getMessage())
-    _rotate_documents_together()
+    _fuse_layers()
 
 
-def _rotate_documents_together() -> None:
-    """Rotate a packed sequence's queries or keys in one pass: on a GPU a kernel does, else it is a pass a document."""
+def _fuse_layers() -> None:
+    """Rotation and SwiGLU in few passes, a packed sequence's documents together: a GPU has kernels for all that."""
     import megatron.core.models.common.embeddings.rope_utils as rope
+    import megatron.core.transformer.mlp as mlp
 
-    one_by_one = rope._apply_rotary_pos_emb_thd
+    one_by_one, step_by_step = rope._apply_rotary_pos_emb_thd, rope._apply_rotary_pos_emb_bshd
 
     @functools.wraps(one_by_one)
-    def together(t, cu_seqlens, freqs, *args, **kwargs):
-        lengths = cu_seqlens.diff().tolist()
+    def together(t, cu_seqlens, freqs, *args, cp_group=None, **kwargs):
         # Angles of every token of the sequence, which megatron-core takes as well: then it has one pass.
-        return one_by_one(t, cu_seqlens, torch.cat([freqs[:length] for length in lengths]), *args, **kwargs)
+        angles = cpu_kernels.angles_of_documents(freqs, tuple(cu_seqlens.diff().tolist()))
+        if cp_group is None or cp_group.size() > 1:
+            return one_by_one(t, cu_seqlens, angles, *args, cp_group=cp_group, **kwargs)
+        return at_once(t.unsqueeze(1), angles, *args, **kwargs).squeeze(1)
 
-    rope._apply_rotary_pos_emb_thd = together
+    @functools.wraps(step_by_step)
+    def at_once(t, freqs, rotary_interleaved=False, mla_rotary_interleaved=False, mscale=1.0, **kwargs):
+        if rotary_interleaved or mla_rotary_interleaved or freqs.shape[-1] != t.shape[-1]:
+            return step_by_step(t, freqs, rotary_interleaved, mla_rotary_interleaved, mscale, **kwargs)
+        return cpu_kernels.Rotation.apply(t, *cpu_kernels.cos_and_sin(freqs, mscale, t.dtype))
+
+    rope._apply_rotary_pos_emb_thd, rope._apply_rotary_pos_emb_bshd = together, at_once
+    mlp.bias_swiglu_impl = cpu_kernels.swiglu
 
 
 def _is_cuda(device: object) -> bool:

@@ -68,10 +68,10 @@ def transformer_config(
         # Initialization is ours (models/initialize.py): the same weights in every layout.
         perform_initialization=False,
         gradient_accumulation_fusion=ON_GPU,
-        # What Transformer Engine brings is on where it is.
+        # What Transformer Engine brings is on where it is; a CPU has a SwiGLU of our own.
         masked_softmax_fusion=False,
         persist_layer_norm=False,
-        bias_activation_fusion=te,
+        bias_activation_fusion=te or not ON_GPU,
         bias_dropout_fusion=False,
         apply_rope_fusion=te,
         cross_entropy_loss_fusion=te,
