@@ -68,14 +68,6 @@ def transformer_config(
         # Initialization is ours (models/initialize.py): the same weights in every layout.
         perform_initialization=False,
         gradient_accumulation_fusion=ON_GPU,
-        # What Transformer Engine brings is on where it is; a CPU has a SwiGLU of our own.
-        masked_softmax_fusion=False,
-        persist_layer_norm=False,
-        bias_activation_fusion=te or not ON_GPU,
-        bias_dropout_fusion=False,
-        apply_rope_fusion=te,
-        cross_entropy_loss_fusion=te,
-        cross_entropy_fusion_impl="te" if te_cross_entropy else "native",
         activation_func_fp8_input_store=fp8_activation_input,
         tp_comm_overlap=tensor_overlap,
         transformer_impl="transformer_engine" if te else "local",
@@ -83,6 +75,7 @@ def transformer_config(
         calculate_per_token_loss=True,
         deterministic_mode=deterministic,
         first_last_layers_bf16=fp8_first_last_bf16 and fp8 != "none",
+        **_fusions(te, te_cross_entropy),
         **_recompute_settings(recompute, recompute_layers),
         **fp8_settings(fp8),
     )
@@ -120,6 +113,19 @@ def _dimensions(model: ModelConfig) -> dict[str, Any]:
         "add_qkv_bias": model.family.qkv_bias,
         "qk_layernorm": model.family.qk_norm,
         "init_method_std": model.init_std,
+    }
+
+
+def _fusions(te: bool, te_cross_entropy: bool) -> dict[str, Any]:
+    """What Transformer Engine brings is on where it is; a CPU has a SwiGLU of our own."""
+    return {
+        "masked_softmax_fusion": False,
+        "persist_layer_norm": False,
+        "bias_activation_fusion": te or not ON_GPU,
+        "bias_dropout_fusion": False,
+        "apply_rope_fusion": te,
+        "cross_entropy_loss_fusion": te,
+        "cross_entropy_fusion_impl": "te" if te_cross_entropy else "native",
     }
 
 

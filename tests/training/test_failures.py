@@ -1,11 +1,7 @@
 """What goes wrong in the middle of a run: a dead rank, a stuck rank, a full disk. Real processes under torchrun."""
 
-import json
-import os
 import re
 import signal
-import subprocess
-import sys
 import time
 from pathlib import Path
 
@@ -16,9 +12,9 @@ import yaml
 from megatron_rfft.training.checkpoint_files import list_checkpoints, verified_manifest
 from tests.conftest import ROOT, torchrun
 from tests.training.conftest import small_config
+from tests.training.launched import Launched, losses
 
 STEPS, INTERVAL = 40, 4
-TIMEOUT = 300
 
 
 def write_config(folder: Path, prefix: Path, **sections) -> Path:
@@ -39,40 +35,6 @@ def undisturbed(small_data, tmp_path_factory) -> list[float]:
     folder = tmp_path_factory.mktemp("undisturbed")
     torchrun(2, "-m", "megatron_rfft.train", "--config", write_config(folder, small_data.prefix))
     return losses(folder / "run")
-
-
-def losses(run: Path) -> list[float]:
-    return [json.loads(line)["loss"] for line in (run / "metrics.jsonl").read_text().splitlines()]
-
-
-class Launched:
-    """torchrun with two ranks, after its first checkpoint."""
-
-    def __init__(self, config: Path, *options: str):
-        launcher = ("-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2", *options)
-        self.run = config.parent / "run"
-        self.process = subprocess.Popen(
-            [sys.executable, *launcher, "-m", "megatron_rfft.train", "--config", str(config)],
-            env={**os.environ, "PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1"},
-            stderr=subprocess.PIPE,
-            text=True,
-        )
-        self.until(lambda: list_checkpoints(self.run / "checkpoints"))
-
-    def until(self, condition) -> None:
-        deadline = time.monotonic() + TIMEOUT
-        while not condition():
-            assert time.monotonic() < deadline
-            assert self.process.poll() is None, "the run ended before anything could happen to it"
-            time.sleep(0.02)
-
-    def rank(self, number: int) -> psutil.Process:
-        ranks = [c for c in psutil.Process(self.process.pid).children() if "megatron_rfft.train" in c.cmdline()]
-        return next(child for child in ranks if child.environ()["RANK"] == str(number))
-
-    def end(self) -> str:
-        _, stderr = self.process.communicate(timeout=TIMEOUT)
-        return stderr
 
 
 @pytest.mark.slow  # the same without torchrun's restart is in test_command.py
