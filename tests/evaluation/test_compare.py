@@ -7,7 +7,9 @@ import re
 import signal
 import subprocess
 import time
+from collections.abc import Iterator
 from pathlib import Path
+from statistics import fmean
 
 import pytest
 
@@ -21,17 +23,54 @@ def run_compare(*arguments: object) -> subprocess.CompletedProcess[str]:
     return subprocess.run(command, capture_output=True, text=True, timeout=1200)
 
 
+def read_rows(name: str) -> list[dict[str, str]]:
+    with open(COMPARE / name, newline="") as handle:
+        return list(csv.DictReader(handle))
+
+
+def percent(rows: list[dict[str, str]]) -> str:
+    """The mean accuracy of rows."""
+    return f"{100 * fmean(float(row['accuracy']) for row in rows):.0f}"
+
+
+def beyond(rows: list[dict[str, str]]) -> list[dict[str, str]]:
+    """Those of lengths that were not trained."""
+    return [row for row in rows if int(row["length"]) > 5]
+
+
+def tables(page: str) -> Iterator[tuple[list[str], list[list[str]]]]:
+    """Header and rows of each table, without marks for bold and code."""
+    for table in re.findall(r"^\|.*?(?=\n\n)", page, re.DOTALL | re.MULTILINE):
+        header, _, *lines = ([cell.strip(" *`") for cell in line.strip("|").split("|")] for line in table.split("\n"))
+        yield header, lines
+
+
 def test_the_tables_of_the_page_are_the_measured_ones():
-    with open(COMPARE / "results.csv", newline="") as handle:
-        rows = list(csv.DictReader(handle))
-    measured = {(row["task"], row["run"], row["length"]): f"{100 * float(row['accuracy']):.0f}" for row in rows}
-    shown = {}
-    for task, table in re.findall(r"\*\*`(\w+)`\*\*.*?\n\n(\|.*?)\n\n", (COMPARE / "README.md").read_text(), re.DOTALL):
-        header, _, *lines = ([cell.strip() for cell in line.strip("|").split("|")] for line in table.split("\n"))
-        for name, *cells in lines:
-            shown |= {(task, name, length): cell for length, cell in zip(header[1:], cells, strict=True)}
-    assert shown == measured
-    assert len({row["run"] for row in rows}) == 5
+    rows, checked = read_rows("results.csv"), set()
+    for (task, *lengths, _), lines in tables((COMPARE / "README.md").read_text()):
+        for name, *cells, seeds in lines if lengths[:1] == ["2"] else []:
+            own = [row for row in rows if (row["task"], row["run"]) == (task, name)]
+            means = [row for row in own if row["seed"] in ("mean", "")]
+            assert cells == [percent([row for row in means if row["length"] == length]) for length in lengths]
+            by_seed = {row["seed"]: [] for row in own if row["seed"] != "mean"}
+            assert seeds == ", ".join(percent([row for row in beyond(own) if row["seed"] == seed]) for seed in by_seed)
+            checked.add((task, name))
+    assert checked == {(row["task"], row["run"]) for row in rows if row["task"] != "digit_max_int"}
+
+
+def test_the_table_of_steps_is_the_measured_one():
+    rows = read_rows("steps.csv") + [
+        {**row, "run": "0 steps"}
+        for row in read_rows("results.csv")
+        if (row["run"], row["seed"]) == ("RF-pretrained, not adapted", "1")
+    ]
+    ((steps, lines),) = (
+        (header[1:], lines) for header, lines in tables((COMPARE / "README.md").read_text()) if header[0] == "steps"
+    )
+    assert len(lines) == 3
+    for task, *cells in lines:
+        own = [row for row in beyond(rows) if row["task"] == task]
+        assert cells == [percent([row for row in own if row["run"] == f"{count} steps"]) for count in steps]
 
 
 def test_wrong_arguments_are_named():
