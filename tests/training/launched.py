@@ -24,12 +24,13 @@ class Launched:
     def __init__(self, config: Path, *options: str, size: int = 2, saved: int = 1, timeout: int = 300, overrides=()):
         launcher = ("-m", "torch.distributed.run", "--standalone", "--nproc-per-node", str(size), *options)
         self.run, self.timeout = config.parent / "run", timeout
-        self.process = subprocess.Popen(
-            [sys.executable, *launcher, "-m", "megatron_rfft.train", "--config", str(config), *overrides],
-            env={**os.environ, "PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1"},
-            stderr=subprocess.PIPE,
-            text=True,
-        )
+        self.told = config.parent / "stderr.txt"  # not a pipe, which many ranks fill while nobody reads
+        with self.told.open("w") as stderr:
+            self.process = subprocess.Popen(
+                [sys.executable, *launcher, "-m", "megatron_rfft.train", "--config", str(config), *overrides],
+                env={**os.environ, "PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1"},
+                stderr=stderr,
+            )
         self.until_saved(saved)
 
     def until_saved(self, count: int) -> None:
@@ -55,5 +56,5 @@ class Launched:
 
     def end(self) -> str:
         """Wait for the end; what was said on stderr."""
-        _, stderr = self.process.communicate(timeout=self.timeout)
-        return stderr
+        self.process.wait(self.timeout)
+        return self.told.read_text()
