@@ -15,12 +15,9 @@ from megatron_rfft.training.config_reader import config_from_dict
 from megatron_rfft.training.run_config import write_run_config
 from tests.conftest import run_python
 from tests.training.conftest import pretend_checkpoint, small_config
+from tests.training.launched import losses
 
 TRAIN = ("-m", "megatron_rfft.train", "--config")
-
-
-def losses(run) -> list[float]:
-    return [json.loads(line)["loss"] for line in (run / "metrics.jsonl").read_text().splitlines()]
 
 
 def moved(small_data, folder):
