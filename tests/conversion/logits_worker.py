@@ -1,4 +1,4 @@
-"""Run under torchrun: load a checkpoint into a layout, save the logits of some tokens and the checkpoint anew."""
+"""Run under torchrun: load checkpoints into a layout, save the logits of some tokens and each checkpoint anew."""
 
 import json
 import shutil
@@ -17,11 +17,7 @@ from megatron_rfft.training.checkpoint_save import CheckpointSave
 from megatron_rfft.training.layout import start_process_group
 
 
-def main() -> None:
-    job = json.loads(Path(sys.argv[1]).read_text())
-    start_process_group(job["tensor"] * job["pipeline"])
-    parallel_state.initialize_model_parallel(job["tensor"], job["pipeline"], create_gloo_process_groups=False)
-    tensor_parallel.model_parallel_cuda_manual_seed(0)
+def run(job: dict) -> None:
     model = ModelConfig.from_hf(job["model"])
     config = transformer_config(
         model, dtype=torch.float32, tensor_parallel=job["tensor"], pipeline_parallel=job["pipeline"]
@@ -57,6 +53,16 @@ def main() -> None:
             if parallel_state.get_tensor_model_parallel_rank() == 0:
                 save_file({"tokens": tokens, "logits": logits.contiguous()}, job["output"])
     torch.distributed.barrier()
+
+
+def main() -> None:
+    jobs = json.loads(Path(sys.argv[1]).read_text())
+    tensor, pipeline = jobs[0]["tensor"], jobs[0]["pipeline"]  # those of all jobs
+    start_process_group(tensor * pipeline)
+    parallel_state.initialize_model_parallel(tensor, pipeline, create_gloo_process_groups=False)
+    tensor_parallel.model_parallel_cuda_manual_seed(0)
+    for job in jobs:
+        run(job)
     torch.distributed.destroy_process_group()
 
 

@@ -1,6 +1,7 @@
 """Conversion both ways: bitwise weights, equal logits, nothing lost in silence."""
 
 import json
+from pathlib import Path
 
 import pytest
 import torch
@@ -58,14 +59,44 @@ MODELS = {
 }
 
 
-@pytest.fixture(scope="session", params=MODELS.values(), ids=MODELS)
-def converted(request, tmp_path_factory):
+@pytest.fixture(scope="module")
+def conversions(tmp_path_factory) -> dict[str, tuple[Path, Path, Path]]:
+    """Of each model: HF folder, checkpoint, exported HF folder."""
+    done = {}
+    for name, model in MODELS.items():
+        folder = tmp_path_factory.mktemp("convert")
+        make_hf_model(folder / "hf", **model)
+        from_hf(folder / "hf", folder / "checkpoint")
+        to_hf(folder / "checkpoint", folder / "back")
+        done[name] = folder / "hf", folder / "checkpoint", folder / "back"
+    return done
+
+
+@pytest.fixture(scope="module", params=[(2, 1), (1, 3)], ids=["TP2", "PP3"])
+def layout_folder(request, conversions, tmp_path_factory) -> Path:
+    """What logits_worker.py makes of each model in one layout."""
+    tensor, pipeline = request.param
+    folder = tmp_path_factory.mktemp("layout")
+    jobs = [
+        {
+            "checkpoint": str(checkpoint),
+            "model": str(original),
+            "tensor": tensor,
+            "pipeline": pipeline,
+            "output": str(folder / name / "logits.safetensors"),
+            "again": str(folder / name / "again"),
+        }
+        for name, (original, checkpoint, _) in conversions.items()
+    ]
+    (folder / "jobs.json").write_text(json.dumps(jobs))
+    torchrun(tensor * pipeline, ROOT / "tests/conversion/logits_worker.py", folder / "jobs.json")
+    return folder
+
+
+@pytest.fixture(scope="module", params=MODELS)
+def converted(request, conversions):
     """(HF folder, checkpoint, exported HF folder)."""
-    folder = tmp_path_factory.mktemp("convert")
-    make_hf_model(folder / "hf", **request.param)
-    from_hf(folder / "hf", folder / "checkpoint")
-    to_hf(folder / "checkpoint", folder / "back")
-    return folder / "hf", folder / "checkpoint", folder / "back"
+    return conversions[request.param]
 
 
 def test_a_round_trip_returns_every_tensor_bitwise(converted):
@@ -76,22 +107,18 @@ def test_a_round_trip_returns_every_tensor_bitwise(converted):
     assert verify_manifest(back / "megatron_rfft.json", "model") == []
 
 
-@pytest.mark.parametrize(("tensor", "pipeline"), [(2, 1), (1, 3)], ids=["TP2", "PP3"])
-def test_logits_equal_transformers_in_every_layout(converted, tensor, pipeline, tmp_path):
+@pytest.mark.parametrize("name", MODELS)
+def test_logits_equal_transformers_in_every_layout(conversions, layout_folder, name, tmp_path):
     """The megatron-core model that starts from the imported checkpoint has HF's logits; saved anew by this layout, the
     checkpoint is exported to the same bytes.
     """
-    original, checkpoint, back = converted
-    job = {"checkpoint": str(checkpoint), "model": str(original), "output": str(tmp_path / "logits.safetensors")}
-    job |= {"tensor": tensor, "pipeline": pipeline, "again": str(tmp_path / "again")}
-    (tmp_path / "job.json").write_text(json.dumps(job))
-    torchrun(tensor * pipeline, ROOT / "tests/conversion/logits_worker.py", tmp_path / "job.json")
-    saved = load_file(job["output"])
+    original, _, back = conversions[name]
+    saved = load_file(layout_folder / name / "logits.safetensors")
     model = AutoModelForCausalLM.from_pretrained(original).eval()
     with torch.no_grad():
         expected = model(saved["tokens"]).logits
     torch.testing.assert_close(saved["logits"], expected, atol=2e-5, rtol=1e-5)
-    again = to_hf(tmp_path / "again", tmp_path / "hf")
+    again = to_hf(layout_folder / name / "again", tmp_path / "hf")
     assert sha256_file(again / "model.safetensors") == sha256_file(back / "model.safetensors")
 
 
