@@ -130,7 +130,7 @@ class ArmSection(Section):
     about: str | None = None
     """What it is, beside its name in the report's legend."""
     plotted: bool = True
-    """false: the report shows it in curves alone."""
+    """false: the report shows it in curves alone, unless it is asked for by name."""
     start: str | None = None
     """base (the chain's model, or random weights), pretrain, or a name of pretrain.variants."""
     adapted: bool | None = None

@@ -164,9 +164,11 @@ class Models:
             for arm in (arm for points in lines.values() for arm in points.values()):
                 if arm not in self.arms:
                     raise UserError(f"report.curves: {title!r} has arm {arm!r}; arms are {', '.join(self.arms)}")
-        titles = [arm.title for arm in self.arms.values() if arm.plotted]
-        if len(set(titles)) < len(titles) or not titles:
-            raise UserError(f"the report's lines are {', '.join(titles) or 'none'}; give each arm a title of its own")
+        titles = [arm.title for arm in self.arms.values()]
+        if len(set(titles)) < len(titles):
+            raise UserError(f"the report's lines are {', '.join(titles)}; give each arm a title of its own")
+        if not any(arm.plotted for arm in self.arms.values()):
+            raise UserError(f"the report would show nothing; let one of {', '.join(self.arms)} be plotted")
 
     def _starts(self) -> list[str]:
         """RF-pretrained models that an arm starts from."""

@@ -8,17 +8,23 @@ STEPS_TITLE = "steps of adaptation"
 
 
 def report_command(models: Models, arms: Collection[str]) -> tuple[list[str], list[str]]:
-    """Its words, and the evaluations that it shows: those of ``arms``, and of others that happen to be measured."""
+    """Its words, and the evaluations that it shows: those of ``arms``, and of others that happen to be measured.
+
+    If ``arms`` are some of the chain's, all of them are drawn: an arm that is asked for alone is no curve.
+    """
     section, evaluations = models.config.report, []
+    named = arms if len(arms) < len(models.arms) else ()
     words = ["tools/report.py", "--output", str(models.run / "report")]
     words += ["--title", section.title] if section.title else []
     shown = [name for name in models.arms if name in arms or _is_measured(models, name)]
     for name in shown:
         arm = models.arms[name]
-        for point, found in _points(models, name, arm.title) if arm.plotted else ():
+        if not arm.plotted and name not in named:
+            continue
+        for point, found in _points(models, name, arm.title):
             words += ["--run", point]
             evaluations += found
-        words += ["--about", f"{arm.title}={arm.about}"] if arm.plotted and arm.about else []
+        words += ["--about", f"{arm.title}={arm.about}"] if arm.about else []
     for title, line, points in _curves(models):
         if not {arm for _, arm, _ in points} <= set(shown):
             continue

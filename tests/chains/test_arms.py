@@ -94,6 +94,15 @@ def vocabulary_input(made) -> list[str]:
     return script.split("--input ")[1].split(" --vocab-size")[0].split()
 
 
+def test_an_arm_for_curves_can_be_asked_for_alone(tmp_path):
+    made = chain(tmp_path, only=["rules-1"])
+    wanted = names(made)
+    assert wanted["pretrain"] == ["pretrain-rules-1/seed-1", "pretrain-rules-1/seed-2"]
+    assert wanted["evaluate"] == [f"rules-1/{task}/seed-{n}" for n in (1, 2) for task in TARGETS]
+    (report,) = scripts(made, "report")
+    assert [option for option in report.split() if option in ("--run", "--curve")] == ["--run"] * 2
+
+
 def test_the_vocabulary_is_trained_on_the_corpus_of_rf_pretraining(tmp_path):
     made = chain(tmp_path, only=["direct"])
     assert vocabulary_input(made) == ["RUN/corpus/pretrain"]
@@ -296,6 +305,7 @@ def test_the_pages_example_and_those_of_the_examples_are_chains(tmp_path):
             {"arms": {"meta": None, "b": {"start": "base", "title": "Meta-RFFT"}}, "report": {}},
             r"give each arm a title of its own",
         ),
+        ({"arms": {"meta": {"plotted": False}}, "report": {}}, r"the report would show nothing"),
         ({"arms": {"meta": {"setps": 1}}}, r"unknown key arms.meta.setps"),
         ({"pretrain": {}}, r"pretrain.config is not set|arms.meta starts from 'pretrain'"),
         ({"pretrain": {}, "adapt": {}}, r"neither pretrain.config nor adapt.config is set"),
