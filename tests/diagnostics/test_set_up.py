@@ -147,19 +147,20 @@ def test_torch_comes_first_then_the_lock_with_its_checksums_and_a_second_run_doe
     computer.add_python("python3.12", "3.12")
     done = computer.set_up()
     assert done.returncode == 0, done.stderr
-    made, torch, lock, imports = computer.asked
+    made, torch, lock, compiled, imports = computer.asked
     assert made == f"python3.12 -m venv --clear {computer.venv}"
-    assert torch.endswith(f"install --quiet --no-deps --requirement {ROOT}/tools/requirements-torch.lock")
+    assert torch.endswith(f"install --quiet --no-compile --no-deps --requirement {ROOT}/tools/requirements-torch.lock")
     assert lock.endswith(
         f"--no-deps --ignore-requires-python --require-hashes --requirement {ROOT}/tools/requirements-cpu.lock"
     )
+    assert compiled.endswith(f"-m compileall -qq -j 0 {computer.folder / 'packages'}")
     assert "import torch, megatron_rfft, vllm" in imports
     assert sorted(path.name for path in (computer.folder / "packages").iterdir()) == [
         "megatron_rfft.pth",
         "vllm-0.32.0+cpu.dist-info",
     ]
     again = computer.set_up()
-    assert (again.returncode, again.stderr, len(computer.asked)) == (0, "", 4)
+    assert (again.returncode, again.stderr, len(computer.asked)) == (0, "", 5)
 
 
 def test_a_set_up_that_failed_half_way_continues_in_its_environment(make_computer):
