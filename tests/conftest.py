@@ -9,6 +9,7 @@ from importlib.util import find_spec
 from pathlib import Path
 
 import pytest
+from xdist.scheduler import LoadFileScheduling
 
 from megatron_rfft.corpus import CorpusConfig, generate_corpus, read_records
 from megatron_rfft.tokenization.sentencepiece_train import train_sentencepiece
@@ -21,6 +22,27 @@ ROOT = Path(__file__).resolve().parents[1]
 def pytest_report_header() -> str | None:
     """Say what is not tested here."""
     return None if find_spec("vllm") else "vLLM is not installed: its tests are skipped, all others take transformers"
+
+
+TOGETHER = {
+    "tests/slurm/": "one cluster",
+    "tests/training/test_adapter": "runs with adapters",
+    "tests/training/test_command": "runs in every layout",
+    "tests/training/test_layouts": "runs in every layout",
+}
+"""Files that share a fixture which takes minutes, by how their paths begin: one process has it, and all their tests."""
+
+
+class Together(LoadFileScheduling):
+    """pytest-xdist's scheduler of whole files, with TOGETHER."""
+
+    def _split_scope(self, nodeid: str) -> str:
+        file = super()._split_scope(nodeid)
+        return next((name for start, name in TOGETHER.items() if file.startswith(start)), file)
+
+
+def pytest_xdist_make_scheduler(config: pytest.Config, log: object) -> Together | None:
+    return Together(config, log) if config.getvalue("dist") == "loadfile" else None
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

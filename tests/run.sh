@@ -2,7 +2,7 @@
 # Set up all that the tests need, then run them: tests/run.sh [--full] [pytest arguments]
 #
 # Without --full about 15 minutes on 2 cores; --full adds the slow proofs (tests marked "slow"). Without arguments for
-# pytest, tests that need one core share two; then those that start several processes at a time have them alone.
+# pytest, two processes run the tests: first those that one core can share, then those that start processes of their own.
 # --full then also runs quick tests with the newest releases that setup.py allows, in venvs/newest.
 set -uo pipefail
 root=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
@@ -24,7 +24,7 @@ sharing=(tests/chains tests/conversion tests/corpus tests/data tests/diagnostics
 sharing+=(tests/mcore tests/models tests/planning tests/tokenization)
 phase --numprocesses 2 "${computing[@]}"
 phase --numprocesses 2 --dist loadfile "${sharing[@]}" # together with their fixtures
-phase "${computing[@]/#/--ignore=}" "${sharing[@]/#/--ignore=}"
+phase --numprocesses 2 --dist loadfile --no-loadscope-reorder "${computing[@]/#/--ignore=}" "${sharing[@]/#/--ignore=}"
 newest() {
   bash tools/setup_cpu.sh --newest venvs/newest &&
     venvs/newest/bin/python -m pytest "${quick[@]}" tests/common tests/commands tests/data tests/tokenization tests/models \

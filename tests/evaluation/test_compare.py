@@ -58,19 +58,25 @@ def test_the_tables_of_the_page_are_the_measured_ones():
     assert checked == {(row["task"], row["run"]) for row in rows if row["task"] != "digit_max_int"}
 
 
-def test_the_table_of_steps_is_the_measured_one():
-    rows = read_rows("steps.csv") + [
-        {**row, "run": "0 steps"}
-        for row in read_rows("results.csv")
-        if (row["run"], row["seed"]) == ("RF-pretrained, not adapted", "1")
-    ]
-    ((steps, lines),) = (
-        (header[1:], lines) for header, lines in tables((COMPARE / "README.md").read_text()) if header[0] == "steps"
+@pytest.mark.parametrize(
+    ("axis", "run", "elsewhere"),
+    [
+        ("steps", "{} steps", {"0": "RF-pretrained, not adapted"}),
+        ("rules", "rules-{}", {"37": "Meta-RFFT"}),
+    ],
+)
+def test_the_tables_of_ablations_are_the_measured_ones(axis, run, elsewhere):
+    """One of their columns is an arm of the whole comparison, with the ablations' seed."""
+    whole = [row for row in beyond(read_rows("results.csv")) if row["seed"] == "1"]
+    rows = beyond(read_rows(f"{axis}.csv"))
+    ((values, lines),) = (
+        (header[1:], lines) for header, lines in tables((COMPARE / "README.md").read_text()) if header[0] == axis
     )
-    assert len(lines) == 3
+    assert {task for task, *_ in lines} == {row["task"] for row in rows}
     for task, *cells in lines:
-        own = [row for row in beyond(rows) if row["task"] == task]
-        assert cells == [percent([row for row in own if row["run"] == f"{count} steps"]) for count in steps]
+        for value, cell in zip(values, cells, strict=True):
+            name, source = (elsewhere[value], whole) if value in elsewhere else (run.format(value), rows)
+            assert cell == percent([row for row in source if (row["task"], row["run"]) == (task, name)])
 
 
 def test_wrong_arguments_are_named():
