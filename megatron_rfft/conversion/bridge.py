@@ -17,7 +17,7 @@ from megatron_rfft.common.files import read_json, require_directory, require_fil
 from megatron_rfft.conversion.checkpoint_weights import check_parameters, checked_weights
 from megatron_rfft.conversion.dtypes import HF_NAMES, target_dtype
 from megatron_rfft.conversion.export_folder import export_source
-from megatron_rfft.conversion.foreign_state import EMBEDDING, NAMES, check_values, family_of, open_state, stored_rows
+from megatron_rfft.conversion.foreign_state import NAMES, check_values, described_model, open_state, stored_rows
 from megatron_rfft.conversion.imported import copy_hf_files, write_imported
 from megatron_rfft.conversion.parameter_mapping import export_order, mappings
 from megatron_rfft.conversion.storage.state_reader import ShardedStateReader
@@ -201,20 +201,17 @@ def _model(config: Any, reader: ShardedStateReader, file: Path) -> ModelConfig:
     """The architecture. Raises UserError if it is none that this package knows."""
     config = check_values(config, _FIXED, _NEUTRAL, file)
     if missing := [key for key in _FIXED if key not in config]:  # Bridge takes another value then
-        raise UserError(f"{file}: model has no {missing[0]!r}; copy it again")
-    try:
-        values = {ours: config[theirs] for ours, theirs in _NAMES.items() if theirs in config or ours != "init_std"}
-    except KeyError as error:
-        raise UserError(f"{file}: model has no {error.args[0]!r}") from error
+        raise UserError(f"{file}: its model has no {missing[0]!r}; copy it again")
     scaled = config.get("rope_scaling")
     if scaled and "rope_scaling_factor" not in config:
-        raise UserError(f"{file}: model has no 'rope_scaling_factor'")
-    return ModelConfig(
-        **values | {"rope_theta": float(values["rope_theta"])},
-        architecture=family_of(reader.names, config.get("qk_layernorm"), file),
-        head_dim=config.get("kv_channels") or 0,
+        raise UserError(f"{file}: its model has no 'rope_scaling_factor'; copy it again")
+    return described_model(
+        config,
+        _NAMES,
+        reader,
+        file,
+        vocab_size=config.get("vocab_size"),
         rope_scaling_factor=float(config["rope_scaling_factor"]) if scaled else 1.0,
-        vocab_size=config.get("vocab_size") or reader.shape(EMBEDDING)[0],
     )
 
 

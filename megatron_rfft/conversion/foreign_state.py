@@ -60,7 +60,33 @@ def check_values(
     return config
 
 
-def family_of(names: Collection[str], qk_layernorm: Any, source: Path) -> str:
+def described_model(
+    config: dict[str, Any],
+    names: dict[str, str],
+    reader: ShardedStateReader,
+    source: Path,
+    *,
+    vocab_size: int | None,
+    rope_scaling_factor: float,
+) -> ModelConfig:
+    """The model that ``config`` describes by ``names`` (see NAMES); without a ``vocab_size``, with all stored rows.
+
+    Raises UserError if the config lacks a value, or no family has the parameters in ``reader``.
+    """
+    try:
+        values = {ours: config[theirs] for ours, theirs in names.items() if theirs in config or ours != "init_std"}
+    except KeyError as error:
+        raise UserError(f"{source}: its model has no {error.args[0]!r}; copy it again") from error
+    return ModelConfig(
+        **values | {"rope_theta": float(values["rope_theta"])},
+        architecture=_family_of(reader.names, config.get("qk_layernorm"), source),
+        head_dim=config.get("kv_channels") or 0,
+        rope_scaling_factor=rope_scaling_factor,
+        vocab_size=vocab_size or reader.shape(EMBEDDING)[0],
+    )
+
+
+def _family_of(names: Collection[str], qk_layernorm: Any, source: Path) -> str:
     """The family that has the parameters ``names``; ``qk_layernorm`` is what the config says of norms of Q and K.
 
     Raises UserError if no family has them, or the config says otherwise.

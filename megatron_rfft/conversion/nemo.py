@@ -24,7 +24,7 @@ from megatron_rfft.common.files import atomic_write, require_file, write_json
 from megatron_rfft.conversion.checkpoint_weights import check_parameters, checked_weights
 from megatron_rfft.conversion.dtypes import HF_NAMES, target_dtype
 from megatron_rfft.conversion.export_folder import export_source
-from megatron_rfft.conversion.foreign_state import EMBEDDING, NAMES, check_values, family_of, open_state, stored_rows
+from megatron_rfft.conversion.foreign_state import NAMES, check_values, described_model, open_state, stored_rows
 from megatron_rfft.conversion.imported import copy_hf_files, write_imported
 from megatron_rfft.conversion.parameter_mapping import export_order
 from megatron_rfft.conversion.storage.state_reader import ShardedStateReader
@@ -176,16 +176,13 @@ def unpack(archive: Path, folder: Path) -> None:
 def _model(config: Any, reader: ShardedStateReader, archive: Path) -> ModelConfig:
     """The architecture. Raises UserError if it is none that this package knows."""
     config = check_values(config, _FIXED, _NEUTRAL, archive)
-    try:
-        values = {ours: config[theirs] for ours, theirs in NAMES.items() if theirs in config or ours != "init_std"}
-    except KeyError as error:
-        raise UserError(f"{archive}: {CONFIG} has no {error.args[0]!r}") from error
-    return ModelConfig(
-        **values,
-        architecture=family_of(reader.names, config.get("qk_layernorm"), archive),
-        head_dim=config.get("kv_channels") or 0,
+    return described_model(
+        config,
+        NAMES,
+        reader,
+        archive,
+        vocab_size=config.get("override_vocab_size"),
         rope_scaling_factor=_SCALED if config.get("scale_positional_embedding") else 1.0,
-        vocab_size=config.get("override_vocab_size") or reader.shape(EMBEDDING)[0],
     )
 
 
