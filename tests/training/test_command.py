@@ -58,7 +58,7 @@ def refused(*arguments) -> str:
         (["--run.output", f"{__file__}/run"], "test_command.py/run/checkpoints cannot be written to (Not a directory)"),
     ],
 )
-def test_wrong_input_is_named_with_its_mend(config_file, overrides, expected):
+def test_wrong_input_is_named_with_its_fix(config_file, overrides, expected):
     assert expected in refused(config_file, *overrides)
 
 

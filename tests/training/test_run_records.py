@@ -89,7 +89,7 @@ def test_a_run_that_no_longer_gets_better_ends_as_finished(small_data, tmp_path,
         ("logging", "profile", ["a", 2], "logging.profile is 'a'; it must be a whole number"),
     ],
 )
-def test_wrong_settings_are_named_with_their_mend(small_data, tmp_path, section, key, value, expected):
+def test_wrong_settings_are_named_with_their_fix(small_data, tmp_path, section, key, value, expected):
     from megatron_rfft.training.validation_data import open_validation
 
     values = small_config(small_data.prefix, tmp_path)
