@@ -16,7 +16,7 @@ from megatron_rfft.training.layout import destroy_parallel, initialize_parallel
 from megatron_rfft.training.trainer import Trainer
 
 LAYOUTS = {"DP2": [], "TP2": ["--parallel.tensor", "2", "--parallel.sequence", "true"]}
-SLEEP = 0.3
+SLEEP = 0.6
 
 
 def main() -> None:
