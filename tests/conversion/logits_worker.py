@@ -17,11 +17,9 @@ from megatron_rfft.training.checkpoint_save import CheckpointSave
 from megatron_rfft.training.layout import start_process_group
 
 
-def run(job: dict) -> None:
+def run(job: dict, tensor: int, pipeline: int) -> None:
     model = ModelConfig.from_hf(job["model"])
-    config = transformer_config(
-        model, dtype=torch.float32, tensor_parallel=job["tensor"], pipeline_parallel=job["pipeline"]
-    )
+    config = transformer_config(model, dtype=torch.float32, tensor_parallel=tensor, pipeline_parallel=pipeline)
     (stage,) = build_model(model, config)
     stage.eval()
     loaded = dist_checkpointing.load(model_state([stage]), str(Path(job["checkpoint"]) / "state"))
@@ -39,13 +37,13 @@ def run(job: dict) -> None:
     tokens = torch.randint(0, model.vocab_size, (2, 40), generator=torch.Generator().manual_seed(1))
     positions = torch.arange(40).expand(2, 40)
     hidden = torch.empty(40, 2, model.hidden_size)
-    rank, stages = parallel_state.get_pipeline_model_parallel_rank(), job["pipeline"]
+    rank = parallel_state.get_pipeline_model_parallel_rank()
     with torch.no_grad():
         if rank > 0:
             torch.distributed.recv(hidden, parallel_state.get_pipeline_model_parallel_prev_rank())
             stage.set_input_tensor(hidden)
         output = stage(tokens, positions, None)
-        if rank < stages - 1:
+        if rank < pipeline - 1:
             torch.distributed.send(output, parallel_state.get_pipeline_model_parallel_next_rank())
         else:
             # [batch, sequence, vocabulary / TP] on each tensor-parallel rank.
@@ -56,13 +54,13 @@ def run(job: dict) -> None:
 
 
 def main() -> None:
-    jobs = json.loads(Path(sys.argv[1]).read_text())
-    tensor, pipeline = jobs[0]["tensor"], jobs[0]["pipeline"]  # those of all jobs
+    tensor, pipeline = map(int, sys.argv[1:3])
+    jobs = json.loads(Path(sys.argv[3]).read_text())
     start_process_group(tensor * pipeline)
     parallel_state.initialize_model_parallel(tensor, pipeline, create_gloo_process_groups=False)
     tensor_parallel.model_parallel_cuda_manual_seed(0)
     for job in jobs:
-        run(job)
+        run(job, tensor, pipeline)
     torch.distributed.destroy_process_group()
 
 

@@ -81,15 +81,13 @@ def layout_folder(request, conversions, tmp_path_factory) -> Path:
         {
             "checkpoint": str(checkpoint),
             "model": str(original),
-            "tensor": tensor,
-            "pipeline": pipeline,
             "output": str(folder / name / "logits.safetensors"),
             "again": str(folder / name / "again"),
         }
         for name, (original, checkpoint, _) in conversions.items()
     ]
     (folder / "jobs.json").write_text(json.dumps(jobs))
-    torchrun(tensor * pipeline, ROOT / "tests/conversion/logits_worker.py", folder / "jobs.json")
+    torchrun(tensor * pipeline, ROOT / "tests/conversion/logits_worker.py", tensor, pipeline, folder / "jobs.json")
     return folder
 
 
