@@ -9,7 +9,6 @@ import contextlib
 import functools
 import importlib.util
 import logging
-import os
 import sys
 import time
 import types
@@ -24,6 +23,14 @@ _FACTORIES = ("tensor", "zeros", "ones", "empty", "full", "arange", "rand", "ran
 _LIKE_FACTORIES = ("empty_like", "zeros_like", "ones_like", "full_like")
 
 
+_compile = torch.compile
+
+
+def _as_it_is(function: Callable, **_: object) -> Callable:
+    """In place of torch.compile for megatron-core's fusions: on CPU the compiler takes seconds, even to be imported."""
+    return function
+
+
 def install() -> None:
     """Put the CPU layer in place; call before megatron-core is imported.
 
@@ -31,8 +38,7 @@ def install() -> None:
     """
     if torch.cuda.is_available():
         raise RuntimeError("the CPU layer must not be installed where CUDA is available")
-    # megatron-core's fusions go through torch.compile; on CPU that only buys a slow start.
-    os.environ.setdefault("TORCH_COMPILE_DISABLE", "1")
+    torch.compile = _as_it_is
     _redirect_factories()
     _redirect_movement()
     _answer_cuda_runtime()
@@ -44,6 +50,7 @@ def patch_imported() -> None:
     """The part of the layer that patches megatron-core's own functions; call after it is imported."""
     import megatron.core.tensor_parallel.random as mcore_random
 
+    torch.compile = _compile  # megatron-core keeps what it found while it was imported
     mcore_random._get_cuda_rng_state = lambda device="cuda", clone=False, graph_safe=False: torch.get_rng_state()
     mcore_random._set_cuda_rng_state = lambda state, device=-1, graph_safe=False: torch.set_rng_state(state)
     # It warns on each fork that the CPU state changed, which is the point here.
