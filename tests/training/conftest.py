@@ -11,7 +11,7 @@ from megatron_rfft.training.checkpoint_files import CHECKPOINT_KIND, MANIFEST, c
 from tests.conftest import ROOT, torchrun
 from tests.training.adapter_runs import AdapterRuns, adapter_runs
 
-STEPS, CHECKPOINT = 6, 3
+STEPS, CHECKPOINT = 4, 2
 
 PADDED = ["--data.document_multiple", "4"]
 """Context parallelism cuts each document into four pieces; its reference packs the same."""

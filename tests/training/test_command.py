@@ -104,7 +104,9 @@ def test_print_config_resolves_overrides(config_file):
 
 def test_a_run_killed_with_sigkill_continues_to_the_same_losses(small_data, runs, tmp_path):
     config, output = tmp_path / "run.yaml", tmp_path / "run"
-    config.write_text(yaml.safe_dump(small_config(small_data.prefix, output)))
+    values = small_config(small_data.prefix, output)
+    values["checkpoint"]["interval"] = 1  # most of the run is left when the first one appears
+    config.write_text(yaml.safe_dump(values))
     process = subprocess.Popen(
         [sys.executable, *TRAIN, str(config)],
         env={**os.environ, "PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1"},
