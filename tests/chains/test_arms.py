@@ -74,12 +74,12 @@ def test_every_arm_target_and_seed_is_trained_from_where_it_starts(tmp_path):
     assert len(runs) == 4 * 2 * 2
     assert set(pretrained) == {f"RUN/pretrain{of}/seed-{n}" for of in ("", "-one-shot", "-rules-1") for n in (1, 2)}
     meta = runs["RUN/adapt/meta/length_int/seed-2"]
-    assert option(meta, "--checkpoint.load") == "RUN/pretrain/seed-2/checkpoints/step-00004000"
+    assert option(meta, "--checkpoint.load") == "RUN/pretrain/seed-2/checkpoints/step-00003600"
     assert option(meta, "--data.train") == "RUN/data/adapt/length_int"
     assert (option(meta, "--optimizer.lr"), option(meta, "--run.seed")) == ("1e-4", "2")
     assert "--checkpoint.at '[20, 60]'" in meta
     ablation = runs["RUN/adapt/rules-1/length_int/seed-1"]
-    assert option(ablation, "--checkpoint.load") == "RUN/pretrain-rules-1/seed-1/checkpoints/step-00004000"
+    assert option(ablation, "--checkpoint.load") == "RUN/pretrain-rules-1/seed-1/checkpoints/step-00003600"
     vanilla = runs["RUN/adapt/vanilla/digit_max_int/seed-1"]
     assert "--checkpoint" not in vanilla
     assert option(vanilla, "--data.train") == "RUN/data/adapt/digit_max_int"
