@@ -29,6 +29,7 @@ WITH_TORCH = ("torch", "torchaudio", "torchcodec", "torchvision", "triton")
 BESIDE = (
     "networkx",  # torch needs it, as sympy
     "sympy",
+    "uv",  # installs all else
     # The wheel of intel-openmp for Linux names it, the one that uv reads does not.
     "intel-cmplr-lib-ur; sys_platform == 'linux' and platform_machine == 'x86_64'",
 )

