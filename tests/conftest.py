@@ -25,12 +25,15 @@ def pytest_report_header() -> str | None:
 
 
 TOGETHER = {
-    "tests/slurm/": "one cluster",
-    "tests/training/test_adapter": "runs with adapters",
     "tests/training/test_command": "runs in every layout",
     "tests/training/test_layouts": "runs in every layout",
+    "tests/slurm/": "one cluster",
+    "tests/training/test_adapter": "runs with adapters",
 }
 """Files that share a fixture which takes minutes, by how their paths begin: one process has it, and all their tests."""
+
+FIRST = (*TOGETHER, "tests/training/", "tests/end_to_end/", "tests/planning/", "tests/conversion/", "tests/evaluation/")
+"""How the paths begin of what takes longest: at the end of the suite short files are left, for all processes alike."""
 
 
 class Together(LoadFileScheduling):
@@ -49,6 +52,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:
         if item.get_closest_marker("vllm") and not find_spec("vllm"):
             item.add_marker(pytest.mark.skip(reason="vLLM is not installed"))
+    items.sort(key=lambda item: next((i for i, start in enumerate(FIRST) if item.nodeid.startswith(start)), len(FIRST)))
 
 
 def run_python(*arguments: object, check: bool = True, timeout: int = 300) -> subprocess.CompletedProcess[str]:
