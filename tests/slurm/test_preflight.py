@@ -258,7 +258,7 @@ def test_pairs_are_measured_next_where_all_nodes_can(tmp_path):
 def test_the_config_is_held_against_the_allocation(small_data, tmp_path):
     config = config_from_dict(yaml.safe_load(yaml.safe_dump(small_config(small_data.prefix, tmp_path))))
     preflight.check_config(config, nodes=2, processes=2)
-    with pytest.raises(UserError, match="global_batch_size 8"):
+    with pytest.raises(UserError, match="global_batch_size 4"):
         preflight.check_config(config, nodes=3, processes=1)
     with pytest.raises(UserError, match="--ntasks-per-node is 8, and each task would start torchrun's 8 processes"):
         preflight.check_config(config, nodes=1, processes=8, tasks_per_node=8)

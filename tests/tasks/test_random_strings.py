@@ -165,7 +165,7 @@ def _varied(rng: Random, arguments: tuple, pool: str) -> tuple:
 
 
 def test_no_rule_is_a_held_out_one():
-    assert violations(range(5000)) == []
+    assert violations(range(2000)) == []
 
 
 @pytest.mark.slow

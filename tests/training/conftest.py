@@ -103,7 +103,7 @@ def small_config(prefix: Path, output: Path) -> dict:
             "init_std": 0.15,
         },
         "data": {"train": [str(prefix)], "sequence_length": 384},
-        "batch": {"global_batch_size": 8, "micro_batch_size": 2},
+        "batch": {"global_batch_size": 4, "micro_batch_size": 2},
         "optimizer": {"lr": 3e-3, "warmup_steps": 2},
         "precision": {"dtype": "fp32"},
         "checkpoint": {"interval": CHECKPOINT, "keep": 9},

@@ -26,12 +26,13 @@ LAYOUTS = {
 def folders(config_file, tmp_path_factory):
     """Run folders by layout."""
     root = tmp_path_factory.mktemp("shares")
-    wider = ["--model.hidden_size=64", "--model.ffn_hidden_size=192", "--checkpoint.interval", str(CHECKPOINT)]
+    batch = "--batch.global_batch_size=8"
+    wider = [batch, "--model.hidden_size=64", "--model.ffn_hidden_size=192", f"--checkpoint.interval={CHECKPOINT}"]
     jobs = [
         {"name": name, "config": str(config_file), "overrides": [*wider, *overrides, "--run.output", str(root / name)]}
         for name, overrides in LAYOUTS.items()
     ]
-    often = ["--checkpoint.interval=99", "--checkpoint.minutes=1e-9", "--run.output", str(root / "often")]
+    often = [batch, "--checkpoint.interval=99", "--checkpoint.minutes=1e-9", "--run.output", str(root / "often")]
     jobs.append({"name": "often", "config": str(config_file), "overrides": often, "clock": "first rank"})
     file = root / "jobs.json"
     file.write_text(json.dumps(jobs))

@@ -174,10 +174,10 @@ def test_a_damaged_checkpoint_is_passed_over_for_the_one_before(runs, config_fil
     checkpoints = tmp_path / "run" / "checkpoints"
     shutil.copytree(runs["one process"]["checkpoints"], checkpoints)
     older, final = sorted(checkpoints.iterdir())
-    newest = checkpoints / "step-00000005"
+    newest = checkpoints / f"step-{STEPS - 1:08d}"  # a finished run would not look at it
     final.rename(newest)
     manifest = json.loads((newest / "manifest.json").read_text())
-    (newest / "manifest.json").write_text(json.dumps({**manifest, "step": 5}))  # a finished run would not look at it
+    (newest / "manifest.json").write_text(json.dumps({**manifest, "step": STEPS - 1}))
     damage(newest)
     done = run_python(*TRAIN, config_file, "--run.output", tmp_path / "run")
     assert f"note: checkpoint {newest} is damaged" in done.stderr

@@ -14,7 +14,7 @@ from megatron_rfft.training.checkpoint_files import adapter_section, base_of, ba
 from megatron_rfft.training.config_reader import config_from_dict
 from megatron_rfft.training.run_config import write_run_config
 from tests.conftest import run_python
-from tests.training.conftest import pretend_checkpoint, small_config
+from tests.training.conftest import STEPS, pretend_checkpoint, small_config
 from tests.training.launched import losses
 
 TRAIN = ("-m", "megatron_rfft.train", "--config")
@@ -34,17 +34,17 @@ def moved(small_data, folder):
 def test_a_longer_run_on_moved_data_equals_one_that_was_never_stopped(small_data, tmp_path):
     values = small_config(small_data.prefix, tmp_path / "run")
     values["optimizer"] |= {"schedule": "constant"}
-    values["run"]["steps"], values["logging"]["tensorboard"] = 4, False
+    values["run"]["steps"], values["logging"]["tensorboard"] = 2, False
     config = tmp_path / "run.yaml"
     config.write_text(yaml.safe_dump(values))
-    whole = ("--run.output", tmp_path / "whole", "--run.steps", 6)
+    whole = ("--run.output", tmp_path / "whole", "--run.steps", STEPS)
     run_python(*TRAIN, config, *whole)
     run_python(*TRAIN, config)
-    run_python(*TRAIN, config, "--run.steps", 6, "--data.train", moved(small_data, tmp_path / "moved"))
-    assert len(losses(tmp_path / "run")) == 6
+    run_python(*TRAIN, config, "--run.steps", STEPS, "--data.train", moved(small_data, tmp_path / "moved"))
+    assert len(losses(tmp_path / "run")) == STEPS
     assert losses(tmp_path / "run") == losses(tmp_path / "whole")
     kept = yaml.safe_load((tmp_path / "run" / "config.yaml").read_text())
-    assert (kept["run"]["steps"], kept["data"]["train"]) == (6, [str(tmp_path / "moved" / "other")])
+    assert (kept["run"]["steps"], kept["data"]["train"]) == (STEPS, [str(tmp_path / "moved" / "other")])
 
 
 @pytest.fixture
@@ -67,9 +67,8 @@ def test_more_steps_of_a_decaying_schedule_are_another_run(resumed, tmp_path):
     resumed()
     with pytest.raises(UserError) as refused:
         resumed(run={"steps": 9})
-    assert "run.steps 6, this one has 9 (optimizer.schedule cosine reaches its end at the last step)" in str(
-        refused.value
-    )
+    why = f"run.steps {STEPS}, this one has 9 (optimizer.schedule cosine reaches its end at the last step)"
+    assert why in str(refused.value)
     advice = (
         rf"start a new run from its weights: --run.output OTHER --checkpoint.load {tmp_path}/run/checkpoints/step-0+3$"
     )
