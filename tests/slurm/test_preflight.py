@@ -7,7 +7,6 @@ import sys
 from pathlib import Path
 
 import pytest
-import yaml
 
 from megatron_rfft.common.errors import UserError
 from megatron_rfft.slurm import comparison, node_checks, postmortem, preflight
@@ -256,9 +255,11 @@ def test_pairs_are_measured_next_where_all_nodes_can(tmp_path):
 
 
 def test_the_config_is_held_against_the_allocation(small_data, tmp_path):
-    config = config_from_dict(yaml.safe_load(yaml.safe_dump(small_config(small_data.prefix, tmp_path))))
+    values = small_config(small_data.prefix, tmp_path)
+    values["batch"]["global_batch_size"] = 8
+    config = config_from_dict(values)
     preflight.check_config(config, nodes=2, processes=2)
-    with pytest.raises(UserError, match="global_batch_size 4"):
+    with pytest.raises(UserError, match="global_batch_size 8"):
         preflight.check_config(config, nodes=3, processes=1)
     with pytest.raises(UserError, match="--ntasks-per-node is 8, and each task would start torchrun's 8 processes"):
         preflight.check_config(config, nodes=1, processes=8, tasks_per_node=8)

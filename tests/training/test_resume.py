@@ -33,7 +33,7 @@ def moved(small_data, folder):
 
 def test_a_longer_run_on_moved_data_equals_one_that_was_never_stopped(small_data, tmp_path):
     values = small_config(small_data.prefix, tmp_path / "run")
-    values["optimizer"] |= {"schedule": "constant"}
+    values["optimizer"] |= {"schedule": "constant", "warmup_steps": 1}
     values["run"]["steps"], values["logging"]["tensorboard"] = 2, False
     config = tmp_path / "run.yaml"
     config.write_text(yaml.safe_dump(values))
