@@ -1,9 +1,9 @@
 #!/usr/bin/env bash
 # Set up all that the tests need, then run them: tests/run.sh [--full] [pytest arguments]
 #
-# Without --full about 23 minutes on 2 cores; --full adds the slow proofs (tests marked "slow"). Without arguments for
-# pytest, two processes run the tests: first those that one core can share, then those that start processes of their own.
-# --full then also runs quick tests with the newest releases that setup.py allows, in venvs/newest.
+# Without --full 18 minutes on 2 cores; --full adds the slow proofs (tests marked "slow"). Without arguments for pytest,
+# three processes run the tests. --full then also runs quick tests with the newest releases that setup.py allows, in
+# venvs/newest.
 set -uo pipefail
 root=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
 cd "$root"
