@@ -71,7 +71,7 @@ def test_rf_pretraining_carries_held_out_tasks_past_their_lengths_and_nothing_el
             assert min(accuracy[2], accuracy[4]) >= 0.9, (arm, task, accuracy)
     beyond = {key: mean(accuracy[length] for length in range(6, 17, 2)) for key, accuracy in found.items()}
     assert max(beyond["direct", "length_int"], beyond["vanilla", "length_int"]) <= 0.1
-    for task in TARGETS:  # seed 1 has 1.00 and 0.98
+    for task in TARGETS:  # seed 1 has 1.00 and 0.96
         assert beyond["meta", task] >= 0.9, (task, beyond)
         assert max(beyond["direct", task], beyond["vanilla", task]) <= 0.3, (task, beyond)
 
