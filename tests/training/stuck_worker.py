@@ -21,7 +21,7 @@ class StuckDataset:
         return getattr(self._dataset, name)
 
     def batch(self, sequences):
-        while torch.distributed.get_rank() == 1 and max(sequences) >= 16:
+        while torch.distributed.get_rank() == 1 and max(sequences) >= 8:
             time.sleep(0.1)
         return self._dataset.batch(sequences)
 
