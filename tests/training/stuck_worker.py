@@ -12,16 +12,16 @@ from megatron_rfft.training.trainer import Trainer
 
 
 class StuckDataset:
-    """A data set that never gives rank 1's part of the third batch."""
+    """A data set that never gives rank 1's part of what begins with sequence ``first``."""
 
-    def __init__(self, dataset):
-        self._dataset = dataset
+    def __init__(self, dataset, first: int):
+        self._dataset, self._first = dataset, first
 
     def __getattr__(self, name):
         return getattr(self._dataset, name)
 
     def batch(self, sequences):
-        while torch.distributed.get_rank() == 1 and max(sequences) >= 8:
+        while torch.distributed.get_rank() == 1 and max(sequences) >= self._first:
             time.sleep(0.1)
         return self._dataset.batch(sequences)
 
@@ -31,7 +31,8 @@ def main() -> None:
     dataset = config.data.open(config.run.seed)
     model = config.model.resolve(dataset.vocab_size)
     initialize_parallel(config, model)
-    Trainer(config, model, StuckDataset(dataset), make_callbacks(config, None)).run()
+    stuck = StuckDataset(dataset, 2 * config.batch.global_batch_size)  # in the third step
+    Trainer(config, model, stuck, make_callbacks(config, None)).run()
 
 
 if __name__ == "__main__":
